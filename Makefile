@@ -1,0 +1,45 @@
+# `make train` and `make test` set up .venv by themselves, then do their work.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: train test test-all lint format verify tensorboard clean
+
+train: $(VENV)/installed
+	$(BIN)/python train.py --flagfile=config.cfg
+
+test: $(VENV)/installed-dev
+	$(BIN)/python -m pytest
+
+test-all: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -m "slow or not slow"
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+verify: $(VENV)/installed
+	$(BIN)/python -m hw2.ops.verify
+
+tensorboard: $(VENV)/installed
+	$(BIN)/tensorboard --logdir runs --host 127.0.0.1
+
+clean:
+	rm -rf $(VENV)
+
+$(VENV)/bin/pip:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(not (3, 10) <= v < (3, 14) and \
+	  f"error: Python 3.10 to 3.13 is needed, $(PYTHON) is {v.major}.{v.minor}; try `make PYTHON=python3.12 $(MAKECMDGOALS)`")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: pyproject.toml | $(VENV)/bin/pip
+	$(BIN)/pip install --quiet -e .
+	@touch $@
+
+$(VENV)/installed-dev: pyproject.toml | $(VENV)/bin/pip
+	$(BIN)/pip install --quiet -e '.[dev]'
+	@touch $(VENV)/installed $@

@@ -1,0 +1,99 @@
+"""What the scripts at the root share: flags first, then TensorFlow, then the work."""
+
+import contextlib
+import faulthandler
+import os
+import re
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Iterator
+
+from hw2 import config as settings
+from hw2.errors import Fault
+
+# C++ lines of level info, their header, and the search for a GPU's driver where there is none
+# (error 303). Seen on TensorFlow 2.21, where TF_CPP_MIN_LOG_LEVEL hides none of them.
+NOISE = re.compile(
+    rb"WARNING: All log messages before absl::InitializeLog|I\d{4} \d\d:"
+    rb"|To enable the following instructions:|E\d{4} .*cuInit: .*\(303\)"
+)
+
+
+def run(main: Callable[[settings.Config], None]) -> None:
+    """Parses the flags, imports TensorFlow and calls `main`; then exits, and never returns.
+
+    A `Fault` ends as one line on stderr and its own exit code, Ctrl-C as 130, a closed pipe
+    behind stdout as 141 (128 + SIGPIPE), silently. Any other exception keeps its traceback.
+    """
+    try:
+        code = _run(main)
+        print(end="", flush=True)  # a closed pipe is felt here
+    except BrokenPipeError:
+        code = 141
+        _drop_unwritten()
+    sys.exit(code)
+
+
+def quiet_tensorflow() -> None:
+    """Imports TensorFlow and finds its devices, without the start-up lines in `NOISE`."""
+    with _without_noise():
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()  # looks for the GPU driver; configures nothing
+
+
+def _run(main: Callable[[settings.Config], None]) -> int:
+    debug = False
+    try:
+        config = settings.parse(sys.argv)
+        debug = config.debug
+        quiet_tensorflow()
+        main(config)
+    except Fault as fault:
+        if debug:
+            traceback.print_exc()
+        line = str(fault).replace("\n", "\\n")  # a path may hold one
+        print(f"error: {line}", file=sys.stderr)
+        return fault.exit_code
+    except KeyboardInterrupt:
+        return 130  # 128 + SIGINT
+    return 0
+
+
+def _drop_unwritten() -> None:
+    """Sends what a closed pipe did not take to nowhere, or the exit would complain of it."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BrokenPipeError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+
+
+@contextlib.contextmanager
+def _without_noise() -> Iterator[None]:
+    """Holds back stderr, even from C++, then passes on all but `NOISE`; on an error, that too."""
+    if sys.stderr is None:  # started with stderr closed: descriptor 2 may be anyone's
+        yield
+        return
+    noise = NOISE
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        sys.stderr.flush()
+        os.dup2(held.fileno(), 2)
+        faulthandler.enable(stderr)  # a crash inside must still say something
+        try:
+            yield
+        except Exception:
+            noise = re.compile(rb"(?!)")  # matches nothing
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(stderr, 2)
+            faulthandler.enable(2)
+            os.close(stderr)
+            held.seek(0)
+            for line in held:
+                if not noise.match(line):
+                    os.write(2, line)

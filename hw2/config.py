@@ -1,0 +1,192 @@
+"""Settings: one field of `Config` is a flag, a key of the flagfile, and its check.
+
+TensorFlow is not imported here, so that `--help` and a mistyped flag answer at once.
+"""
+
+import dataclasses
+import json
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from absl import flags
+
+from hw2 import flagfile
+
+
+class Rule(NamedTuple):
+    """What a value must be, in words and as a test."""
+
+    words: str
+    holds: Callable[[Any], bool]
+
+
+def at_least(low: int) -> Rule:
+    return Rule(f"at least {low}", lambda value: value >= low)
+
+
+def one_of(*choices: str) -> Rule:
+    return Rule(" or ".join(choices), lambda value: value in choices)
+
+
+ANYTHING = Rule("", lambda value: True)
+NOT_EMPTY = Rule("a path or a name", bool)
+ABOVE_0 = Rule("above 0", lambda value: value > 0)
+BYTE = Rule("in [0, 255]", lambda value: 0 <= value <= 255)
+DECAY = Rule("in [0, 1)", lambda value: 0 <= value < 1)
+FRACTION = Rule("in (0, 1)", lambda value: 0 < value < 1)
+SEED = Rule("in [0, 2147483647]", lambda value: 0 <= value < 2**31)  # fits every seed argument
+
+
+def setting(default: Any, text: str, rule: Rule = ANYTHING, group: str = "") -> Any:
+    """A field of `Config`; `group` is the heading that it opens in `--help`."""
+    return dataclasses.field(default=default, metadata=dict(text=text, rule=rule, group=group))
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Every setting of a run.
+
+    Raises:
+      ValueError: A setting breaks its rule.
+    """
+
+    train_data_path: str = setting("digits", "class folders, or data by name", NOT_EMPTY, "Data")
+    test_data_path: str = setting("", "for eval.py; empty for the part held out")
+    validation_fraction: float = setting(0.2, "part of the training data to hold out", FRACTION)
+    image_size: int = setting(100, "side that the model sees, in pixels", at_least(1))
+    short_side: int = setting(260, "pictures are first resized to this shorter side", at_least(1))
+    crop_size: int = setting(200, "smallest random crop; short_side is the largest", at_least(1))
+    flip: bool = setting(True, "left-right flips at random; --noflip for none")
+    brightness: float = setting(63.0, "largest random change, of 255", BYTE)
+    contrast_min: float = setting(0.2, "lowest random contrast", at_least(0))
+    contrast_max: float = setting(1.8, "highest random contrast", at_least(0))
+    cache_mb: int = setting(1024, "memory for decoded pictures, in MB", at_least(0))
+
+    model: str = setting("inception10", "name of the model", NOT_EMPTY, "Model")
+    l2: float = setting(1e-3, "weight of the L2 penalty", at_least(0))
+
+    batch_size: int = setting(128, "pictures a step, all devices together", at_least(1), "Training")
+    max_steps: int = setting(10000, "steps after which training stops", at_least(1))
+    learning_rate: float = setting(1e-3, "the rate at the start", ABOVE_0)
+    ema_decay: float = setting(0.9999, "decay of the averaged weights", DECAY)
+    halve_after: int = setting(7, "evaluations without gain to halve the rate", at_least(1))
+    stop_after: int = setting(15, "evaluations without gain to stop", at_least(1))
+    seed: int = setting(0, "fixes the split, the order and all randomness", SEED)
+
+    log_path: str = setting("", "run folder; empty for runs/<data>-<model>", group="Run")
+    log_frequency: int = setting(10, "steps between log lines", at_least(1))
+    save_checkpoint_steps: int = setting(300, "steps between checkpoints", at_least(1))
+    keep_checkpoints: int = setting(10, "newest checkpoints to keep", at_least(1))
+
+    num_gpus: int = setting(0, "GPUs to use; 0 for all there are", at_least(0), "Devices")
+    logical_devices: int = setting(1, "parts of a split CPU, for multi_gpu_train.py", at_least(1))
+    sync_batch_norm: bool = setting(True, "batch statistics over all devices, not each")
+
+    checkpoint_dir: str = setting("", "empty for the run folder's checkpoints", group="Evaluation")
+    eval_dir: str = setting("", "where results go; empty for the run folder")
+    num_examples: int = setting(0, "pictures to evaluate; 0 for all", at_least(0))
+    top_k: int = setting(5, "guesses among which the label counts as found", at_least(1))
+    run_once: bool = setting(True, "--norun_once evaluates each new checkpoint")
+    eval_interval_secs: int = setting(60, "seconds between looks for a new one", at_least(1))
+    weights: str = setting("ema", "ema (averaged) or raw", one_of("ema", "raw"))
+    checkpoint: str = setting("best", "best or last", one_of("best", "last"))
+
+    section: str = setting("", "sections of the flagfile; the last one wins", group="Other")
+    debug: bool = setting(False, "show the traceback of an error")
+
+    def __post_init__(self):
+        if broken := _broken_rule(vars(self)):
+            raise ValueError(f"{broken[1]}.")
+
+
+FIELDS = {field.name: field for field in dataclasses.fields(Config)}
+SWITCHES = frozenset(name for name in FIELDS if isinstance(FIELDS[name].default, bool))
+ORDERED = (("crop_size", "short_side"), ("contrast_min", "contrast_max"))
+ONE_RUN_ONLY = {"section", "log_path", "checkpoint_dir", "eval_dir", "debug"}
+TYPES = {  # type of the default -> how absl defines the flag, what its text must be
+    bool: (flags.DEFINE_boolean, "true or false"),
+    int: (flags.DEFINE_integer, "a whole number"),
+    float: (flags.DEFINE_float, "a number"),
+    str: (flags.DEFINE_string, "text"),
+}
+
+
+def parse(argv: Sequence[str]) -> Config:
+    """Reads the command line and the flagfiles it names; the command line always wins.
+
+    Also serves as `absl.app.run(main, flags_parser=parse)`. `--help` prints and exits with 0.
+
+    Args:
+      argv: The program's name, then its arguments.
+
+    Raises:
+      UsageError: A mistake, and the command line or the line of a flagfile where it stands.
+    """
+    values = flags.FlagValues()  # private, so that a process can parse many times
+    for name, field in FIELDS.items():
+        define, _ = TYPES[type(field.default)]
+        define(name, field.default, field.metadata["text"], flag_values=values)
+    places = {}
+    for name, value, place in flagfile.read(argv, FIELDS.keys(), SWITCHES, _help):
+        try:
+            values[name].parse(value)
+        except flags.IllegalFlagValueError:
+            _, words = TYPES[type(FIELDS[name].default)]
+            flagfile.fail("bad value", place, f"--{name} must be {words}, got {value[:60]!r}")
+        places[name] = place
+    settings = {name: values[name].value for name in FIELDS}
+    if broken := _broken_rule(settings):
+        names, why = broken
+        given = dict.fromkeys(places[name] for name in names if name in places)
+        flagfile.fail("bad value", " and ".join(given), why)
+    flags.FLAGS.mark_as_parsed()  # app.run insists on it
+    return Config(**settings)
+
+
+def to_flagfile(config: Config) -> str:
+    """Writes the flagfile that runs `config` again, without the folders that this run wrote to."""
+    lines = ["# Runs it again: python train.py --flagfile=THIS_FILE"]
+    for name, value in vars(config).items():
+        text = _text(value)
+        if not text.isprintable() or text != text.strip() or text.startswith('"') or " #" in text:
+            text = json.dumps(text)
+        if name not in ONE_RUN_ONLY:
+            lines.append(f"--{name}={text}")
+    return "\n".join(lines) + "\n"
+
+
+def run_folder(config: Config) -> str:
+    """Returns `log_path`, or `runs/<data name>-<model>` when that is empty."""
+    data = os.path.basename(os.path.abspath(config.train_data_path))
+    return config.log_path or os.path.join("runs", f"{data}-{config.model}")
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _broken_rule(settings: Mapping[str, Any]) -> tuple[tuple[str, ...], str] | None:
+    """Returns the names in the first rule that does not hold, and what to say."""
+    for name, field in FIELDS.items():
+        value, rule = settings[name], field.metadata["rule"]
+        if isinstance(value, float) and not math.isfinite(value):
+            return (name,), f"--{name} must be finite, got {value}"
+        if not rule.holds(value):
+            return (name,), f"--{name} must be {rule.words}, got {value!r}"
+    for small, large in ORDERED:
+        if settings[small] > settings[large]:
+            got = f"{settings[small]} and {settings[large]}"
+            return (small, large), f"--{small} must be at most --{large}, got {got}"
+    return None
+
+
+def _help(program: str) -> str:
+    """Lists every flag under its heading, with its default, within 80 columns."""
+    lines = [f"usage: {program} [--flagfile=config.cfg] [--section=a,b] [--name=value ...]"]
+    for name, field in FIELDS.items():
+        if field.metadata["group"]:
+            lines += ["", f"{field.metadata['group']}:"]
+        lines.append(f"  {f'--{name}={_text(field.default)}':<29} {field.metadata['text']}")
+    return "\n".join(lines)

@@ -1,0 +1,35 @@
+"""Faults a user can mend: one line on stderr, an exit code, and no traceback."""
+
+
+class Fault(Exception):
+    """Something outside the program is wrong; raise a subclass, which sets the exit code.
+
+    The message is one line, `<what> in <path>[:line] - <why>; <remedy>`. `command.run` prints it
+    as `error: <message>`, with a traceback only under `--debug`.
+    """
+
+    exit_code: int
+
+
+class UsageError(Fault):
+    """A flag, a line of a flagfile, or their combination is wrong."""
+
+    exit_code = 1  # as absl exits
+
+
+class DataError(Fault):
+    """Pictures, labels or their folders cannot be used."""
+
+    exit_code = 3
+
+
+class RunError(Fault):
+    """A checkpoint or the run folder cannot be used."""
+
+    exit_code = 4
+
+
+class NotFinite(Fault):
+    """The loss or a gradient became infinite or NaN."""
+
+    exit_code = 5
