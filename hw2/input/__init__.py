@@ -1,0 +1,1 @@
+"""Pictures and labels as `tf.data` batches; knows nothing of models, training or settings."""

@@ -1,0 +1,82 @@
+"""What there is to learn from: names, labels, and a way to each picture."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from hw2.errors import DataError
+from hw2.input.paths import first_few
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Examples:
+    """Labelled pictures of one source, in a fixed order.
+
+    Attributes:
+      names: What a picture is called in splits and reports, each once: the path below the root
+        for class folders, the index ("00012") for arrays.
+      labels: `[N]` int32, indices into `class_names`.
+      class_names: One name per class.
+      channels: Channels of every picture: 3 for files, the data's own for arrays.
+      load: `load(index, short_side)` is picture `index` as uint8 `[h, w, channels]`, scaled so
+        that its short side is `short_side`, the aspect kept. Raises `DataError`.
+      notes: What the reader left out or found odd, one sentence each, for the caller to print.
+
+    Raises:
+      ValueError: The fields contradict each other.
+    """
+
+    names: tuple[str, ...] = dataclasses.field(repr=False)
+    labels: np.ndarray = dataclasses.field(repr=False)
+    class_names: tuple[str, ...]
+    channels: int
+    load: Callable[[int, int], np.ndarray] = dataclasses.field(repr=False)
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.labels.dtype != np.int32 or self.labels.shape != (len(self.names),):
+            raise ValueError(
+                f"labels must be int32 of shape [{len(self.names)}], one for each name, got "
+                f"{self.labels.dtype} of shape {list(self.labels.shape)}."
+            )
+        if len(set(self.names)) != len(self.names):
+            raise ValueError("names must differ from each other, got duplicates.")
+        classes = len(self.class_names)
+        if self.labels.size and not 0 <= self.labels.min() <= self.labels.max() < classes:
+            raise ValueError(
+                f"labels must be in [0, {classes}), the classes, got "
+                f"{self.labels.min()} to {self.labels.max()}."
+            )
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def with_classes(self, class_names: Sequence[str]) -> Examples:
+        """Numbers the labels as a model does, by the names of the classes, never by position.
+
+        Args:
+          class_names: The model's, in the order of its logits.
+
+        Raises:
+          DataError: There is a class that the model does not know.
+        """
+        number = {name: label for label, name in enumerate(class_names)}
+        unknown = [name for name in self.class_names if name not in number]
+        if unknown:
+            raise DataError(
+                f"unknown classes in the data - {first_few(unknown)}: the model knows "
+                f"{len(class_names)}, among them {first_few(list(class_names), 3)}; "
+                "leave those pictures out, or train a model on them"
+            )
+        absent = [name for name in class_names if name not in self.class_names]
+        note = (f"no picture of {first_few(absent)}",) if absent else ()
+        numbers = np.array([number[name] for name in self.class_names], np.int32)
+        return dataclasses.replace(
+            self,
+            labels=numbers[self.labels],
+            class_names=tuple(class_names),
+            notes=self.notes + note,
+        )

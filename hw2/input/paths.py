@@ -1,0 +1,20 @@
+"""Names of files in messages."""
+
+from __future__ import annotations
+
+import os
+
+
+def shown(path: str | os.PathLike[str]) -> str:
+    """A path on one line: line breaks, control characters and bytes not UTF-8 are escaped.
+
+    TensorFlow drops an exception whose text is not UTF-8, so every `DataError` needs this.
+    """
+    escaped = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(path))
+    return "".join(escaped)
+
+
+def first_few(names: list[str], limit: int = 5) -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(shown(name) for name in names[:limit]) + more

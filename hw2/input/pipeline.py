@@ -1,0 +1,142 @@
+"""Batches: endless and resumable for training, every picture once for evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from hw2.input import order, preprocess
+from hw2.input.examples import Examples
+from hw2.input.loading import CHUNK, NO_PICTURE, stream
+from hw2.input.loading import naming_errors as naming_errors
+from hw2.input.preprocess import Preprocessing
+
+PREFETCHED = 2  # batches: one hides the other's work, more would only take memory
+
+
+def training_batches(
+    examples: Examples,
+    indices: Sequence[int] | np.ndarray,
+    preprocessing: Preprocessing,
+    *,
+    batch_size: int,
+    seed: int,
+    start_step: int = 0,
+    cache_mb: int = 1024,
+    parallel_calls: int = tf.data.AUTOTUNE,
+) -> tf.data.Dataset:
+    """Streams epoch after epoch, each in an order of its own, without a gap between them.
+
+    Example `i` of batch `k` stands at position `k * batch_size + i` of the stream. Position and
+    seed alone say which picture it is and how it is changed, so the batches from `start_step` on
+    are the same bytes whatever came before, and on any number of threads.
+
+    Args:
+      examples: Where pictures come from.
+      indices: `[N]` of the examples to train on; each comes once in an epoch of N positions.
+      preprocessing: What to do to a picture.
+      batch_size: Of all devices together; it may exceed N.
+      seed: At least 0.
+      start_step: Batches of this stream that were consumed before.
+      cache_mb: Memory for decoded pictures.
+      parallel_calls: Threads that load, and threads that change pictures.
+
+    Returns:
+      An endless dataset of float32 `[batch_size, image_size, image_size, channels]` and int32
+      `[batch_size]`, to be iterated within `naming_errors`.
+
+    Raises:
+      ValueError: There is nothing to train on, or a number is out of range.
+    """
+    indices = _checked(examples, indices, batch_size)
+    if seed < 0 or start_step < 0:
+        raise ValueError(f"seed and start_step must be at least 0, got {seed} and {start_step}.")
+    stream_seed = tf.constant([seed, 0], tf.int64)
+
+    def find(positions: np.ndarray) -> np.ndarray:
+        return indices[order.at(positions, len(indices), seed)]
+
+    def change(image: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
+        image_seed = tf.random.experimental.stateless_fold_in(stream_seed, position)
+        return preprocess.training(image, image_seed, preprocessing)
+
+    dataset = stream(
+        examples,
+        tf.data.Dataset.counter(start_step * batch_size, CHUNK),
+        find,
+        change,
+        short_side=preprocessing.short_side,
+        cache_mb=cache_mb,
+        parallel_calls=parallel_calls,
+    )
+    dataset = _batched(dataset, batch_size, tf.data.INFINITE_CARDINALITY)
+    return dataset.map(lambda images, labels, weights: (images, labels)).prefetch(PREFETCHED)
+
+
+def evaluation_batches(
+    examples: Examples,
+    indices: Sequence[int] | np.ndarray,
+    preprocessing: Preprocessing,
+    *,
+    batch_size: int,
+    cache_mb: int = 1024,
+    parallel_calls: int = tf.data.AUTOTUNE,
+) -> tf.data.Dataset:
+    """Goes through the examples once, in the order of `indices`.
+
+    Args:
+      examples: Where pictures come from.
+      indices: `[N]` of the examples to evaluate.
+      preprocessing: What to do to a picture.
+      batch_size: Of all devices together; rows of weight 0 fill the last batch.
+      cache_mb: Memory for decoded pictures, kept as long as the dataset.
+      parallel_calls: Threads that load, and threads that change pictures.
+
+    Returns:
+      ceil(N / batch_size) batches of float32 `[batch_size, image_size, image_size, channels]`,
+      int32 labels `[batch_size]` and float32 weights `[batch_size]`, 1 for a picture and 0 for
+      filling, to be iterated within `naming_errors`.
+
+    Raises:
+      ValueError: There is nothing to evaluate, or a number is out of range.
+    """
+    indices = _checked(examples, indices, batch_size)
+    batches = -(-len(indices) // batch_size)
+    filling = np.full(batches * batch_size + CHUNK - len(indices), NO_PICTURE)
+    rows = np.concatenate([indices, filling])  # to the end of the last batch and its last chunk
+
+    dataset = stream(
+        examples,
+        tf.data.Dataset.range(0, batches * batch_size, CHUNK),
+        lambda positions: rows[positions],
+        lambda image, position: preprocess.evaluation(image, preprocessing),
+        short_side=preprocessing.short_side,
+        cache_mb=cache_mb,
+        parallel_calls=parallel_calls,
+    )
+    return _batched(dataset.take(batches * batch_size), batch_size, batches).prefetch(PREFETCHED)
+
+
+def _checked(
+    examples: Examples, indices: Sequence[int] | np.ndarray, batch_size: int
+) -> np.ndarray:
+    indices = np.asarray(indices, np.int64)
+    if not len(indices) or indices.min() < 0 or indices.max() >= len(examples):
+        raise ValueError(
+            f"indices must be in [0, {len(examples)}), at least one of them, got {indices}."
+        )
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
+    return indices
+
+
+def _batched(dataset: tf.data.Dataset, batch_size: int, batches: int) -> tf.data.Dataset:
+    """Batches of one static shape, and their number, for a strategy to share out."""
+    options = tf.data.Options()
+    sharding = options.experimental_distribute
+    sharding.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA  # there are no files
+    dataset = dataset.batch(batch_size, drop_remainder=True)
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(batches))
+    return dataset.with_options(options)

@@ -1,0 +1,47 @@
+"""Pictures that the tests share, real ones of Debian packages among them."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hw2.input import arrays, builtin
+from hw2.input.examples import Examples
+
+STAMPS = Path("/usr/share/tuxpaint/stamps")
+
+
+def installed(path: Path | str, package: str) -> Path:
+    """The path, or a skip; in CI, where the package has to be there, a failure."""
+    if not Path(path).exists():
+        reason = f"{path} is missing: apt-get install {package}"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    return Path(path)
+
+
+@pytest.fixture(scope="session")
+def stamps() -> Path:
+    """Class folders with PNG of modes RGBA, LA, P and RGB beside sounds and texts."""
+    return installed(STAMPS, "tuxpaint-stamps-default")
+
+
+@pytest.fixture(scope="session")
+def fashion() -> Path:
+    """Gzipped IDX files."""
+    return installed(builtin.FASHION_FOLDER, "dataset-fashion-mnist")
+
+
+@pytest.fixture(scope="session")
+def photo() -> Image.Image:
+    """A smooth picture, wider than high, whose four corners differ."""
+    y, x = np.mgrid[0:60, 0:80]
+    return Image.fromarray(np.stack([3 * x, 4 * y, 255 - 2 * x], -1).astype(np.uint8))
+
+
+@pytest.fixture
+def numbered() -> Examples:
+    """20 grey pictures of 8x8, each filled with its index, in 4 classes."""
+    images = np.arange(20, dtype=np.uint8)[:, None, None, None] * np.ones([1, 8, 8, 1], np.uint8)
+    return arrays.examples(images, np.arange(20) % 4, ["a", "b", "c", "d"])

@@ -1,0 +1,140 @@
+import os
+import re
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hw2.errors import DataError
+from hw2.input import split
+from hw2.input.examples import Examples
+
+
+def named(names, labels=None, class_names=("a", "b")):
+    labels = np.arange(len(names)) % 2 if labels is None else labels
+    return Examples(
+        tuple(names), np.array(labels, np.int32), tuple(class_names), 3, load=lambda i, s: None
+    )
+
+
+def test_a_fraction_of_every_class():
+    labels = np.repeat([0, 1, 2], [100, 50, 10])
+    train, validation = split.stratified(labels, 0.2, seed=1)
+    assert np.bincount(labels[validation]).tolist() == [20, 10, 2]
+    assert train.dtype == validation.dtype == np.int64
+    np.testing.assert_array_equal(np.union1d(train, validation), np.arange(160))
+    assert (np.diff(train) > 0).all()
+    assert (np.diff(validation) > 0).all()
+
+
+def test_the_seed_decides():
+    labels = np.arange(100) % 4
+    first, again, other = (split.stratified(labels, 0.2, seed)[1] for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+@given(
+    labels=st.lists(st.integers(0, 6), min_size=1, max_size=40),
+    fraction=st.floats(0.001, 0.999),
+    seed=st.integers(0, 2**31 - 1),
+)
+@settings(max_examples=60, deadline=None)
+def test_any_labels_can_be_split(labels, fraction, seed):
+    labels = np.array(labels)
+    train, validation = split.stratified(labels, fraction, seed)
+    np.testing.assert_array_equal(np.sort(np.concatenate([train, validation])), range(len(labels)))
+    assert set(labels[train]) == set(labels)
+
+
+def test_single_pictures_are_for_training_and_noted():
+    examples = named(["w", "x", "y", "z"], labels=[0, 1, 1, 2], class_names=["p", "q", "r", "s"])
+    train, validation = split.stratified(examples.labels, 0.5, seed=0)
+    assert len(validation) == 1
+    assert examples.labels[validation].tolist() == [1]
+    assert split.notes(examples, train, validation) == (
+        "no train picture of s",
+        "no validation picture of p, r, s",
+    )
+    both = np.arange(4)
+    assert split.notes(named("wxyz"), both, both) == ()
+
+
+@pytest.mark.parametrize("fraction", [0, 1, -0.1, float("nan")])
+def test_fractions_that_are_none(fraction):
+    with pytest.raises(ValueError, match=re.escape(f"must be in (0, 1), got {fraction}.")):
+        split.stratified(np.zeros(9, int), fraction, 0)
+
+
+def test_worked_example_of_the_file(tmp_path):
+    path = tmp_path / "split.csv"
+    split.write(path, named(["a/1.png", "b/2.png", "a/3.png"]), np.array([0, 1]), np.array([2]))
+    assert path.read_bytes() == (
+        b"name,class,part\r\na/1.png,a,train\r\nb/2.png,b,train\r\na/3.png,a,validation\r\n"
+    )
+    assert os.listdir(tmp_path) == ["split.csv"]
+
+
+def test_pictures_are_found_by_name(tmp_path):
+    path = tmp_path / "split.csv"
+    split.write(path, named(["x", "y", "z"], [0, 1, 0]), np.array([0, 2]), np.array([1]))
+    moved = named(["z", "x", "y"], [1, 1, 0], class_names=["b", "a"])
+    train, validation = split.read(path, moved)
+    assert train.tolist() == [0, 1]
+    assert validation.tolist() == [2]
+    assert train.dtype == validation.dtype == np.int64
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(names=st.lists(st.binary(min_size=1).map(os.fsdecode), min_size=2, unique=True))
+def test_names_of_any_bytes_come_back(tmp_path, names):
+    names = [name.replace("\0", "0") for name in names]
+    if len(set(names)) < len(names):
+        return
+    examples = named(names, class_names=names[:2])
+    split.write(tmp_path / "s.csv", examples, np.array([0]), np.arange(1, len(names)))
+    train, validation = split.read(tmp_path / "s.csv", examples)
+    assert train.tolist() == [0]
+    assert validation.tolist() == list(range(1, len(names)))
+
+
+def test_changed_data_is_refused(tmp_path):
+    path = tmp_path / "split.csv"
+    old = [f"{i}.png" for i in range(8)]
+    split.write(path, named(old), np.arange(4), np.arange(4, 8))
+    now = named(["new.png", *old[5:]], labels=[0, 1, 1, 1])
+    with pytest.raises(DataError) as caught:
+        split.read(path, now)
+    assert str(caught.value) == (
+        f"old split in {path} - the data has changed: 5 missing (0.png, 1.png, 2.png and 2 more), "
+        "1 new (new.png), 1 of another class (6.png); "
+        "restore the data, or remove the split to draw a new one"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "why"),
+    [
+        ("", 1, "expected the header name,class,part"),
+        ("name,class\n", 1, "expected the header name,class,part"),
+        ("name,class,part\nx,a,train\ny,b\n", 3, "expected a name, a class and train or valid"),
+        ("name,class,part\nx,a,test\n", 2, "expected a name, a class and train or validation"),
+        ("name,class,part\nx,a,train\nx,a,train\n", 3, "x is there twice"),
+        ('name,class,part\nx,a,"train', 1, "unexpected end of data"),
+        ('name,class,part\n"x"y,a,train\n', 1, "',' expected after '\"'"),
+    ],
+)
+def test_damaged_files(tmp_path, content, line, why):
+    path = tmp_path / "split.csv"
+    path.write_text(content)
+    with pytest.raises(DataError) as caught:
+        split.read(path, named(["x", "y"]))
+    assert str(caught.value).startswith(f"bad split in {path}:{line} - {why}")
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(DataError, match=r"bad split in .*/none:1 - No such file or directory; rem"):
+        split.read(tmp_path / "none", named(["x", "y"]))
