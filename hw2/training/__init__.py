@@ -1,0 +1,1 @@
+"""Trains any model that is called `model(images, training=, seed=)`."""

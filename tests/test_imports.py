@@ -1,0 +1,48 @@
+"""The arrows of the design: who may import whom."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1] / "hw2"
+
+# What each part may import of hw2, besides itself and hw2.errors.
+ALLOWED = {
+    "ops": set(),
+    "layers": {"ops"},
+    "models": {"layers", "ops"},
+    "input": set(),
+    "config": {"flagfile"},
+    "flagfile": set(),
+    "training": {"ops"},
+    "run_folder": {"training"},
+    "report": {"ops"},
+}
+
+
+def imported(file: Path) -> set[str]:
+    """Parts of hw2 that a file imports."""
+    parts = set()
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        parts |= {name.split(".")[1] for name in names if name.startswith("hw2.")}
+    return parts - {"errors", "__version__"}
+
+
+@pytest.mark.parametrize("part", ALLOWED)
+def test_arrows_point_one_way(part):
+    files = [ROOT / f"{part}.py"] if (ROOT / f"{part}.py").exists() else (ROOT / part).rglob("*.py")
+    for file in files:
+        assert imported(file) - {part} <= ALLOWED[part], file
+
+
+def test_settings_need_no_tensorflow():
+    code = "import sys, hw2, hw2.config, hw2.command; sys.exit('tensorflow' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT.parent)

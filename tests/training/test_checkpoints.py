@@ -1,0 +1,93 @@
+"""Checkpoints are whole or not there."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from hw2.errors import RunError
+from hw2.training import checkpoints
+
+TENSORS = {"model/w": np.arange(6, dtype=np.float32).reshape(2, 3), "model/b": np.float32([1])}
+
+
+def save(folder, *steps):
+    return [checkpoints.write(folder, step, TENSORS, {"score": step / 10}) for step in steps]
+
+
+def test_what_is_written_is_read(tmp_path):
+    save(tmp_path, 7)
+    found = checkpoints.newest(tmp_path)
+    assert (found.step, found.state) == (7, {"score": 0.7})
+    stored = found.tensors()
+    assert stored.keys() == TENSORS.keys()
+    for name, value in TENSORS.items():
+        np.testing.assert_array_equal(stored[name], value)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["step-00000007"]
+
+
+def test_no_folder_is_no_checkpoint(tmp_path):
+    assert checkpoints.newest(tmp_path / "none") is None
+
+
+@pytest.mark.parametrize("name", ["tensors.safetensors", "state.json", "manifest.json"])
+@pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
+def test_a_damaged_checkpoint_is_passed_over(tmp_path, name, damage):
+    save(tmp_path, 1, 2)
+    file = tmp_path / "step-00000002" / name
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    if damage == "remove":
+        file.unlink()
+    else:
+        file.write_bytes(data if damage == "flip" else data[: len(data) // 2])
+    with pytest.warns(UserWarning, match="passed over: bad checkpoint in .*step-00000002"):
+        found = checkpoints.newest(tmp_path, set_aside=True)
+    assert found.step == 1
+    assert (tmp_path / "step-00000002.corrupt").is_dir()
+
+
+@pytest.mark.filterwarnings("ignore:passed over")
+def test_all_damaged_is_an_error_and_never_a_fresh_start(tmp_path):
+    for written in save(tmp_path, 1, 2):
+        (written.path / "state.json").write_text("{}")
+    words = re.escape("state.json has changed since it was written")
+    with pytest.raises(RunError, match=f"no good checkpoint in .*{words}.*{words}"):
+        checkpoints.newest(tmp_path)
+
+
+def test_prune_keeps_the_newest_and_the_best(tmp_path):
+    save(tmp_path, 1, 2, 3, 4, 5)
+    checkpoints.prune(tmp_path, keep=2, best_step=1)
+    assert [p.name for p in checkpoints.listing(tmp_path)] == [
+        "step-00000001",
+        "step-00000004",
+        "step-00000005",
+    ]
+    assert (tmp_path / "best" / "state.json").exists()
+    assert json.loads((tmp_path / "last" / "state.json").read_text()) == {"score": 0.5}
+
+
+def test_values_that_are_not_finite_are_never_written(tmp_path):
+    with pytest.raises(RunError, match="w is not finite in step 3"):
+        checkpoints.write(tmp_path, 3, {"w": np.float32([1, np.nan])}, {})
+    assert checkpoints.newest(tmp_path) is None
+
+
+def test_a_folder_name_with_brackets_works(tmp_path):
+    folder = tmp_path / "run [1]*"
+    save(folder, 1)
+    assert checkpoints.newest(folder).step == 1
+
+
+def test_a_disk_that_refuses_leaves_the_one_before(tmp_path, monkeypatch):
+    save(tmp_path, 1)
+
+    def refuse(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoints, "save_file", refuse)
+    with pytest.raises(RunError, match="step-00000002 - No space left on device"):
+        save(tmp_path, 2)
+    assert [p.name for p in tmp_path.iterdir()] == ["step-00000001"]
