@@ -1,0 +1,14 @@
+"""Stateless tensor functions: NHWC, any float dtype, each with its own gradient."""
+
+from hw2.ops.conv import ALGORITHMS as ALGORITHMS
+from hw2.ops.conv import algorithm as algorithm
+from hw2.ops.conv import conv1d as conv1d
+from hw2.ops.conv import conv2d as conv2d
+from hw2.ops.depthwise import depthwise_conv2d as depthwise_conv2d
+from hw2.ops.depthwise import separable_conv2d as separable_conv2d
+from hw2.ops.local import locally_connected2d as locally_connected2d
+from hw2.ops.patches import fold as fold
+from hw2.ops.patches import unfold as unfold
+from hw2.ops.pool import avg_pool2d as avg_pool2d
+from hw2.ops.pool import max_pool2d as max_pool2d
+from hw2.ops.transpose import conv2d_transpose as conv2d_transpose

@@ -1,0 +1,151 @@
+"""conv2d: checks, chooses an algorithm by the shapes, and calls it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+
+import tensorflow as tf
+
+from hw2.ops import geometry, im2col, native, tensors
+from hw2.ops.geometry import Padding, Pair, Window
+
+# Each maps (x [N, H, W, groups*C], w [kH, kW, C, O], window) to y [N, H', W', O].
+ALGORITHMS: dict[str, Callable[[tf.Tensor, tf.Tensor, Window], tf.Tensor]] = {
+    "im2col": im2col.conv2d,
+    "native": native.conv2d,
+}
+_default = "auto"
+
+
+def conv2d(
+    x: tf.Tensor,
+    w: tf.Tensor,
+    strides: Pair = 1,
+    padding: Padding = "SAME",
+    dilations: Pair = 1,
+    *,
+    data_format: str = "NHWC",
+    algorithm: str | None = None,
+) -> tf.Tensor:
+    """Convolves images with filters; callable in place of `tf.nn.conv2d`.
+
+    Args:
+      x: `[N, H, W, groups*C]` images; any of N, H, W may be unknown.
+      w: `[kH, kW, C, O]` filters. Where `x` has a multiple of C channels, that many groups of
+        channels are convolved apart, each with its share of the O filters.
+      strides: An int, a pair or `[1, sH, sW, 1]`.
+      padding: "SAME", "VALID", or zeros ((top, bottom), (left, right)), also in TensorFlow's
+        form of four pairs.
+      dilations: Distances of neighbouring taps, in the forms of `strides`.
+      data_format: "NHWC", or "NCHW" for `[N, C, H, W]` in and out (transposed here and back).
+      algorithm: "auto", "im2col", "native" (`tf.nn.conv2d` itself), or None for the default,
+        which is "auto" unless a `with algorithm(...)` says otherwise.
+
+    Returns:
+      `[N, H', W', O]`. float16 and bfloat16 are summed in float32 and rounded once.
+
+    Raises:
+      ValueError: Ranks, channels, dtypes or options do not fit together.
+
+    Cost: N*H'*W'*kH*kW*C*O multiply-adds; for memory see the algorithm, hw2/ops/im2col.py.
+    """
+    x = tensors.images(x, data_format)
+    w = tensors.weights(w, "kH, kW, C, O", x)
+    _check_channels(x, w)
+    window = geometry.window(w.shape[:2], strides, padding, dilations, data_format=data_format)
+    name = _check_name(_default if algorithm is None else algorithm)
+    compute = ALGORITHMS[_choose(x, w, window) if name == "auto" else name]
+    return tensors.restore(compute(x, w, window), data_format)
+
+
+def conv1d(
+    x: tf.Tensor,
+    w: tf.Tensor,
+    stride: int | Sequence[int] = 1,
+    padding: str | Sequence[int] = "SAME",
+    dilations: int | Sequence[int] = 1,
+    *,
+    data_format: str = "NWC",
+    algorithm: str | None = None,
+) -> tf.Tensor:
+    """Convolves signals with filters, as images of one row; in place of `tf.nn.conv1d`.
+
+    Args:
+      x: `[N, W, groups*C]` signals; N and W may be unknown.
+      w: `[kW, C, O]` filters.
+      stride: An int or `[1, sW, 1]`.
+      padding: "SAME", "VALID", or zeros (left, right).
+      dilations: In the forms of `stride`.
+      data_format: "NWC", or "NCW" for `[N, C, W]` in and out.
+      algorithm: As for `conv2d`.
+
+    Returns:
+      `[N, W', O]`.
+
+    Raises:
+      ValueError: As `conv2d`.
+    """
+    x = tensors.signals(x, data_format)
+    w = tensors.weights(w, "kW, C, O", x)
+    y = conv2d(
+        x[:, None],  # [N, 1, W, groups*C]
+        w[None],
+        _of_row(stride, data_format),
+        padding if isinstance(padding, str) else ((0, 0), padding),
+        _of_row(dilations, data_format),
+        algorithm=algorithm,
+    )  # [N, 1, W', O]
+    return tensors.restore(y[:, 0], data_format)
+
+
+@contextlib.contextmanager
+def algorithm(name: str) -> Iterator[None]:
+    """Makes an algorithm the default of every `conv2d` called, or traced, inside the block.
+
+    The default belongs to the process, not to the thread: the replica threads of
+    `tf.distribute` must see it too.
+
+    Raises:
+      ValueError: There is no such algorithm.
+    """
+    global _default
+    before, _default = _default, _check_name(name)
+    try:
+        yield
+    finally:
+        _default = before
+
+
+def _of_row(value: int | Sequence[int], data_format: str) -> int | Sequence[int]:
+    """Writes an option of `conv1d` as one of `conv2d`, with 1 for the rows."""
+    values = [value] if isinstance(value, int) else list(value)
+    if len(values) == 3:  # in the order of the format, as TensorFlow has it
+        n, w, c = (values[data_format.index(axis)] for axis in "NWC")
+        return [n, 1, w, c]
+    return [1, *values]
+
+
+def _choose(x: tf.Tensor, w: tf.Tensor, window: Window) -> str:
+    """Names the algorithm that "auto" stands for, by what is known before running."""
+    return "im2col"
+
+
+def _check_name(name: str) -> str:
+    names = ("auto", *ALGORITHMS)
+    if name not in names:
+        raise ValueError(f"algorithm must be one of {', '.join(names)}, got {name!r}.")
+    return name
+
+
+def _check_channels(x: tf.Tensor, w: tf.Tensor) -> None:
+    c, filter_c, o = x.shape[3], w.shape[2], w.shape[3]
+    if c is None:
+        raise ValueError(f"x must have a known number of channels, got shape {x.shape}.")
+    groups = c // filter_c if filter_c else int(c == 0)
+    if groups < 1 or c != groups * filter_c:
+        raise ValueError(
+            f"the channels of x must be those of w, or a multiple of them, got {c} and {filter_c}."
+        )
+    if o % groups:
+        raise ValueError(f"{groups} groups of channels must share the filters evenly, got {o}.")

@@ -1,0 +1,221 @@
+"""Images to patches and back: `unfold` (im2col) and `fold` (col2im), each the other's gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from hw2.ops import geometry, tensors
+from hw2.ops.geometry import Axis, Padding, Pair, Size, Window
+from hw2.ops.tensors import length, widen, with_shape
+
+
+def unfold(
+    x: tf.Tensor,
+    kernel: Pair,
+    strides: Pair = 1,
+    padding: Padding = "SAME",
+    dilations: Pair = 1,
+) -> tf.Tensor:
+    """Lays the patch under every position of a window side by side (im2col).
+
+    The values and their order are those of `tf.image.extract_patches`, bit for bit; this one
+    is faster, and so is its gradient, which is `fold` and therefore differentiable again.
+
+    Args:
+      x: `[N, H, W, C]`; any of N, H, W may be unknown.
+      kernel: Rows and columns of the window: an int, a pair or `[1, kH, kW, 1]`.
+      strides: Steps of the window, in the same forms.
+      padding: "SAME", "VALID", or zeros ((top, bottom), (left, right)).
+      dilations: Distances of neighbouring taps, in the same forms.
+
+    Returns:
+      `[N, H', W', kH*kW*C]`, taps in row order, channels innermost.
+
+    Raises:
+      ValueError: An argument has another form, or the window does not fit into the image.
+
+    Cost: kH*kW/(sH*sW) times the memory of `x`, each value copied once.
+
+    Source: Chellapilla et al., "High Performance Convolutional Neural Networks for Document
+    Processing", 2006, hal.inria.fr/inria-00112631.
+    """
+    x = tensors.images(x)
+    window = geometry.window(kernel, strides, padding, dilations)
+    image_size = (length(x, 1), length(x, 2))
+
+    @tf.custom_gradient
+    def apply(x):
+        def grad(dy):
+            return fold(dy, image_size, *window)
+
+        slices = _slices(x, *window.axes(*image_size), join=True)
+        return tf.concat(slices, 3) if len(slices) > 1 else slices[0], grad
+
+    return apply(x)
+
+
+def fold(
+    patches: tf.Tensor,
+    image_size: Sequence[Size],
+    kernel: Pair,
+    strides: Pair = 1,
+    padding: Padding = "SAME",
+    dilations: Pair = 1,
+    reduction: str = "sum",
+) -> tf.Tensor:
+    """Adds patches back into the image they came from (col2im), the adjoint of `unfold`.
+
+    Args:
+      patches: `[N, H', W', kH*kW*C]`, as from `unfold`.
+      image_size: (H, W) of the image; ints or scalar tensors.
+      kernel: As for `unfold`, and so are `strides`, `padding` and `dilations`.
+      reduction: "sum", or "mean" for the left inverse of `unfold`.
+
+    Returns:
+      `[N, H, W, C]`: each pixel is the sum (or mean) of all patch values that `unfold` reads
+      from it, and 0 where it reads none.
+
+    Raises:
+      ValueError: An argument has another form, or the patches are not those of such an image.
+
+    Cost: each value read once and added once; no scatter, so the order of sums is fixed.
+    """
+    if reduction not in ("sum", "mean"):
+        raise ValueError(f'reduction must be "sum" or "mean", got {reduction!r}.')
+    patches = tf.convert_to_tensor(patches)
+    image_size = (image_size[0], image_size[1])
+    window = geometry.window(kernel, strides, padding, dilations)
+    _check_patches(patches, *window.axes(*image_size))
+    wide = widen(patches)
+    parts = tf.split(wide, window.kernel[0] * window.kernel[1], 3)
+    x = add_taps(parts, image_size, window)
+    if reduction == "mean":
+        ones = tf.ones([1, *image_size, 1], wide.dtype)
+        x = tf.math.divide_no_nan(x, add_taps(taps(ones, window), image_size, window))
+    return tf.cast(x, patches.dtype)
+
+
+def taps(x: tf.Tensor, window: Window, outside: float = 0) -> list[tf.Tensor]:
+    """What each tap of the window reads: `unfold` before it is laid side by side.
+
+    Args:
+      x: `[N, H, W, C]`.
+      window: kH x kW taps.
+      outside: What a tap reads beside the image.
+
+    Returns:
+      kH*kW tensors `[N, H', W', C]`, in row order.
+    """
+    image_size = (length(x, 1), length(x, 2))
+
+    @tf.custom_gradient
+    def apply(x):
+        def grad(*dy):
+            return add_taps(dy, image_size, window)
+
+        return _slices(x, *window.axes(*image_size), outside=outside), grad
+
+    return apply(x)
+
+
+def add_taps(parts: Sequence[tf.Tensor], image_size: Sequence[Size], window: Window) -> tf.Tensor:
+    """Adds what each tap read back into the image, the adjoint of `taps`.
+
+    Args:
+      parts: kH*kW tensors `[N, H', W', C]`, in row order.
+      image_size: (H, W) of the image.
+      window: kH x kW taps.
+
+    Returns:
+      `[N, H, W, C]`.
+    """
+
+    @tf.custom_gradient
+    def apply(*parts):
+        def grad(dx):
+            return taps(dx, window)
+
+        return _add(parts, *window.axes(*image_size)), grad
+
+    return apply(*parts)
+
+
+def _slices(
+    x: tf.Tensor, rows: Axis, columns: Axis, *, outside: float = 0, join: bool = False
+) -> list[tf.Tensor]:
+    """Cuts the image into blocks of one stride; then each tap is a dense slice.
+
+    Taps that lie side by side in one block make one slice if `join`.
+    """
+    n, c = length(x, 0), length(x, 3)
+    x = x[:, : rows.used, : columns.used]
+    pads = [[0, 0], [rows.before, rows.after], [columns.before, columns.after], [0, 0]]
+    x = tf.pad(x, pads, constant_values=outside)
+    x = tf.reshape(x, [n, rows.blocks, rows.stride, columns.blocks, columns.stride * c])
+    slices = []
+    for i in range(rows.taps):
+        top, row_phase = rows.place(i)
+        for j, run in _runs(columns, join):
+            left, phase = columns.place(j)
+            part = x[
+                :,
+                top : top + rows.out,
+                row_phase,
+                left : left + columns.out,
+                phase * c : (phase + run) * c,
+            ]
+            slices.append(with_shape(part, [n, rows.out, columns.out, run * c]))
+    return slices
+
+
+def _runs(columns: Axis, join: bool) -> list[tuple[int, int]]:
+    """Groups taps that lie side by side in one block: (first tap, number of taps)."""
+    step = columns.stride if join and columns.dilation == 1 else 1
+    return [(j, min(step, columns.taps - j)) for j in range(0, columns.taps, step)]
+
+
+def _add(parts: Sequence[tf.Tensor], rows: Axis, columns: Axis) -> tf.Tensor:
+    """Sums the taps of each phase of the stride in its own image, then interleaves the phases."""
+    n, c = length(parts[0], 0), length(parts[0], 3)
+    phases: dict[tuple[int, int], list[tf.Tensor]] = {}
+    for tap, part in enumerate(parts):
+        top, row_phase = rows.place(tap // columns.taps)
+        left, phase = columns.place(tap % columns.taps)
+        below = rows.blocks - rows.out - top
+        right = columns.blocks - columns.out - left
+        phases.setdefault((row_phase, phase), []).append(
+            tf.pad(part, [[0, 0], [top, below], [left, right], [0, 0]])
+        )  # [N, blocks, blocks, C]
+    sums = {place: tf.add_n(terms) for place, terms in phases.items()}
+    sh, sw = rows.stride, columns.stride
+    if sh == sw == 1:
+        x = sums[0, 0]
+    else:
+        zero = tf.zeros([n, rows.blocks, columns.blocks, c], parts[0].dtype)
+        lines = [tf.concat([sums.get((a, b), zero) for b in range(sw)], 3) for a in range(sh)]
+        x = tf.stack(lines, 2)  # [N, blocks, sH, blocks, sW*C]
+        x = tf.reshape(x, [n, rows.blocks * sh, columns.blocks * sw, c])
+    x = x[
+        :,
+        rows.before : rows.before + rows.used,
+        columns.before : columns.before + columns.used,
+    ]
+    unread = [[0, rows.size - rows.used], [0, columns.size - columns.used]]
+    return with_shape(tf.pad(x, [[0, 0], *unread, [0, 0]]), [n, rows.size, columns.size, c])
+
+
+def _check_patches(patches: tf.Tensor, rows: Axis, columns: Axis) -> None:
+    taps = rows.taps * columns.taps
+    if patches.shape.rank != 4 or (patches.shape[3] or 0) % taps:
+        raise ValueError(
+            f"patches must be [N, H', W', {taps}*C] for a window of {rows.taps}x{columns.taps}, "
+            f"got shape {patches.shape}."
+        )
+    expected = [None if tf.is_tensor(out) else out for out in (rows.out, columns.out)]
+    if not patches.shape[1:3].is_compatible_with(expected):
+        raise ValueError(
+            f"patches of this image must have {expected[0]}x{expected[1]} positions, "
+            f"got shape {patches.shape}."
+        )

@@ -1,0 +1,112 @@
+"""What every op does at its door: one dtype, channels last, sums in at least float32."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from hw2.ops.geometry import Size
+
+_TO_LAST = {"NHWC": None, "NWC": None, "NCHW": [0, 2, 3, 1], "NCW": [0, 2, 1]}
+_FROM_LAST = {"NHWC": None, "NWC": None, "NCHW": [0, 3, 1, 2], "NCW": [0, 2, 1]}
+
+
+def images(x: tf.Tensor, data_format: str = "NHWC") -> tf.Tensor:
+    """Reads images and turns them to channels last.
+
+    Args:
+      x: `[N, H, W, C]`, or `[N, C, H, W]` if `data_format` says so; any size may be unknown.
+      data_format: "NHWC" or "NCHW".
+
+    Raises:
+      ValueError: Another rank or another format.
+    """
+    return _read(x, data_format, ("NHWC", "NCHW"))
+
+
+def signals(x: tf.Tensor, data_format: str = "NWC") -> tf.Tensor:
+    """Reads signals, `[N, W, C]` or `[N, C, W]`, as `images` reads images."""
+    return _read(x, data_format, ("NWC", "NCW"))
+
+
+def restore(y: tf.Tensor, data_format: str) -> tf.Tensor:
+    """Turns channels last back into the caller's format."""
+    return _transpose(y, _FROM_LAST[data_format])
+
+
+def weights(w: tf.Tensor, axes: str, x: tf.Tensor, name: str = "w") -> tf.Tensor:
+    """Reads weights that belong to images `x`.
+
+    Args:
+      w: Of known sizes.
+      axes: Names of the axes, for example "kH, kW, C, O".
+      x: The images, whose dtype the weights must have.
+
+    Raises:
+      ValueError: Another rank or dtype, or an unknown size.
+    """
+    w = tf.convert_to_tensor(w)
+    if w.shape.rank != axes.count(",") + 1 or not w.shape.is_fully_defined():
+        raise ValueError(f"{name} must be [{axes}] with known sizes, got shape {w.shape}.")
+    if x.dtype != w.dtype:
+        raise ValueError(
+            f"x and {name} must have the same dtype, got {x.dtype.name} and {w.dtype.name}."
+        )
+    return w
+
+
+def check_channels(x: tf.Tensor, c: int) -> None:
+    """Refuses images of other than `c` channels."""
+    if x.shape[-1] != c:
+        raise ValueError(
+            f"x and w must have the same number of channels C, got {x.shape[-1]} and {c}."
+        )
+
+
+def widen(x: tf.Tensor) -> tf.Tensor:
+    """Casts float16 and bfloat16 to float32, so that sums round once, at the end."""
+    return tf.cast(x, tf.float32) if x.dtype in (tf.float16, tf.bfloat16) else x
+
+
+def length(x: tf.Tensor, index: int) -> Size:
+    """Size of one axis: an int where it is known, else a scalar tensor."""
+    static = x.shape[index]
+    return tf.shape(x)[index] if static is None else static
+
+
+def groups_to_batch(x: tf.Tensor, groups: int) -> tf.Tensor:
+    """Moves groups of channels to the batch: `[groups*N, H, W, C]` of `[N, H, W, groups*C]`."""
+    if groups == 1:
+        return x
+    n, height, width, c = (length(x, axis) for axis in range(4))
+    x = tf.reshape(x, [n, height, width, groups, c // groups])
+    return tf.reshape(tf.transpose(x, [3, 0, 1, 2, 4]), [groups * n, height, width, c // groups])
+
+
+def batch_to_groups(y: tf.Tensor, groups: int) -> tf.Tensor:
+    """The inverse of `groups_to_batch`."""
+    if groups == 1:
+        return y
+    n, height, width, c = (length(y, axis) for axis in range(4))
+    y = tf.reshape(y, [groups, n // groups, height, width, c])
+    return tf.reshape(tf.transpose(y, [1, 2, 3, 0, 4]), [n // groups, height, width, groups * c])
+
+
+def with_shape(x: tf.Tensor, shape: Sequence[Size]) -> tf.Tensor:
+    """Tells a tensor those of its sizes that are ints; inference loses some among unknown ones."""
+    x.set_shape([size if isinstance(size, int) else None for size in shape])
+    return x
+
+
+def _read(x: tf.Tensor, data_format: str, formats: tuple[str, str]) -> tf.Tensor:
+    if data_format not in formats:
+        raise ValueError(f"data_format must be {' or '.join(formats)}, got {data_format!r}.")
+    x = tf.convert_to_tensor(x)
+    if x.shape.rank != len(data_format):
+        raise ValueError(f"x must be [{', '.join(data_format)}], got shape {x.shape}.")
+    return _transpose(x, _TO_LAST[data_format])
+
+
+def _transpose(x: tf.Tensor, order: list[int] | None) -> tf.Tensor:
+    return x if order is None else tf.transpose(x, order)

@@ -1,0 +1,105 @@
+"""Transposed convolution: the adjoint of `conv2d`, as an op of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from hw2.ops import geometry, tensors
+from hw2.ops.geometry import Padding, Pair, Size
+from hw2.ops.patches import fold
+from hw2.ops.tensors import length, widen
+
+
+def conv2d_transpose(
+    x: tf.Tensor,
+    w: tf.Tensor,
+    output_shape: Sequence[Size] | tf.Tensor,
+    strides: Pair = 1,
+    padding: Padding = "SAME",
+    dilations: Pair = 1,
+    *,
+    data_format: str = "NHWC",
+) -> tf.Tensor:
+    """Spreads each pixel over a window and adds up; in place of `tf.nn.conv2d_transpose`.
+
+    It is the gradient of a `conv2d` from images of `output_shape` to images of the shape of `x`,
+    with the same filters and options.
+
+    Args:
+      x: `[N, H', W', C]` images; any of N, H', W' may be unknown.
+      w: `[kH, kW, O, C]` filters, laid out as for that `conv2d`.
+      output_shape: `[N, H, W, groups*O]` in the order of `data_format`, or (H, W); ints or scalar
+        tensors, or one tensor. Groups of the C channels are convolved apart if it asks for more
+        than O channels.
+      strides: An int, a pair or `[1, sH, sW, 1]`: how far apart the windows of neighbouring
+        pixels are.
+      padding: "SAME", "VALID", or pixels cut off ((top, bottom), (left, right)).
+      dilations: Distances of neighbouring taps, in the forms of `strides`.
+      data_format: "NHWC" or "NCHW".
+
+    Returns:
+      `[N, H, W, groups*O]`. float16 and bfloat16 are summed in float32 and rounded once.
+
+    Raises:
+      ValueError: Ranks, channels, dtypes or options do not fit together, or no image of
+        `output_shape` has H'xW' windows.
+
+    Cost: N*H'*W'*kH*kW*C*O multiply-adds in one product, and one `fold` of its result.
+
+    Source: Dumoulin and Visin, "A guide to convolution arithmetic for deep learning", 2016,
+    arxiv.org/abs/1603.07285.
+    """
+    x = tensors.images(x, data_format)
+    w = tensors.weights(w, "kH, kW, O, C", x)
+    window = geometry.window(w.shape[:2], strides, padding, dilations, data_format=data_format)
+    kh, kw, o, c = w.shape
+    tensors.check_channels(x, c)
+    height, width, channels = _output_size(output_shape, data_format)
+    groups = _groups(c, o, channels)
+    for axis, of_x in zip(window.axes(height, width), x.shape[1:3], strict=True):
+        if isinstance(axis.out, int) and of_x not in (None, axis.out):
+            raise ValueError(
+                f"output_shape must give the window the {of_x} positions that x has, got "
+                f"{axis.out} positions over {axis.size} pixels."
+            )
+
+    parts = tensors.groups_to_batch(widen(x), groups)  # [groups*N, H', W', C/groups]
+    n, rows, columns = (length(parts, axis) for axis in range(3))
+    matrix = tf.reshape(parts, [groups, n // groups * rows * columns, c // groups])
+    filters = tf.reshape(widen(w), [kh * kw * o, groups, c // groups])
+    filters = tf.transpose(filters, [1, 0, 2])  # [groups, kH*kW*O, C/groups]
+    patches = tf.matmul(matrix, filters, transpose_b=True)
+    patches = tf.reshape(patches, [n, rows, columns, kh * kw * o])
+    y = tensors.batch_to_groups(fold(patches, (height, width), *window), groups)
+    return tensors.restore(tf.cast(y, x.dtype), data_format)
+
+
+def _output_size(shape, data_format: str) -> tuple[Size, Size, int | None]:
+    """Height, width, and channels if they are asked for."""
+    if tf.is_tensor(shape):
+        known = tf.get_static_value(shape, partial=True)
+        sizes = tf.unstack(shape)
+        if known is not None:
+            sizes = [t if k is None else int(k) for k, t in zip(known, sizes, strict=True)]
+    else:
+        sizes = [size if tf.is_tensor(size) else int(size) for size in shape]
+    if len(sizes) == 4:
+        _, height, width, channels = (sizes[data_format.index(axis)] for axis in "NHWC")
+        return height, width, channels
+    if len(sizes) != 2:
+        raise ValueError(f"output_shape must have 4 sizes, or be (H, W), got {shape!r}.")
+    return sizes[0], sizes[1], None
+
+
+def _groups(c: int, o: int, channels: int | None) -> int:
+    if channels is None:
+        return 1
+    groups = channels // o if o else 1
+    if tf.is_tensor(channels) or channels != groups * o or c % max(groups, 1):
+        raise ValueError(
+            f"output_shape must ask for the {o} channels of w, or for a multiple of them that "
+            f"divides {c} channels evenly into groups, got {channels}."
+        )
+    return groups

@@ -1,0 +1,219 @@
+"""conv2d and conv1d: worked example, definition, TensorFlow, gradients, graphs, refusals."""
+
+import numpy as np
+import oracle
+import pytest
+import shapes
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from shapes import FLOAT32, FLOAT64, random
+
+from hw2 import ops
+
+
+def run(x, w, **options):
+    """Output, gradients by x and by w, and the dy they belong to."""
+    y, (dx, dw), dy = shapes.gradients(lambda x, w: ops.conv2d(x, w, **options), x, w)
+    return y, dx, dw, dy
+
+
+def test_a_worked_example():
+    x = tf.constant([[1.0, 2, 3], [4, 5, 6], [7, 8, 9]])[None, :, :, None]
+    w = tf.constant([[1.0, 0], [0, -1]])[:, :, None, None]  # a pixel less its diagonal neighbour
+    y = ops.conv2d(x, w, padding="VALID")
+    assert y[0, ..., 0].numpy().tolist() == [[-4, -4], [-4, -4]]
+    y = ops.conv2d(x, w)  # SAME: zeros below and on the right
+    assert y[0, ..., 0].numpy().tolist() == [[-4, -4, 3], [-4, -4, 6], [7, 8, 9]]
+
+
+@settings(deadline=None, max_examples=60)
+@given(case=shapes.windows(), groups=st.integers(1, 3), filters=st.integers(0, 3))
+def test_definition_and_adjoint(case, groups, filters):
+    image, kernel, window = case
+    x = random(*image[:3], image[3] * groups)
+    w = random(*kernel, image[3], filters * groups, seed=1)
+    y, dx, dw, dy = run(x, w, **window)
+    assert oracle.error(y, oracle.conv2d(x.numpy(), w.numpy(), **window)) < FLOAT64
+    expected = oracle.conv2d_gradients(x.numpy(), w.numpy(), dy.numpy(), **window)
+    assert oracle.error(dx, expected[0]) < FLOAT64
+    assert oracle.error(dw, expected[1]) < FLOAT64
+    shapes.check_adjoint(y, dy, (x, w), (dx, dw))
+
+
+@pytest.mark.parametrize("data_format", ["NHWC", "NCHW"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"strides": 2, "padding": "VALID"},
+        {"strides": [1, 2, 3, 1], "padding": ((0, 0), (1, 2), (0, 3), (0, 0))},
+        {"dilations": (2, 3)},
+    ],
+)
+def test_it_takes_the_place_of_tf_nn(data_format, options):
+    """TensorFlow on a CPU has NHWC only, so the other format is held against its transpose."""
+    x, w = random(2, 9, 10, 3, dtype=np.float32), random(3, 2, 3, 4, dtype=np.float32)
+    expected = tf.nn.conv2d(x, w, **{"strides": 1, "padding": "SAME", **options})
+    if data_format == "NCHW":
+        x = tf.transpose(x, [0, 3, 1, 2])
+        expected = tf.transpose(expected, [0, 3, 1, 2])
+        for name, order in (("strides", [0, 3, 1, 2]), ("padding", [0, 3, 1, 2])):
+            if isinstance(options.get(name), list | tuple):
+                options = {**options, name: [options[name][k] for k in order]}
+    y = ops.conv2d(x, w, **options, data_format=data_format)
+    assert oracle.error(y, expected) < FLOAT32
+
+
+@pytest.mark.parametrize("algorithm", ["im2col", "native"])
+def test_algorithms_agree(algorithm):
+    # no groups: TensorFlow on a CPU has no gradients for them
+    x, w = random(2, 8, 7, 4), random(3, 3, 4, 6, seed=1)
+    options = {"strides": (2, 1), "padding": ((1, 0), (0, 2))}
+    y, dx, dw, dy = run(x, w, **options, algorithm=algorithm)
+    options["dilations"] = (1, 1)
+    assert oracle.error(y, oracle.conv2d(x.numpy(), w.numpy(), **options)) < FLOAT64
+    expected = oracle.conv2d_gradients(x.numpy(), w.numpy(), dy.numpy(), **options)
+    assert oracle.error(dx, expected[0]) < FLOAT64
+    assert oracle.error(dw, expected[1]) < FLOAT64
+
+
+def test_a_context_sets_the_default_algorithm(monkeypatch):
+    calls = []
+    for name, function in list(ops.ALGORITHMS.items()):
+
+        def spy(*inputs, name=name, function=function):
+            calls.append(name)
+            return function(*inputs)
+
+        monkeypatch.setitem(ops.ALGORITHMS, name, spy)
+    x, w = tf.zeros([1, 4, 4, 1]), tf.zeros([3, 3, 1, 1])
+    with ops.algorithm("native"):
+        ops.conv2d(x, w)
+        with ops.algorithm("im2col"):
+            ops.conv2d(x, w)
+        ops.conv2d(x, w)
+        ops.conv2d(x, w, algorithm="im2col")
+    ops.conv2d(x, w)
+    assert calls == ["native", "im2col", "native", "im2col", "im2col"]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_low_precision_is_summed_in_float32(dtype):
+    """At most the rounding of the result: half a unit in the last place, 2^-11 or 2^-8."""
+    bound = {"float16": 2**-11, "bfloat16": 2**-8}[dtype] + FLOAT32
+    dtype = tf.as_dtype(dtype).as_numpy_dtype
+    x, w = random(2, 9, 8, 64, dtype=dtype), random(3, 3, 64, 8, seed=1, dtype=dtype)
+    y, dx, dw, dy = run(x, w)
+    assert y.dtype == dx.dtype == dw.dtype == dtype
+    x, w, dy = (v.numpy().astype(np.float64) for v in (x, w, dy))
+    assert oracle.error(y, oracle.conv2d(x, w)) < bound
+    expected = oracle.conv2d_gradients(x, w, dy)
+    assert oracle.error(dx, expected[0]) < bound
+    assert oracle.error(dw, expected[1]) < bound
+
+
+@pytest.mark.parametrize("shape", [[None, None, None, 4], [2, None, 8, 4]])
+@pytest.mark.parametrize("window", [((1, 1), "SAME"), ((2, 3), ((0, 1), (2, 0)))])
+def test_graphs_with_unknown_sizes(shape, window):
+    strides, padding = window
+    w = random(3, 2, 2, 6, seed=1)
+
+    @tf.function(input_signature=[tf.TensorSpec(shape, tf.float64)])
+    def graph(x):
+        with tf.GradientTape() as tape:
+            tape.watch([x, w])
+            y = ops.conv2d(x, w, strides, padding)
+        assert y.shape[3] == 6
+        return y, *tape.gradient(y, [x, w], y)
+
+    x = random(2, 9, 8, 4)
+    options = {"strides": strides, "padding": padding}
+    y = oracle.conv2d(x.numpy(), w.numpy(), **options)
+    expected = y, *oracle.conv2d_gradients(x.numpy(), w.numpy(), y, **options)
+    for a, b in zip(graph(x), expected, strict=True):
+        assert oracle.error(a, b) < FLOAT64
+
+
+def test_an_empty_batch_keeps_its_shape():
+    """tf.nn.conv2d 2.21 on a CPU returns the channels of its input here, `[0, 5, 5, 2]`."""
+    y, dx, dw, _ = run(random(0, 5, 5, 2), random(3, 3, 2, 4))
+    assert y.shape == [0, 5, 5, 4]
+    assert dx.shape == [0, 5, 5, 2]
+    assert not tf.reduce_any(dw != 0)
+
+
+@pytest.mark.parametrize("data_format", ["NWC", "NCW"])
+@pytest.mark.parametrize(
+    "options", [{}, {"stride": 2, "padding": "VALID"}, {"dilations": 2}, {"stride": [2]}]
+)
+def test_conv1d_takes_the_place_of_tf_nn(data_format, options):
+    x, w = random(2, 9, 3, dtype=np.float32), random(4, 3, 5, dtype=np.float32)
+    expected = tf.nn.conv1d(x, w, **{"stride": 1, "padding": "SAME", **options})
+    if data_format == "NCW":
+        x, expected = (tf.transpose(v, [0, 2, 1]) for v in (x, expected))
+    y = ops.conv1d(x, w, **options, data_format=data_format)
+    assert oracle.error(y, expected) < FLOAT32
+
+
+def test_conv1d_pads_left_and_right_and_reads_lists():
+    x = tf.reshape(tf.range(1.0, 6.0), [1, 5, 1])
+    w = tf.reshape([1.0, 10.0], [2, 1, 1])
+    assert ops.conv1d(x, w, padding=(1, 0))[0, :, 0].numpy().tolist() == [10, 21, 32, 43, 54]
+    assert ops.conv1d(x, w, [1, 2, 1])[0, :, 0].numpy().tolist() == [21, 43, 5]
+    y = ops.conv1d(tf.transpose(x, [0, 2, 1]), w, [1, 1, 2], data_format="NCW")
+    assert y[0, 0].numpy().tolist() == [21, 43, 5]
+
+
+X, W = tf.zeros([1, 4, 4, 4]), tf.zeros([3, 3, 4, 2])
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: ops.conv2d(X[0], W), r"x must be \[N, H, W, C\], got shape \(4, 4, 4\)"),
+        (lambda: ops.conv2d(X, W[0]), r"w must be \[kH, kW, C, O\] with known sizes, got shape"),
+        (
+            lambda: ops.conv2d(X, tf.cast(W, tf.float64)),
+            r"x and w must have the same dtype, got float32 and float64",
+        ),
+        (
+            lambda: ops.conv2d(X[..., :3], W),
+            r"channels of x must be those of w, or a multiple of them, got 3 and 4",
+        ),
+        (
+            lambda: ops.conv2d(X, tf.zeros([3, 3, 2, 5])),
+            r"2 groups of channels must share the filters evenly, got 5",
+        ),
+        (lambda: ops.conv2d(X, W, "SAME"), r"strides must be an int, a pair"),
+        (lambda: ops.conv2d(X, W, padding="CAUSAL"), r"padding must be .* got 'CAUSAL'"),
+        (
+            lambda: ops.conv2d(X, tf.zeros([6, 6, 4, 2]), padding="VALID"),
+            r"window must fit into the padded image, got a window of 6 pixels over 4 \+ 0 \+ 0",
+        ),
+        (
+            lambda: ops.conv2d(X, W, data_format="CHWN"),
+            r"data_format must be NHWC or NCHW, got 'CHWN'",
+        ),
+        (
+            lambda: ops.conv2d(X, W, algorithm="fft"),
+            r"algorithm must be one of auto, im2col, native, got 'fft'",
+        ),
+        (lambda: ops.algorithm("fft").__enter__(), r"algorithm must be one of auto"),
+        (lambda: ops.conv1d(X, W[0]), r"x must be \[N, W, C\], got shape"),
+        (lambda: ops.conv1d(X[0], W), r"w must be \[kW, C, O\] with known sizes"),
+        (lambda: ops.conv1d(X[0], W[0], data_format="NHWC"), r"data_format must be NWC or NCW"),
+    ],
+)
+def test_refusals(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()
+
+
+def test_channels_must_be_known():
+    @tf.function(input_signature=[tf.TensorSpec([None, 4, 4, None])])
+    def graph(x):
+        return ops.conv2d(x, W)
+
+    with pytest.raises(ValueError, match=r"x must have a known number of channels"):
+        graph(X)

@@ -1,0 +1,114 @@
+"""max_pool2d and avg_pool2d: worked examples, definition, ties, TensorFlow, refusals."""
+
+import numpy as np
+import oracle
+import pytest
+import shapes
+import tensorflow as tf
+from hypothesis import given, settings
+from shapes import FLOAT64, random
+
+from hw2 import ops
+
+
+def image(rows):
+    return tf.constant(rows, tf.float64)[None, :, :, None]
+
+
+def test_the_largest_and_the_mean():
+    x = image([[1, 2, 3], [4, 5, 6], [7, 8, 10]])
+    assert ops.max_pool2d(x, 2, 2)[0, ..., 0].numpy().tolist() == [[5, 6], [8, 10]]
+    # SAME: the last windows hang over the edge, and only the pixels in them count
+    assert ops.avg_pool2d(x, 2, 2)[0, ..., 0].numpy().tolist() == [[3, 4.5], [7.5, 10]]
+
+
+def test_padding_is_less_than_every_pixel():
+    x = image([[-5, -7]])
+    assert ops.max_pool2d(x, 3, 1)[0, ..., 0].numpy().tolist() == [[-5, -5]]
+
+
+def test_a_window_without_pixels():
+    x = image([[1, 2, 3]])
+    window = {"padding": ((0, 0), (2, 2)), "dilations": (1, 5)}
+    # the taps lie at pixels i-2 and i+3: none of them exists at the second position
+    assert ops.max_pool2d(x, (1, 2), 1, **window).numpy().ravel().tolist() == [-np.inf, -np.inf]
+    assert ops.avg_pool2d(x, (1, 2), 1, **window).numpy().ravel().tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([[1, 1], [1, 1]], [[1, 0], [0, 0]]),
+        ([[0, 1], [1, 1]], [[0, 1], [0, 0]]),
+        ([[0, 0], [1, 1]], [[0, 0], [1, 0]]),
+        ([[0, 0], [0, 1]], [[0, 0], [0, 1]]),
+    ],
+)
+def test_the_first_of_equals_in_row_order_has_the_gradient(rows, expected):
+    x = image(rows)
+    for op in (ops.max_pool2d, tf.nn.max_pool2d):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = op(x, 2, 2, "SAME")
+        assert tape.gradient(y, x)[0, ..., 0].numpy().tolist() == expected
+
+
+@settings(deadline=None, max_examples=40)
+@given(case=shapes.windows())
+def test_definition_and_adjoint(case):
+    (n, height, width, c), kernel, window = case
+    x = random(n, height, width, c)
+    equals = tf.round(x)  # few values, so the largest has equals
+    y, (dx,), dy = shapes.gradients(lambda x: ops.max_pool2d(x, kernel, **window), equals)
+    expected = oracle.max_pool2d(equals.numpy(), dy.numpy(), kernel, **window)
+    assert np.array_equal(y, expected[0])
+    assert oracle.error(dx, expected[1]) < FLOAT64
+
+    y, (dx,), dy = shapes.gradients(lambda x: ops.avg_pool2d(x, kernel, **window), x)
+    expected = oracle.avg_pool2d(x.numpy(), dy.numpy(), kernel, **window)
+    assert oracle.error(y, expected[0]) < FLOAT64
+    assert oracle.error(dx, expected[1]) < FLOAT64
+    shapes.check_adjoint(y, dy, [x], [dx])
+
+
+@pytest.mark.parametrize("kernel", [2, (3, 2)])
+@pytest.mark.parametrize("strides", [1, 2, (3, 1)])
+@pytest.mark.parametrize("padding", ["SAME", "VALID"])
+def test_they_take_the_place_of_tf_nn(kernel, strides, padding):
+    x = tf.round(random(2, 9, 10, 3, dtype=np.float32) * 2)
+    for ours, theirs in (
+        (ops.max_pool2d, tf.nn.max_pool2d),
+        (ops.avg_pool2d, tf.nn.avg_pool2d),
+    ):
+        y, (dx,), _ = shapes.gradients(lambda x, op=ours: op(x, kernel, strides, padding), x)
+        expected, (expected_dx,), _ = shapes.gradients(
+            lambda x, op=theirs: op(x, kernel, strides, padding), x
+        )
+        assert oracle.error(y, expected) < shapes.FLOAT32
+        assert oracle.error(dx, expected_dx) < shapes.FLOAT32
+        turned = ours(tf.transpose(x, [0, 3, 1, 2]), kernel, strides, padding, data_format="NCHW")
+        assert oracle.error(tf.transpose(turned, [0, 2, 3, 1]), y) == 0
+
+
+def test_integers_have_a_largest_value_too():
+    x = tf.constant([[-3, -1], [-2, -4]], tf.int32)[None, :, :, None]
+    assert ops.max_pool2d(x, 3, 1).numpy().ravel().tolist() == [-1] * 4
+
+
+def test_the_gradient_survives_infinities():
+    x = image([[1, -np.inf], [np.inf, 2]])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = ops.max_pool2d(x, 2, 2)
+    assert tape.gradient(y, x)[0, ..., 0].numpy().tolist() == [[0, 0], [1, 0]]
+
+
+@pytest.mark.parametrize("op", [ops.max_pool2d, ops.avg_pool2d])
+def test_refusals(op):
+    x = tf.zeros([1, 4, 4, 1])
+    with pytest.raises(ValueError, match=r"x must be \[N, H, W, C\], got shape \(4, 4, 1\)"):
+        op(x[0], 2, 2)
+    with pytest.raises(ValueError, match="kernel must be an int, a pair or a list of four"):
+        op(x, 0, 2)
+    with pytest.raises(ValueError, match=r"window must fit into the padded image"):
+        op(x, 6, 1, "VALID")
