@@ -7,6 +7,7 @@ import re
 import sys
 import tempfile
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 
 from hw2 import config as settings
@@ -49,6 +50,7 @@ def _run(main: Callable[[settings.Config], None]) -> int:
         config = settings.parse(sys.argv)
         debug = config.debug
         quiet_tensorflow()
+        warnings.formatwarning = _one_line
         main(config)
     except Fault as fault:
         if debug:
@@ -59,6 +61,11 @@ def _run(main: Callable[[settings.Config], None]) -> int:
     except KeyboardInterrupt:
         return 130  # 128 + SIGINT
     return 0
+
+
+def _one_line(message: Warning | str, *_: object) -> str:
+    """A warning as users read it, without the line of code that gave it."""
+    return f"warning: {message}\n"
 
 
 def _drop_unwritten() -> None:

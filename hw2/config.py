@@ -31,7 +31,7 @@ def one_of(*choices: str) -> Rule:
 
 
 ANYTHING = Rule("", lambda value: True)
-NOT_EMPTY = Rule("a path or a name", bool)
+NOT_EMPTY = Rule("a name", bool)
 ABOVE_0 = Rule("above 0", lambda value: value > 0)
 BYTE = Rule("in [0, 255]", lambda value: 0 <= value <= 255)
 DECAY = Rule("in [0, 1)", lambda value: 0 <= value < 1)
@@ -44,6 +44,9 @@ def setting(default: Any, text: str, rule: Rule = ANYTHING, group: str = "") -> 
     return dataclasses.field(default=default, metadata=dict(text=text, rule=rule, group=group))
 
 
+ALGORITHMS = ("auto", "im2col", "native")  # of hw2.ops.conv2d, those that do every shape
+
+
 @dataclasses.dataclass(frozen=True)
 class Config:
     """Every setting of a run.
@@ -52,8 +55,8 @@ class Config:
       ValueError: A setting breaks its rule.
     """
 
-    train_data_path: str = setting("digits", "class folders, or data by name", NOT_EMPTY, "Data")
-    test_data_path: str = setting("", "for eval.py; empty for the part held out")
+    train_data_path: str = setting("", "class folders, or data by name", group="Data")
+    test_data_path: str = setting("", "scored by eval.py, and after training")
     validation_fraction: float = setting(0.2, "part of the training data to hold out", FRACTION)
     image_size: int = setting(100, "side that the model sees, in pixels", at_least(1))
     short_side: int = setting(260, "pictures are first resized to this shorter side", at_least(1))
@@ -66,6 +69,8 @@ class Config:
 
     model: str = setting("inception10", "name of the model", NOT_EMPTY, "Model")
     l2: float = setting(1e-3, "weight of the L2 penalty", at_least(0))
+
+    conv_algorithm: str = setting("auto", "how to convolve", one_of(*ALGORITHMS))
 
     batch_size: int = setting(128, "pictures a step, all devices together", at_least(1), "Training")
     max_steps: int = setting(10000, "steps after which training stops", at_least(1))
@@ -84,8 +89,8 @@ class Config:
     logical_devices: int = setting(1, "parts of a split CPU, for multi_gpu_train.py", at_least(1))
     sync_batch_norm: bool = setting(True, "batch statistics over all devices, not each")
 
-    checkpoint_dir: str = setting("", "empty for the run folder's checkpoints", group="Evaluation")
-    eval_dir: str = setting("", "where results go; empty for the run folder")
+    checkpoint_dir: str = setting("", "run to evaluate; empty for log_path", group="Evaluation")
+    eval_dir: str = setting("", "where results go; empty for eval/ in the run")
     num_examples: int = setting(0, "pictures to evaluate; 0 for all", at_least(0))
     top_k: int = setting(5, "guesses among which the label counts as found", at_least(1))
     run_once: bool = setting(True, "--norun_once evaluates each new checkpoint")
@@ -145,9 +150,9 @@ def parse(argv: Sequence[str]) -> Config:
     return Config(**settings)
 
 
-def to_flagfile(config: Config) -> str:
+def to_flagfile(config: Config, script: str = "train.py") -> str:
     """Writes the flagfile that runs `config` again, without the folders that this run wrote to."""
-    lines = ["# Runs it again: python train.py --flagfile=THIS_FILE"]
+    lines = [f"# Runs it again: python {script} --flagfile=THIS_FILE --log_path=FOLDER"]
     for name, value in vars(config).items():
         text = _text(value)
         if not text.isprintable() or text != text.strip() or text.startswith('"') or " #" in text:

@@ -1,5 +1,9 @@
 """Faults a user can mend: one line on stderr, an exit code, and no traceback."""
 
+import contextlib
+import os
+from collections.abc import Iterator
+
 
 class Fault(Exception):
     """Something outside the program is wrong; raise a subclass, which sets the exit code.
@@ -33,3 +37,16 @@ class NotFinite(Fault):
     """The loss or a gradient became infinite or NaN."""
 
     exit_code = 5
+
+
+@contextlib.contextmanager
+def writing(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turns what a disk refuses while the block runs into a `RunError` that names the path."""
+    try:
+        yield
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise RunError(
+            f"cannot write {path} - {why}; make room or mend the folder, and start again: "
+            "a run goes on from its last checkpoint"
+        ) from error

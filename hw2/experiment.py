@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from rich.console import Console
-from rich.table import Table
 
+from hw2 import closing, identity, ops, run_folder
 from hw2 import config as settings
-from hw2 import run_folder
 from hw2.config import Config
-from hw2.errors import DataError, RunError, UsageError
-from hw2.input import pipeline, source, split
+from hw2.errors import DataError, RunError, UsageError, writing
+from hw2.identity import Identity
+from hw2.input import builtin, pipeline, source, split
 from hw2.input.examples import Examples
-from hw2.input.preprocess import Preprocessing
 from hw2.layers import norm
 from hw2.layers.penalty import l2_penalty
-from hw2.models import MODELS, summary
+from hw2.models import summary
 from hw2.run_folder import RunFolder
-from hw2.training import checkpoints, devices, hooks
+from hw2.training import checkpoints, devices
 from hw2.training.checkpoints import Checkpoint
+from hw2.training.hooks import Evaluation, stop_on_nan
 from hw2.training.learner import Learner
-from hw2.training.loop import Run, every, fit
+from hw2.training.logger import Logger, write_scalars
+from hw2.training.loop import Hook, Run, every, fit
 from hw2.training.metrics import Scores, scorer
 from hw2.training.schedules import Plateau
 from hw2.training.variables import named_variables
@@ -45,97 +47,102 @@ def train(config: Config, *, mirrored: bool = False) -> None:
     Raises:
       Fault: With what is wrong and what to do.
     """
-    console = Console(stderr=True)
-    strategy = _strategy(config, mirrored)
-    _build(config.model)  # an unknown name is an error before anything is written
-    examples = _read(config.train_data_path, "train", console)
-    description = settings.to_flagfile(config), examples.class_names
+    started = time.perf_counter()
+    out = _console()
+    config = dataclasses.replace(
+        config,
+        train_data_path=_lasting(config.train_data_path),
+        test_data_path=_lasting(config.test_data_path),
+    )
+    identity.constructor(config.model)  # mistakes are errors before anything is written
+    strategy = _strategy(config, mirrored, out)
+    examples = _read(config.train_data_path, "train", out)
+    test = None
+    if config.test_data_path:
+        test = _read(config.test_data_path, "test", out, examples.class_names)
+    description = settings.to_flagfile(config, Path(sys.argv[0]).name), examples.class_names
     folder = run_folder.begin(Path(settings.run_folder(config)), *description)
-    training, validation = _split(config, examples, folder, console)
-    preprocessing = _preprocessing(config, examples)
-    identity = _identity(config, examples, preprocessing)
-    found = run_folder.resume(folder, identity)
-    run_folder.describe(folder, *description)  # what may change, such as the last step, has
-    plateau = Plateau(config.halve_after, config.stop_after)
-    run = Run(0, config.max_steps)
-    with strategy.scope():
+    found = checkpoints.newest(folder.checkpoints, set_aside=True)
+    training, validation = _split(config, examples, folder, out, new=found is None)
+    same = identity.of(config, examples, folder.split)
+    if found:
+        run_folder.check_same(found, same, folder)
+
+    with strategy.scope(), ops.algorithm(config.conv_algorithm), pipeline.naming_errors():
         learner = Learner(
-            lambda: _model(identity, synchronized=config.sync_batch_norm),
+            lambda: _synchronized(identity.model(same), config.sync_batch_norm),
             penalty=l2_penalty,
             ema_decay=config.ema_decay,
             seed=config.seed,
         )
+        run, plateau, best = _resume(config, learner, found)
         if found:
-            _assign(learner.tensors, found.tensors(), found)
-            plateau = Plateau(**{**found.state["plateau"], **_patience(config)})
-            run.step = found.step
-            console.print(f"going on from step {run.step} of {folder.path}", highlight=False)
-        score = scorer(learner.averaged)
-    image_shape = (config.image_size, config.image_size, examples.channels)
-    console.print(summary.table(summary.summarize(learner.model, image_shape)))
-    if plateau.exhausted:
-        run.stop(f"no gain over {plateau.without_gain} evaluations")
-
-    k = min(config.top_k, len(examples.class_names))
-    held_out = strategy.experimental_distribute_dataset(
-        pipeline.evaluation_batches(
+            out.print(f"going on from step {run.step} of {folder.path}")
+        out.print(summary.table(summary.summarize(learner.model, identity.image_shape(same))))
+        if run.stop_reason is None:
+            run_folder.describe(folder, *description)  # a later last step, or another rate
+        share = config.cache_mb * len(validation) // len(examples)
+        held_out = pipeline.evaluation_batches(
             examples,
             validation,
-            preprocessing,
+            identity.preprocessing(same),
             batch_size=config.batch_size,
-            cache_mb=config.cache_mb,
+            cache_mb=share,
         )
-    )
-
-    def validate() -> Scores:
-        return score(held_out, k)
-
-    def save(run: Run) -> None:
-        tensors = {name: variable.numpy() for name, variable in learner.tensors.items()}
-        state = {
-            "identity": identity,
-            "plateau": dataclasses.asdict(plateau),
-            "stop_reason": run.stop_reason,
-            "validation": dataclasses.asdict(run.validation),
-            "train_data_path": config.train_data_path,
-        }
-        checkpoints.write(folder.checkpoints, run.step, tensors, state)
-        best = plateau.best_step
-        checkpoints.prune(folder.checkpoints, keep=config.keep_checkpoints, best_step=best)
-
-    logger = hooks.Logger(
-        folder.path,
-        frequency=config.log_frequency,
-        batch_size=config.batch_size,
-        start=run.step,
-        console=console,
-    )
-    first, started = run.step, time.perf_counter()
-    with strategy.scope(), pipeline.naming_errors(), logger:
         batches = pipeline.training_batches(
             examples,
             training,
-            preprocessing,
+            identity.preprocessing(same),
             batch_size=config.batch_size,
             seed=config.seed,
             start_step=run.step,
-            cache_mb=config.cache_mb,
+            cache_mb=config.cache_mb - share,
         )
-        fit(
+        held_out, batches = map(strategy.experimental_distribute_dataset, (held_out, batches))
+        score, k = scorer(learner.averaged), min(config.top_k, len(examples.class_names))
+        evaluation = Evaluation(lambda: score(held_out, k), plateau, best)
+        save = _saver(config, folder, learner, same, plateau, evaluation)
+        logger = Logger(
+            folder.path,
             run,
-            learner.train_step,
-            iter(strategy.experimental_distribute_dataset(batches)),
-            rate=lambda step: config.learning_rate * plateau.scale,
-            hooks=[
-                hooks.stop_on_nan,
-                every(config.save_checkpoint_steps, hooks.evaluation(validate, plateau)),
-                logger,
-                every(config.save_checkpoint_steps, save),
-            ],
+            frequency=config.log_frequency,
+            batch_size=config.batch_size,
+            out=out,
         )
-    if run.step == first:
-        console.print(f"already complete at step {run.step}: {run.stop_reason}", highlight=False)
-    _finish(config, folder, run, plateau, time.perf_counter() - started, console)
+        with logger, _words_on_interrupt(run, folder, out):
+            fit(
+                run,
+                learner.train_step,
+                iter(batches),
+                rate=lambda step: config.learning_rate * plateau.scale,
+                hooks=[
+                    stop_on_nan,
+                    every(config.save_checkpoint_steps, evaluation),
+                    logger,
+                    every(config.save_checkpoint_steps, save),
+                ],
+            )
+    if found and run.step == found.step:
+        out.print(f"already complete at step {run.step}: {run.stop_reason}")
+
+    result = {
+        "val_top1": evaluation.best.top1,
+        "val_topk": evaluation.best.topk,
+        "k": evaluation.best.k,
+        "best_step": plateau.best_step,
+        "step": run.step,
+        "stop_reason": run.stop_reason,
+        "seconds": round(time.perf_counter() - started, 1),
+        "log_path": str(folder.path),
+    }
+    if test:
+        checkpoint, tensors = run_folder.choose(folder, "best")
+        scores = _Evaluator(same, test, np.arange(len(test)), config.batch_size, result["k"])(
+            checkpoint, tensors, "ema"
+        )
+        result |= {"test_top1": scores.top1, "test_topk": scores.topk}
+    commands = closing.next_commands(folder.path, config.test_data_path, result["k"])
+    closing.show(result, commands, out)
 
 
 def evaluate(config: Config) -> None:
@@ -143,226 +150,242 @@ def evaluate(config: Config) -> None:
 
     Args:
       config: The settings. The validation part of the training data is scored unless
-        `test_data_path` is given; with `run_once` off, again at each new checkpoint.
+        `test_data_path` is given; with `run_once` off, each new checkpoint as it comes.
 
     Raises:
       Fault: With what is wrong and what to do.
     """
-    if not config.checkpoint_dir:
-        raise UsageError(
-            "--checkpoint_dir must name a run folder, got nothing; "
-            "give it the --log_path of the training"
-        )
-    console = Console(stderr=True)
-    folder = run_folder.find(Path(config.checkpoint_dir))
-    seen = None
+    out = _console()
+    folder = run_folder.find(Path(config.checkpoint_dir or settings.run_folder(config)))
+    evaluator, seen = None, None
     while True:
-        checkpoint = run_folder.choose(folder, config.checkpoint)
-        if checkpoint.step != seen:
-            seen = checkpoint.step
-            result = _evaluate(config, folder, checkpoint, config.test_data_path, console)
-            _record(Path(config.eval_dir or folder.path / "eval"), result)
-            print(json.dumps(result), flush=True)
+        names = [path.name for path in checkpoints.listing(folder.checkpoints)]
+        if config.run_once or (names and names[-1] != seen):
+            checkpoint, tensors = run_folder.choose(
+                folder, config.checkpoint if config.run_once else "last"
+            )
+            evaluator = evaluator or _evaluator(config, folder, checkpoint, out)
+            scores = evaluator(checkpoint, tensors, config.weights)
+            _record(config, folder, checkpoint, scores, out)
+            seen = checkpoint.path.name
+        elif seen is None:
+            out.print(f"waiting for the first checkpoint of {folder.path}")
+            seen = ""
         if config.run_once:
             return
         time.sleep(config.eval_interval_secs)
 
 
-def _evaluate(
-    config: Config, folder: RunFolder, checkpoint: Checkpoint, data: str, console: Console
-) -> dict[str, Any]:
-    """Scores one checkpoint on `data`, or on the run's own validation part where that is ""."""
-    identity = checkpoint.state["identity"]
-    class_names = identity["class_names"]
-    if data:
-        examples = _read(data, "test", console, class_names)
+class _Evaluator:
+    """Scores checkpoints of one run on one data set; the model is built and traced once."""
+
+    def __init__(
+        self, same: Identity, examples: Examples, indices: np.ndarray, batch_size: int, k: int
+    ):
+        self._model = identity.model(same)
+        self._score, self._k = scorer(self._model), k
+        self._batches = pipeline.evaluation_batches(
+            examples, indices, identity.preprocessing(same), batch_size=batch_size, cache_mb=0
+        )
+
+    def __call__(
+        self, checkpoint: Checkpoint, tensors: Mapping[str, np.ndarray], weights: str
+    ) -> Scores:
+        group = {"ema": "ema/", "raw": "model/"}[weights]
+        values = {n.removeprefix(group): v for n, v in tensors.items() if n.startswith(group)}
+        _assign(named_variables(self._model), values, checkpoint)
+        with pipeline.naming_errors():
+            return self._score(self._batches, self._k)
+
+
+def _evaluator(
+    config: Config, folder: RunFolder, checkpoint: Checkpoint, out: Console
+) -> _Evaluator:
+    """Scores on the test data, or where there is none on the run's own validation part."""
+    same = checkpoint.state["identity"]
+    class_names = same["class_names"]
+    if config.test_data_path:
+        examples = _read(config.test_data_path, "test", out, class_names)
         indices = np.arange(len(examples))
     else:
-        examples = _read(checkpoint.state["train_data_path"], "train", console, class_names)
+        path = config.train_data_path or checkpoint.state["train_data_path"]
+        examples = _read(path, "train", out, class_names)
         _, indices = split.read(folder.split, examples)
     if config.num_examples > len(indices):
         raise DataError(
-            f"too few pictures in {data or folder.split} - --num_examples={config.num_examples}, "
-            f"there are {len(indices)}; give at most that, or 0 for all"
+            f"too few pictures in {config.test_data_path or folder.split} - "
+            f"--num_examples={config.num_examples}, there are {len(indices)}; "
+            "give at most that, or 0 for all"
         )
     if config.num_examples:  # a fair sample: folders come class by class
         indices = np.random.default_rng(0).permutation(indices)[: config.num_examples]
-    model = _model(identity)
-    tensors = checkpoint.tensors()
-    group = {"ema": "ema", "raw": "model"}[config.weights]
-    wanted = {f"{group}/{name}": v for name, v in named_variables(model).items()}
-    _assign(wanted, {name: tensors[name] for name in wanted if name in tensors}, checkpoint)
-    batches = pipeline.evaluation_batches(
-        examples,
-        indices,
-        Preprocessing(**identity["preprocessing"]),
-        batch_size=config.batch_size,
-    )
     k = min(config.top_k, len(class_names))
-    with pipeline.naming_errors():
-        scores = scorer(model)(batches, k)
-    result = dataclasses.asdict(scores) | {"weights": config.weights, "step": checkpoint.step}
-    console.print(
-        f"step {checkpoint.step}, {config.weights} weights: top-1 {scores.top1:.4f}, "
-        f"top-{k} {scores.topk:.4f}, loss {scores.loss:.4f} on {scores.num_examples} pictures",
-        highlight=False,
-    )
-    return result
+    return _Evaluator(same, examples, indices, config.batch_size, k)
 
 
-def _finish(
-    config: Config,
-    folder: RunFolder,
-    run: Run,
-    plateau: Plateau,
-    seconds: float,
-    console: Console,
+def _record(
+    config: Config, folder: RunFolder, checkpoint: Checkpoint, scores: Scores, out: Console
 ) -> None:
-    """Closes a training: a table, the next commands, the JSON line."""
-    best = run_folder.choose(folder, "best")
-    validation = best.state["validation"]
-    result = {
-        "val_top1": validation["top1"],
-        "val_topk": validation["topk"],
-        "k": validation["k"],
-        "best_step": best.step,
-        "step": run.step,
-        "stop_reason": run.stop_reason,
-        "seconds": round(seconds, 1),
+    """Prints an evaluation, appends it to `eval.jsonl`, and draws it in TensorBoard."""
+    data = _lasting(config.test_data_path) or "validation"
+    result = dataclasses.asdict(scores) | {
+        "weights": config.weights,
+        "step": checkpoint.step,
+        "data": data,
     }
-    if config.test_data_path:
-        scores = _evaluate(
-            dataclasses.replace(config, weights="ema", num_examples=0),
-            folder,
-            best,
-            config.test_data_path,
-            console,
-        )
-        result |= {"test_top1": scores["top1"], "test_topk": scores["topk"]}
-    table = Table("result", "", box=None, show_header=False, pad_edge=False)
-    for name, value in result.items():
-        table.add_row(name, f"{value:.4f}" if isinstance(value, float) else str(value))
-    console.print(table)
-    data = f" --test_data_path={config.test_data_path}" if config.test_data_path else ""
-    python = Path(sys.executable)
-    python = python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else "python"
-    console.print(
-        "next:\n"
-        f"  {python} eval.py --checkpoint_dir={folder.path}{data} --top_k={validation['k']}\n"
-        f"  {python.parent / 'tensorboard' if isinstance(python, Path) else 'tensorboard'} "
-        f"--logdir={folder.path}\n"
-        f"  {python} train.py --flagfile={folder.path / run_folder.FLAGS} --log_path=runs/again",
-        highlight=False,
-        soft_wrap=True,
+    out.print(
+        f"step {checkpoint.step}, {config.weights} weights, {data}: top-1 {scores.top1:.4f}, "
+        f"top-{scores.k} {scores.topk:.4f}, loss {scores.loss:.4f} on {scores.num_examples} "
+        "pictures"
     )
-    print(json.dumps(result | {"log_path": str(folder.path)}), flush=True)
+    path = Path(config.eval_dir or folder.path / "eval")
+    with writing(path):
+        path.mkdir(parents=True, exist_ok=True)
+        with (path / "eval.jsonl").open("a") as file:
+            file.write(json.dumps(result) + "\n")
+    part = "test" if config.test_data_path else "validation"
+    figures = {"top1": scores.top1, "topk": scores.topk, "loss": scores.loss}
+    write_scalars(path, checkpoint.step, {f"{part}/{n}": v for n, v in figures.items()})
+    print(json.dumps(result), flush=True)
 
 
-def _strategy(config: Config, mirrored: bool) -> tf.distribute.Strategy:
+def _console() -> Console:
+    """For people, on stderr; names of files are never read as markup, nor lines broken in logs."""
+    return Console(stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=True)
+
+
+def _lasting(path: str) -> str:
+    """A path that means the same from any folder; names of built-in data stay."""
+    return os.path.abspath(os.path.expanduser(path)) if path and path not in builtin.NAMES else path
+
+
+def _strategy(config: Config, mirrored: bool, out: Console) -> tf.distribute.Strategy:
+    if not config.train_data_path:
+        raise UsageError(
+            "--train_data_path must name the pictures, got nothing; give a folder of class "
+            "folders, or --flagfile=config.cfg to begin with digits"
+        )
     if mirrored:
         strategy = devices.mirrored(config.num_gpus, config.logical_devices)
     elif config.logical_devices > 1 or config.num_gpus > 1:
         raise UsageError("train.py must have one device, got several; use multi_gpu_train.py")
     else:
+        devices.check_gpus(config.num_gpus)
         strategy = tf.distribute.get_strategy()
     replicas = strategy.num_replicas_in_sync
     if config.batch_size % replicas:
         raise UsageError(
             f"--batch_size must be a multiple of the {replicas} devices, got {config.batch_size}"
         )
+    if mirrored:
+        names = ", ".join(name.split("device:")[-1] for name in strategy.extended.worker_devices)
+        each = config.batch_size // replicas
+        out.print(f"devices: {names}, {each} of {config.batch_size} pictures a step on each")
     return strategy
 
 
-def _read(
-    path: str, part: str, console: Console, class_names: Sequence[str] | None = None
-) -> Examples:
+def _read(path: str, part: str, out: Console, class_names: Sequence[str] | None = None) -> Examples:
     """Reads a data set and prints what it is; labels follow a model's class names if given."""
     examples = source.read(path, part)
     if class_names is not None:
         examples = examples.with_classes(class_names)
-    console.print(
-        f"{path}: {len(examples):,} pictures in {len(examples.class_names)} classes",
-        highlight=False,
-    )
+    out.print(f"{path}: {len(examples):,} pictures in {len(examples.class_names)} classes")
     for note in examples.notes:
-        console.print(f"  note: {note}", highlight=False, style="dim")
+        out.print(f"  note: {note}", style="dim")
     return examples
 
 
 def _split(
-    config: Config, examples: Examples, folder: RunFolder, console: Console
+    config: Config, examples: Examples, folder: RunFolder, out: Console, *, new: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The split of this run: the one recorded, or a new one that is recorded."""
-    if not folder.split.exists():
+    """The split of this run: drawn and recorded when it begins, read when it goes on."""
+    if new:
         parts = split.stratified(examples.labels, config.validation_fraction, config.seed)
-        split.write(folder.split, examples, *parts)
+        with writing(folder.split):
+            split.write(folder.split, examples, *parts)
     training, validation = split.read(folder.split, examples)
     if not len(validation):
         raise DataError(
             f"no validation pictures in {config.train_data_path} - no class has enough for "
             f"--validation_fraction={config.validation_fraction}; raise it or add pictures"
         )
-    console.print(f"  {len(training):,} to train, {len(validation):,} to validate", highlight=False)
+    for note in split.notes(examples, training, validation):
+        out.print(f"  note: {note}", style="dim")
+    out.print(f"  {len(training):,} to train, {len(validation):,} to validate")
     return training, validation
 
 
-def _preprocessing(config: Config, examples: Examples) -> Preprocessing:
-    return Preprocessing(
-        image_size=config.image_size,
-        channels=examples.channels,
-        short_side=config.short_side,
-        crop_size=config.crop_size,
-        flip=config.flip,
-        brightness=config.brightness,
-        contrast_min=config.contrast_min,
-        contrast_max=config.contrast_max,
-    )
-
-
-def _identity(config: Config, examples: Examples, preprocessing: Preprocessing) -> dict[str, Any]:
-    """What makes a run the same training, and what its model needs to be built again."""
-    return {
-        "model": config.model,
-        "l2": config.l2,
-        "class_names": list(examples.class_names),
-        "preprocessing": dataclasses.asdict(preprocessing),
-        "seed": config.seed,
-        "batch_size": config.batch_size,
-        "ema_decay": config.ema_decay,
-    }
-
-
-def _patience(config: Config) -> dict[str, int]:
-    return {"halve_after": config.halve_after, "stop_after": config.stop_after}
-
-
-def _build(name: str):
-    if name not in MODELS:
-        raise UsageError(f"--model must be one of {', '.join(MODELS)}, got {name!r}")
-    return MODELS[name]
-
-
-def _model(identity: dict[str, Any], *, synchronized: bool = False) -> tf.Module:
-    preprocessing = identity["preprocessing"]
-    size = preprocessing["image_size"]
-    model = _build(identity["model"])(
-        (size, size, preprocessing["channels"]),
-        len(identity["class_names"]),
-        seed=identity["seed"],
-        l2=identity["l2"],
-    )
-    if synchronized:
+def _synchronized(model: tf.Module, wanted: bool) -> tf.Module:
+    if wanted:
         norm.synchronize(model)
     return model
 
 
+def _resume(
+    config: Config, learner: Learner, found: Checkpoint | None
+) -> tuple[Run, Plateau, Scores | None]:
+    """Puts everything where the checkpoint has it."""
+    run, plateau = Run(0, config.max_steps), Plateau(config.halve_after, config.stop_after)
+    if found is None:
+        return run, plateau, None
+    _assign(learner.tensors, found.tensors(), found)
+    plateau = Plateau(**found.state["plateau"])
+    plateau.halve_after, plateau.stop_after = config.halve_after, config.stop_after
+    best = found.state["best"] and Scores(**found.state["best"])
+    run.step = found.step
+    if plateau.exhausted:
+        run.stop(f"no gain over {plateau.without_gain} evaluations")
+    elif run.step >= run.last_step:
+        run.stop(f"--max_steps={run.last_step} is reached")
+    return run, plateau, best
+
+
+def _saver(
+    config: Config,
+    folder: RunFolder,
+    learner: Learner,
+    same: Identity,
+    plateau: Plateau,
+    evaluation: Evaluation,
+) -> Hook:
+    """A hook that writes a checkpoint and removes old ones."""
+
+    def save(run: Run) -> None:
+        state = {
+            "identity": same,
+            "plateau": dataclasses.asdict(plateau),
+            "best": evaluation.best and dataclasses.asdict(evaluation.best),
+            "validation": dataclasses.asdict(run.validation),
+            "train_data_path": config.train_data_path,
+        }
+        tensors = {name: variable.numpy() for name, variable in learner.tensors.items()}
+        checkpoints.write(folder.checkpoints, run.step, tensors, state)
+        checkpoints.prune(
+            folder.checkpoints, keep=config.keep_checkpoints, best_step=plateau.best_step
+        )
+
+    return save
+
+
+@contextlib.contextmanager
+def _words_on_interrupt(run: Run, folder: RunFolder, out: Console) -> Iterator[None]:
+    """Says on Ctrl-C what is kept."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        saved = checkpoints.listing(folder.checkpoints)
+        kept = f"goes on from {saved[-1].name}" if saved else "begins again"
+        out.print(f"stopped in step {run.step + 1}; the same command {kept}")
+        raise
+
+
 def _assign(
-    variables: dict[str, tf.Variable], values: dict[str, np.ndarray], checkpoint: Checkpoint
+    variables: dict[str, tf.Variable], values: Mapping[str, np.ndarray], checkpoint: Checkpoint
 ) -> None:
     """Sets variables by name, all or none."""
     wrong = sorted(variables.keys() ^ values.keys()) + [
         name
-        for name in variables.keys() & values.keys()
+        for name in sorted(variables.keys() & values.keys())
         if tuple(variables[name].shape) != values[name].shape
     ]
     if wrong:
@@ -372,16 +395,3 @@ def _assign(
         )
     for name, variable in variables.items():
         variable.assign(values[name])
-
-
-def _record(folder: Path, result: dict[str, Any]) -> None:
-    """Appends an evaluation to `eval.jsonl` and to TensorBoard's events."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "eval.jsonl").open("a") as file:
-            file.write(json.dumps(result) + "\n")
-    except OSError as error:
-        raise RunError(
-            f"cannot write in {folder} - {error.strerror}; give --eval_dir another folder"
-        ) from error
-    hooks.write_scalars(folder, result["step"], {n: result[n] for n in ("top1", "topk", "loss")})

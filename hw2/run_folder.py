@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hw2.errors import RunError
+import numpy as np
+
+from hw2.errors import RunError, writing
 from hw2.training import checkpoints
 from hw2.training.checkpoints import Checkpoint
 
-FLAGS, CLASSES, SPLIT = "flags.cfg", "class_names.txt", "split.csv"
+FLAGS, CLASSES = "flags.cfg", "class_names.txt"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +31,7 @@ class RunFolder:
     @property
     def split(self) -> Path:
         """Which picture trains and which validates."""
-        return self.path / SPLIT
+        return self.path / "split.csv"
 
 
 def begin(path: Path, flags: str, class_names: Sequence[str]) -> RunFolder:
@@ -45,15 +48,13 @@ def begin(path: Path, flags: str, class_names: Sequence[str]) -> RunFolder:
     folder = RunFolder(path)
     if (path / FLAGS).exists():
         return folder
-    try:
+    with writing(path):
         path.mkdir(parents=True, exist_ok=True)
         if any(path.iterdir()):
             raise RunError(
                 f"no run in {path} - the folder is not empty and has no {FLAGS}; "
                 "give --log_path a new folder, nothing was changed in this one"
             )
-    except OSError as error:
-        raise _unwritable(path, error) from error
     describe(folder, flags, class_names)
     return folder
 
@@ -64,12 +65,8 @@ def describe(folder: RunFolder, flags: str, class_names: Sequence[str]) -> None:
     Raises:
       RunError: The folder cannot be written.
     """
-    names = "".join(f"{name}\n" for name in class_names)
-    try:
-        (folder.path / CLASSES).write_text(names, "utf-8", "surrogateescape")
-        (folder.path / FLAGS).write_text(flags, "utf-8", "surrogateescape")
-    except OSError as error:
-        raise _unwritable(folder.path, error) from error
+    _write(folder.path / FLAGS, flags)
+    _write(folder.path / CLASSES, "".join(f"{name}\n" for name in class_names))
 
 
 def find(path: Path) -> RunFolder:
@@ -78,44 +75,39 @@ def find(path: Path) -> RunFolder:
     Raises:
       RunError: There is no run.
     """
-    folder = RunFolder(path)
-    if not folder.checkpoints.is_dir():
+    if not (path / FLAGS).exists():
         raise RunError(
-            f"no checkpoints in {path} - {folder.checkpoints.name}/ is missing; "
-            "give --checkpoint_dir the run folder of train.py (its --log_path)"
+            f"no run in {path} - it has no {FLAGS}; "
+            "give --checkpoint_dir the run folder of a training (its --log_path)"
         )
-    return folder
+    return RunFolder(path)
 
 
-def resume(folder: RunFolder, identity: Mapping[str, Any]) -> Checkpoint | None:
-    """Finds where to go on from, if this is the same training.
+def check_same(found: Checkpoint, identity: Mapping[str, Any], folder: RunFolder) -> None:
+    """Refuses to go on from a checkpoint with another training than made it.
 
     Args:
+      found: Where to go on from.
+      identity: What must not change within a run.
       folder: Of the run.
-      identity: What must not change within a run, as in the checkpoint's state.
-
-    Returns:
-      The newest good checkpoint, or None to begin.
 
     Raises:
-      RunError: No checkpoint is good, or something that must not change has changed.
+      RunError: With what has changed.
     """
-    found = checkpoints.newest(folder.checkpoints, set_aside=True)
-    if found is None:
-        return None
     before = found.state["identity"]
     changed = [name for name in identity if before.get(name) != identity[name]]
     if changed:
-        words = "; ".join(f"{n} was {before.get(n)!r}, is {identity[n]!r}" for n in changed)
+        words = "; ".join(
+            f"{n} was {_short(before.get(n))}, is {_short(identity[n])}" for n in changed
+        )
         raise RunError(
             f"another training in {folder.path} - {words}; "
             "give --log_path a new folder, or the flags this run began with"
         )
-    return found
 
 
-def choose(folder: RunFolder, which: str) -> Checkpoint:
-    """Finds the "best" checkpoint of a run, or the "last".
+def choose(folder: RunFolder, which: str) -> tuple[Checkpoint, dict[str, np.ndarray]]:
+    """Reads the "best" checkpoint of a run, or the "last", with its tensors.
 
     Raises:
       RunError: There is none, or it is damaged.
@@ -127,10 +119,18 @@ def choose(folder: RunFolder, which: str) -> Checkpoint:
             "wait for it, or lower --save_checkpoint_steps"
         )
     best_step = last.state["plateau"]["best_step"]
-    if which == "last" or best_step in (-1, last.step):
-        return last
-    return checkpoints.at(folder.checkpoints, best_step)
+    if which == "best" and best_step not in (-1, last.step):
+        last = checkpoints.at(folder.checkpoints, best_step)
+    return last, last.tensors()
 
 
-def _unwritable(path: Path, error: OSError) -> RunError:
-    return RunError(f"cannot write in {path} - {error.strerror}; give --log_path another folder")
+def _write(path: Path, text: str) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    with writing(path):
+        partial.write_text(text, "utf-8", "surrogateescape")
+        os.replace(partial, path)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -261,7 +261,7 @@ def test_two_flags_that_clash_name_both_places():
 @pytest.mark.parametrize(
     ("name", "value", "rule"),
     [
-        ("train_data_path", "", "a path or a name, got ''"),
+        ("model", "", "a name, got ''"),
         ("validation_fraction", 1.0, "in (0, 1), got 1.0"),
         ("image_size", 0, "at least 1, got 0"),
         ("brightness", 256.0, "in [0, 255], got 256.0"),
@@ -328,7 +328,7 @@ def test_a_written_flagfile_runs_it_again(path):
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ({}, "runs/digits-inception10"),
+        ({"train_data_path": "digits"}, "runs/digits-inception10"),
         ({"train_data_path": "/data/birds/", "model": "densenet"}, "runs/birds-densenet"),
         ({"train_data_path": "birds/labels.csv"}, "runs/labels.csv-inception10"),
         ({"log_path": "elsewhere"}, "elsewhere"),

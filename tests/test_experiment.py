@@ -2,7 +2,7 @@
 
 import csv
 import json
-import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -33,7 +33,6 @@ def start(script, *flags):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | {"COLUMNS": "100"},
     )
 
 
@@ -64,7 +63,7 @@ def test_train_ends_with_a_table_the_next_commands_and_one_json_line(trained):
     assert 0 < result["val_top1"] <= 1
     assert "conv_stack1/conv1" in err
     assert "multiply-adds" in err
-    assert f"eval.py --checkpoint_dir={folder}" in err
+    assert f"eval.py '--checkpoint_dir={folder}' --top_k=5" in err
     assert "Traceback" not in err
     assert {p.name for p in folder.iterdir()} == {
         "checkpoints",
@@ -83,10 +82,11 @@ def test_train_ends_with_a_table_the_next_commands_and_one_json_line(trained):
 
 def test_eval_gives_the_figure_of_the_training(trained):
     folder, result, _ = trained
-    scores, err = run("eval.py", f"--checkpoint_dir={folder}", "--top_k=3", "--batch_size=50")
+    flags = f"--log_path={folder}", "--top_k=3", "--batch_size=50"
+    scores, err = run("eval.py", "--flagfile=config.cfg", *flags)
     assert scores["top1"] == result["val_top1"]
     assert scores["num_examples"] == 359
-    assert (scores["k"], scores["weights"]) == (3, "ema")
+    assert (scores["k"], scores["weights"], scores["data"]) == (3, "ema", "validation")
     assert scores["step"] == result["best_step"]
     assert scores["top1"] <= scores["topk"] <= 1
     assert "on 359 pictures" in err
@@ -105,7 +105,7 @@ def test_eval_gives_the_figure_of_the_training(trained):
 def test_a_finished_run_says_so_and_a_longer_one_goes_on(trained):
     folder, result, _ = trained
     again, err = run("train.py", *SMALL, f"--log_path={folder}")
-    assert "already complete at step 6: reached step 6" in err
+    assert "already complete at step 6: --max_steps=6 is reached" in err
     assert again["val_top1"] == result["val_top1"]
 
 
@@ -116,7 +116,7 @@ def test_another_training_in_the_same_folder_is_refused(trained):
     assert "batch_size was 16, is 32; give --log_path a new folder" in err
     assert err.splitlines()[-1].startswith("error: another training in ")
     after = {p: p.stat().st_mtime_ns for p in folder.rglob("*")}
-    assert after.keys() == before.keys()
+    assert after == before
 
 
 def test_a_folder_that_is_no_run_is_refused_and_not_touched(tmp_path):
@@ -132,6 +132,7 @@ def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been(tmp_path):
     process = start("train.py", *flags, f"--log_path={cut}")
     deadline = time.monotonic() + 120
     while not list((cut / "checkpoints").glob("step-*6")) and time.monotonic() < deadline:
+        assert process.poll() is None, process.communicate()
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.communicate()
@@ -142,8 +143,9 @@ def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been(tmp_path):
     assert losses(cut) == losses(whole)  # as text: bit for bit
     assert list(losses(cut)) == list(range(1, 61))
     assert result["val_top1"] == expected["val_top1"]
-    weights = "checkpoints/step-00000060/tensors.safetensors"
-    assert (cut / weights).read_bytes() == (whole / weights).read_bytes()
+    for name in ("tensors.safetensors", "state.json"):
+        file = f"checkpoints/step-00000060/{name}"
+        assert (cut / file).read_bytes() == (whole / file).read_bytes()
 
 
 def test_two_devices_give_the_losses_of_one(trained, tmp_path):
@@ -169,11 +171,12 @@ def test_class_folders_train_and_are_evaluated_by_class_name(tmp_path):
             file = tmp_path / "data" / name / f"deep{i % 2}" / f"{i}.{('png', 'jpg')[i % 2]}"
             file.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(picture).save(file)
-    (tmp_path / "data" / "readme.txt").write_text("not a picture")
+    data = tmp_path / "data"
+    (data / "readme.txt").write_text("not a picture")
     flags = [
         "--flagfile=config.cfg",
         "--section=folder",
-        f"--train_data_path={tmp_path / 'data'}",
+        f"--train_data_path={data}",
         "--image_size=16",
         "--short_side=20",
         "--crop_size=16",
@@ -186,21 +189,30 @@ def test_class_folders_train_and_are_evaluated_by_class_name(tmp_path):
     assert "24 pictures in 3 classes" in err
     names = (tmp_path / "run" / "class_names.txt").read_text().split()
     assert names == ["blue", "green", "red"]
-    # A test set that lacks a class, so that positions differ: labels must go by name.
-    test = tmp_path / "test"
-    test.mkdir()
-    for name in ("green", "red"):
-        (test / name).symlink_to(tmp_path / "data" / name)
-    scores, err = run("eval.py", f"--checkpoint_dir={tmp_path / 'run'}", f"--test_data_path={test}")
-    assert scores["num_examples"] == 21
-    assert "no picture of blue" in err
-    assert scores["k"] == 3
+    # Of a test set that lacks the first class, positions differ, so labels must go by name.
+    everything, _ = run(
+        "eval.py", f"--checkpoint_dir={tmp_path / 'run'}", f"--test_data_path={data}"
+    )
+    sums = []
+    for present in (("green", "red"), ("blue", "green"), ("blue", "red")):
+        test = tmp_path / "-".join(present)
+        test.mkdir()
+        for name in present:
+            (test / name).symlink_to(data / name)
+        scores, err = run(
+            "eval.py", f"--checkpoint_dir={tmp_path / 'run'}", f"--test_data_path={test}"
+        )
+        [absent] = {"blue", "green", "red"} - set(present)
+        assert f"no picture of {absent}" in err
+        sums.append(scores["loss"] * scores["num_examples"])
+    assert (everything["num_examples"], everything["k"]) == (24, 3)
+    assert sum(sums) == pytest.approx(2 * 24 * everything["loss"], rel=1e-5)  # each class twice
 
 
 @pytest.mark.parametrize(
     ("script", "flags", "code", "words"),
     [
-        ("train.py", ["--train_data_path=nowhere"], 3, "no data in nowhere - no such folder"),
+        ("train.py", ["--train_data_path=nowhere"], 3, "nowhere - no such folder"),
         ("train.py", ["--model=inception"], 1, "--model must be one of inception10, got"),
         ("train.py", ["--logical_devices=2"], 1, "use multi_gpu_train.py"),
         ("multi_gpu_train.py", ["--num_gpus=99"], 1, "--num_gpus=99 - this machine has "),
@@ -210,28 +222,69 @@ def test_class_folders_train_and_are_evaluated_by_class_name(tmp_path):
             1,
             "--batch_size must be a multiple of the 3 devices, got 16",
         ),
-        ("eval.py", [], 1, "--checkpoint_dir must name a run folder, got nothing"),
-        ("eval.py", ["--checkpoint_dir=docs"], 4, "no checkpoints in docs - checkpoints/ is"),
+        ("train.py", ["--train_data_path="], 1, "--train_data_path must name the pictures"),
+        ("train.py", ["--test_data_path=nowhere"], 3, "nowhere - no such folder"),
+        (
+            "multi_gpu_train.py",
+            ["--num_gpus=1", "--logical_devices=2"],
+            1,
+            "--num_gpus=1 - this machine has ",
+        ),
+        ("eval.py", [], 4, "it has no flags.cfg; give --checkpoint_dir the run folder of"),
+        ("eval.py", ["--checkpoint_dir=docs"], 4, "no run in docs - it has no flags.cfg"),
     ],
 )
 def test_mistakes_are_one_line_that_helps(script, flags, code, words, tmp_path):
-    out, err = run(script, *flags, f"--log_path={tmp_path / 'run'}", code=code)
+    data = [] if script == "eval.py" else ["--train_data_path=digits"]
+    out, err = run(script, *data, *flags, f"--log_path={tmp_path / 'run'}", code=code)
     [line] = [line for line in err.splitlines() if line.startswith("error: ")]
     assert words in line
     assert "Traceback" not in err
     assert out == ""
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_model_that_diverges_is_exit_5_and_leaves_no_checkpoint(tmp_path):
+    flags = [
+        *SMALL,
+        "--learning_rate=1e30",
+        "--save_checkpoint_steps=1",
+        f"--log_path={tmp_path}/r",
+    ]
+    _, err = run("train.py", *flags, code=5)
+    assert "in step 1 - the weights have diverged at learning rate 1e+30" in err
+    assert not (tmp_path / "r" / "checkpoints").exists()
+
+
+def test_a_run_goes_on_only_with_its_own_split(tmp_path):
+    flags = [*SMALL, f"--log_path={tmp_path / 'run'}"]
+    run("train.py", *flags)
+    (tmp_path / "run" / "split.csv").unlink()
+    _, err = run("train.py", *flags, "--max_steps=9", code=3)
+    assert "No such file or directory; restore it, or train anew in another --log_path" in err
+
+
+def test_early_stopping_resumed_stops_at_once(tmp_path):
+    flags = [*SMALL, "--stop_after=1", "--save_checkpoint_steps=1", "--learning_rate=1e-9"]
+    flags += ["--max_steps=50", f"--log_path={tmp_path / 'run'}"]
+    result, _ = run("train.py", *flags)
+    assert result["stop_reason"] == "no gain over 1 evaluations"
+    assert result["step"] < 50
+    again, err = run("train.py", *flags)
+    assert f"already complete at step {result['step']}: no gain over 1 evaluations" in err
+    assert {**again, "seconds": 0} == {**result, "seconds": 0}
 
 
 def test_eval_waits_for_new_checkpoints(trained, tmp_path):
-    folder, *_ = trained
+    folder = tmp_path / "run"
+    shutil.copytree(trained[0], folder, symlinks=True)
     process = start(
         "eval.py",
         f"--checkpoint_dir={folder}",
         "--norun_once",
         "--eval_interval_secs=1",
-        "--checkpoint=last",
         "--num_examples=20",
-        f"--eval_dir={tmp_path}",
+        f"--eval_dir={tmp_path / 'eval'}",
     )
     assert json.loads(process.stdout.readline())["step"] == 6
     run("train.py", *SMALL, f"--log_path={folder}", "--max_steps=9")

@@ -111,7 +111,7 @@ def read(path: str | os.PathLike[str], examples: Examples) -> tuple[np.ndarray, 
         )
         raise DataError(
             f"old split in {shown(path)} - the data has changed: {counts}; "
-            "restore the data, or remove the split to draw a new one"
+            "restore the data, or train anew in another --log_path"
         )
     parts = np.array([rows[name][1] for name in examples.names])
     train, validation = (np.flatnonzero(parts == part).astype(np.int64) for part in PARTS)
@@ -140,4 +140,7 @@ def _rows(path: str | os.PathLike[str]) -> dict[str, Sequence[str]]:
 
 
 def _bad(path: str | os.PathLike[str], line: int, why: str) -> DataError:
-    return DataError(f"bad split in {shown(path)}:{line} - {why}; remove it to draw a new one")
+    return DataError(
+        f"bad split in {shown(path)}:{line} - {why}; "
+        "restore it, or train anew in another --log_path"
+    )

@@ -21,7 +21,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from hw2.errors import RunError
+from hw2.errors import NotFinite, RunError
 
 TENSORS, STATE, MANIFEST = "tensors.safetensors", "state.json", "manifest.json"
 _NAME = re.compile(r"step-(\d{8,})")
@@ -36,8 +36,15 @@ class Checkpoint:
     state: dict[str, Any]
 
     def tensors(self) -> dict[str, np.ndarray]:
-        """Every value by name."""
-        return load_file(self.path / TENSORS)
+        """Every value by name.
+
+        Raises:
+          RunError: The file has gone or changed since the checkpoint was found.
+        """
+        try:
+            return load_file(self.path / TENSORS)
+        except (OSError, SafetensorError) as error:
+            raise _bad(self.path, error) from error
 
 
 def write(
@@ -46,25 +53,28 @@ def write(
     """Writes a checkpoint whole, or not at all.
 
     Args:
-      folder: Where checkpoints are kept; made when missing.
+      folder: Where checkpoints are kept; made when missing, its parents not.
       step: Steps done.
       tensors: Values by name.
       state: Anything else, as JSON.
 
     Raises:
-      RunError: A value is not finite, or the disk refuses; nothing is left behind.
+      NotFinite: A value is not finite.
+      RunError: The disk refuses. In both cases nothing is left behind.
     """
     bad = [name for name, value in tensors.items() if not np.isfinite(value).all()]
     if bad:
-        raise RunError(
+        raise NotFinite(
             f"{bad[0]} is not finite in step {step} - the weights have diverged, so no checkpoint "
             "was written; lower --learning_rate"
         )
     path = folder / f"step-{step:08d}"
     partial = folder / f".{path.name}.partial"
     try:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
+        for left_over in folder.glob(".step-*.partial"):  # by a kill
+            shutil.rmtree(left_over, ignore_errors=True)
+        folder.mkdir(exist_ok=True)
+        partial.mkdir()
         save_file(dict(tensors), partial / TENSORS)
         (partial / STATE).write_text(json.dumps(state, indent=1, allow_nan=False) + "\n")
         hashes = {name: _sha256(partial / name) for name in (TENSORS, STATE)}
@@ -142,9 +152,7 @@ def read(path: Path) -> Checkpoint:
         if not isinstance(state, dict):
             raise ValueError(f"{STATE} is not an object")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(
-            f"bad checkpoint in {path} - {error}; use another checkpoint of the run"
-        ) from error
+        raise _bad(path, error) from error
     return Checkpoint(path, int(_NAME.fullmatch(path.name)[1]), state)
 
 
@@ -165,6 +173,12 @@ def prune(folder: Path, *, keep: int, best_step: int) -> None:
     _link(folder / "last", paths[-1].name)
     if best_step >= 0:
         _link(folder / "best", f"step-{best_step:08d}")
+
+
+def _bad(path: Path, error: Exception) -> RunError:
+    return RunError(
+        f"bad checkpoint in {path} - {error}; use another of the run (--checkpoint=last or best)"
+    )
 
 
 def _link(path: Path, target: str) -> None:

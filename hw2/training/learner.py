@@ -74,7 +74,7 @@ class Learner:
         """One replica's part. The loss is a mean over the whole batch, so gradients add up."""
         replica = tf.distribute.get_replica_context()
         replicas = replica.num_replicas_in_sync
-        seed = tf.random.experimental.stateless_fold_in([self._seed, 0], step)
+        seed = tf.random.experimental.stateless_fold_in([self._seed, 1], step)  # 0 augments
         with tf.GradientTape() as tape:
             logits = self.model(images, training=True, seed=seed)
             entropy = losses.cross_entropy(labels, logits)

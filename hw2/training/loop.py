@@ -62,7 +62,7 @@ def fit(
         run.validation = None
         for hook in hooks:
             hook(run)
-    run.stop(f"reached step {run.last_step}")
+    run.stop(f"reached step {run.step}")
 
 
 def every(n: int, hook: Hook) -> Hook:

@@ -111,7 +111,7 @@ def test_changed_data_is_refused(tmp_path):
     assert str(caught.value) == (
         f"old split in {path} - the data has changed: 5 missing (0.png, 1.png, 2.png and 2 more), "
         "1 new (new.png), 1 of another class (6.png); "
-        "restore the data, or remove the split to draw a new one"
+        "restore the data, or train anew in another --log_path"
     )
 
 
@@ -136,5 +136,5 @@ def test_damaged_files(tmp_path, content, line, why):
 
 
 def test_no_file(tmp_path):
-    with pytest.raises(DataError, match=r"bad split in .*/none:1 - No such file or directory; rem"):
+    with pytest.raises(DataError, match=r"bad split in .*/none:1 - No such file or directory; restore it"):
         split.read(tmp_path / "none", named(["x", "y"]))

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from hw2.errors import RunError
+from hw2.errors import NotFinite, RunError
 from hw2.training import checkpoints
 
 TENSORS = {"model/w": np.arange(6, dtype=np.float32).reshape(2, 3), "model/b": np.float32([1])}
@@ -70,13 +70,14 @@ def test_prune_keeps_the_newest_and_the_best(tmp_path):
 
 
 def test_values_that_are_not_finite_are_never_written(tmp_path):
-    with pytest.raises(RunError, match="w is not finite in step 3"):
+    with pytest.raises(NotFinite, match="w is not finite in step 3"):
         checkpoints.write(tmp_path, 3, {"w": np.float32([1, np.nan])}, {})
     assert checkpoints.newest(tmp_path) is None
 
 
 def test_a_folder_name_with_brackets_works(tmp_path):
     folder = tmp_path / "run [1]*"
+    folder.mkdir()
     save(folder, 1)
     assert checkpoints.newest(folder).step == 1
 

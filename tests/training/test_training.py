@@ -136,7 +136,8 @@ def test_every_also_fires_at_the_last_step():
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf])
 def test_a_loss_that_is_not_finite_stops(loss):
-    with pytest.raises(NotFinite, match=f"loss is {loss} in step 7 - the weights have diverged"):
+    words = f"loss is {loss} in step 7 - the weights have diverged at learning rate 0.1"
+    with pytest.raises(NotFinite, match=words):
         hooks.stop_on_nan(Run(7, 10, rate=0.1, metrics={"loss": loss}))
 
 

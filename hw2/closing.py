@@ -1,0 +1,62 @@
+"""How a training ends: a table, the next commands, one JSON line."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from hw2.run_folder import FLAGS
+
+
+def show(result: dict[str, Any], commands: list[list[str]], out: Console) -> None:
+    """Prints a table and commands for people, and the JSON line for programs on stdout.
+
+    Args:
+      result: Names and values; a top-k accuracy stands beside its `k`.
+      commands: Words of the commands to type next.
+      out: Where people read.
+    """
+    table = Table(box=None, show_header=False, pad_edge=False)
+    k = result["k"]
+    words = {
+        "val_top1": "validation top-1",
+        "val_topk": f"validation top-{k}",
+        "test_top1": "test top-1",
+        "test_topk": f"test top-{k}",
+        "best_step": "best step",
+        "step": "last step",
+        "stop_reason": "stopped because",
+        "seconds": "seconds",
+        "log_path": "run folder",
+    }
+    for name, text in words.items():
+        if name in result:
+            value = result[name]
+            table.add_row(text, f"{value:.4f}" if name.endswith(("top1", "topk")) else str(value))
+    out.print(table)
+    out.print("next:")
+    for command in commands:
+        out.print("  " + shlex.join(command))
+    print(json.dumps(result), flush=True)
+
+
+def next_commands(folder: Path, test_data: str, k: int) -> list[list[str]]:
+    """Evaluating, looking at and repeating the run in a folder, for the one who ran the script."""
+    script = Path(sys.argv[0])
+    python = Path(sys.executable)
+    if python.is_relative_to(Path.cwd()):
+        python = python.relative_to(Path.cwd())
+    evaluate = [f"{python}", f"{script.with_name('eval.py')}", f"--checkpoint_dir={folder}"]
+    if test_data:
+        evaluate.append(f"--test_data_path={test_data}")
+    return [
+        [*evaluate, f"--top_k={k}"],
+        [f"{python.with_name('tensorboard')}", f"--logdir={folder}"],
+        [f"{python}", f"{script}", f"--flagfile={folder / FLAGS}", "--log_path=runs/again"],
+    ]

@@ -1,0 +1,162 @@
+"""Where the figures of training go: terminal, `metrics.csv`, TensorBoard."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+from pathlib import Path
+
+import tensorflow as tf
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from hw2.errors import writing
+from hw2.training.loop import Run
+
+COLUMNS = (
+    "step",
+    "loss",
+    "accuracy",
+    "learning_rate",
+    "examples_per_second",
+    "seconds_per_batch",
+    "val_loss",
+    "val_top1",
+)
+
+
+class Logger:
+    """Means since the last row, at every `frequency`-th step and at each evaluation.
+
+    On a terminal a live bar shows them, elsewhere plain lines do; evaluations are lines on both.
+    """
+
+    def __init__(self, folder: Path, run: Run, *, frequency: int, batch_size: int, out: Console):
+        """Opens the logs, and drops rows that a killed run wrote past the step of `run`.
+
+        Args:
+          folder: Of the run.
+          run: Where training begins.
+          frequency: Steps between rows.
+          batch_size: Examples of a step.
+          out: Where lines and the bar go.
+
+        Raises:
+          RunError: The folder cannot be written.
+        """
+        self._frequency, self._batch_size, self._out = frequency, batch_size, out
+        self._first = run.step + 1
+        self._file = folder / "metrics.csv"
+        _keep_rows(self._file, run.step)
+        self._writer = _tensorboard(folder / "tensorboard")
+        self._steps: list[tuple[float, float]] = []  # loss, accuracy
+        self._seconds: list[float] = []
+        self._bar = Progress(
+            TextColumn("step {task.completed}/{task.total}"),
+            BarColumn(12),
+            TextColumn("{task.description}"),
+            TimeRemainingColumn(compact=True),
+            console=out,
+            disable=not out.is_terminal,
+            transient=True,
+        )
+        self._task = self._bar.add_task("", total=run.last_step, completed=run.step)
+
+    def __enter__(self) -> Logger:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self._bar.stop()
+        if self._writer:
+            self._writer.close()
+
+    def __call__(self, run: Run) -> None:
+        """Takes this step's values, and writes a row when one is due."""
+        self._steps.append((run.metrics["loss"], run.metrics["accuracy"]))
+        if run.step > self._first:  # the first step waits for TensorFlow to trace the graph
+            self._seconds.append(run.seconds)
+        self._bar.update(self._task, completed=run.step)
+        if run.step % self._frequency and not run.validation and run.step != run.last_step:
+            return
+        row = self._row(run)
+        with writing(self._file), self._file.open("a", newline="") as file:
+            csv.writer(file).writerow("" if value is None else value for value in row.values())
+        if self._writer:
+            _write(self._writer, run.step, {n: v for n, v in row.items() if n != "step"})
+        self._show(run, row)
+
+    def _row(self, run: Run) -> dict[str, float | None]:
+        seconds = math.fsum(self._seconds) / len(self._seconds) if self._seconds else None
+        loss, accuracy = (math.fsum(v) / len(v) for v in zip(*self._steps, strict=True))
+        self._steps, self._seconds = [], []
+        values = (
+            run.step,
+            loss,
+            accuracy,
+            run.rate,
+            seconds and round(self._batch_size / seconds, 1),
+            seconds and round(seconds, 5),
+            run.validation and run.validation.loss,
+            run.validation and run.validation.top1,
+        )
+        return dict(zip(COLUMNS, values, strict=True))
+
+    def _show(self, run: Run, row: dict[str, float | None]) -> None:
+        learned = f"loss {row['loss']:.4f}  accuracy {row['accuracy']:.3f}"
+        speed = ""
+        if row["seconds_per_batch"]:
+            speed = f"  {row['examples_per_second']:.0f} examples/s"
+        self._bar.update(self._task, description=learned + speed)
+        place = f"step {run.step}/{run.last_step}"
+        if not self._out.is_terminal:
+            if row["seconds_per_batch"]:
+                speed += f"  {row['seconds_per_batch']:.3f} s/batch"
+            self._out.print(f"{place}  {learned}{speed}  rate {run.rate:.2g}")
+        if run.validation:
+            scores = run.validation
+            self._out.print(
+                f"{place}  validation: top-1 {scores.top1:.4f}, loss {scores.loss:.4f}"
+                f"  (averaged weights)"
+            )
+
+
+def write_scalars(folder: Path, step: int, values: dict[str, float]) -> None:
+    """Adds values at one step to the TensorBoard events of a folder."""
+    writer = _tensorboard(folder)
+    if writer:
+        _write(writer, step, values)
+        writer.close()
+
+
+def _write(writer: tf.summary.SummaryWriter, step: int, values: dict[str, float | None]) -> None:
+    with writer.as_default(step=step):
+        for name, value in values.items():
+            if value is not None:
+                tf.summary.scalar(name, value)
+
+
+def _tensorboard(folder: Path) -> tf.summary.SummaryWriter | None:
+    try:
+        import tensorboard  # noqa: F401  TensorFlow no longer brings it
+    except ImportError:
+        return None
+    return tf.summary.create_file_writer(str(folder))
+
+
+def _keep_rows(file: Path, last: int) -> None:
+    """Leaves the header and the whole rows up to a step; a kill may have torn the last one."""
+    lines = []
+    with writing(file):
+        if file.exists():
+            with file.open(newline="") as old:
+                lines = list(csv.reader(old))
+        rows = [row for row in lines if len(row) == len(COLUMNS) and row[0].isdecimal()]
+        kept = [list(COLUMNS), *(row for row in rows if int(row[0]) <= last)]
+        if kept == lines:
+            return
+        partial = file.with_name(f".{file.name}.partial")
+        with partial.open("w", newline="") as new:
+            csv.writer(new).writerows(kept)
+        os.replace(partial, file)
