@@ -8,6 +8,7 @@ import math
 import tensorflow as tf
 from rich.table import Table
 
+from hw2 import ops
 from hw2.layers.sequential import Layer, Sequential
 
 
@@ -33,7 +34,8 @@ def summarize(model: Sequential, image_shape: tuple[int, int, int]) -> list[Row]
     for name, layer in _stages(model):
         spec = tf.TensorSpec(shape, tf.float32)
         graph = tf.function(lambda x, layer=layer: layer(x), autograph=False)
-        concrete = graph.get_concrete_function(spec)
+        with ops.algorithm("im2col"):  # which multiplies what the definition does
+            concrete = graph.get_concrete_function(spec)
         shape = tuple(concrete.outputs[0].shape)
         variables = layer.trainable_variables if isinstance(layer, tf.Module) else ()
         parameters = sum(math.prod(v.shape) for v in variables)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator, Sequence
 
 import tensorflow as tf
 
-from hw2.ops import geometry, im2col, native, tensors
+from hw2.ops import geometry, im2col, native, pointwise, tensors, winograd
 from hw2.ops.geometry import Padding, Pair, Window
 
 # Each maps (x [N, H, W, groups*C], w [kH, kW, C, O], window) to y [N, H', W', O].
 ALGORITHMS: dict[str, Callable[[tf.Tensor, tf.Tensor, Window], tf.Tensor]] = {
     "im2col": im2col.conv2d,
+    "pointwise": pointwise.conv2d,
+    "winograd": winograd.conv2d,
     "native": native.conv2d,
 }
 _default = "auto"
@@ -39,8 +42,9 @@ def conv2d(
         form of four pairs.
       dilations: Distances of neighbouring taps, in the forms of `strides`.
       data_format: "NHWC", or "NCHW" for `[N, C, H, W]` in and out (transposed here and back).
-      algorithm: "auto", "im2col", "native" (`tf.nn.conv2d` itself), or None for the default,
-        which is "auto" unless a `with algorithm(...)` says otherwise.
+      algorithm: "im2col"; "pointwise", "winograd", which refuse what they cannot do; "native",
+        `tf.nn.conv2d` itself; "auto", the fastest of ours for the shapes; or None for the
+        default, which is "auto" unless a `with algorithm(...)` says otherwise.
 
     Returns:
       `[N, H', W', O]`. float16 and bfloat16 are summed in float32 and rounded once.
@@ -55,7 +59,7 @@ def conv2d(
     _check_channels(x, w)
     window = geometry.window(w.shape[:2], strides, padding, dilations, data_format=data_format)
     name = _check_name(_default if algorithm is None else algorithm)
-    compute = ALGORITHMS[_choose(x, w, window) if name == "auto" else name]
+    compute = ALGORITHMS[choose(x, w, window) if name == "auto" else name]
     return tensors.restore(compute(x, w, window), data_format)
 
 
@@ -99,6 +103,22 @@ def conv1d(
     return tensors.restore(y[:, 0], data_format)
 
 
+def choose(x: tf.Tensor, w: tf.Tensor, window: Window) -> str:
+    """Names the algorithm that "auto" stands for, by what is known before running.
+
+    Measured beside `tf.nn.conv2d` and each other by benchmarks/conv_ops.py.
+    """
+    if pointwise.refusal(x, w, window) is None:
+        return "pointwise"  # no patches to lay out
+    if winograd.refusal(x, w, window) is None:
+        rows, columns = window.axes(x.shape[1], x.shape[2])
+        direct = math.prod(w.shape) * rows.out * columns.out
+        # Few channels, or moves along many pixels, leave less to save than the moves cost.
+        if winograd.least_multiply_adds(rows, columns, *w.shape[2:]) < 0.75 * direct:
+            return "winograd"
+    return "im2col"
+
+
 @contextlib.contextmanager
 def algorithm(name: str) -> Iterator[None]:
     """Makes an algorithm the default of every `conv2d` called, or traced, inside the block.
@@ -124,11 +144,6 @@ def _of_row(value: int | Sequence[int], data_format: str) -> int | Sequence[int]
         n, w, c = (values[data_format.index(axis)] for axis in "NWC")
         return [n, 1, w, c]
     return [1, *values]
-
-
-def _choose(x: tf.Tensor, w: tf.Tensor, window: Window) -> str:
-    """Names the algorithm that "auto" stands for, by what is known before running."""
-    return "im2col"
 
 
 def _check_name(name: str) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from hw2.ops import groups
 from hw2.ops.geometry import Window
 from hw2.ops.patches import unfold
-from hw2.ops.tensors import batch_to_groups, groups_to_batch, length, widen
+from hw2.ops.tensors import length, widen
 
 
 def conv2d(x: tf.Tensor, w: tf.Tensor, window: Window) -> tf.Tensor:
@@ -26,13 +27,10 @@ def conv2d(x: tf.Tensor, w: tf.Tensor, window: Window) -> tf.Tensor:
 
     Source: Jia, "Learning Semantic Image Representations at a Large Scale", 2014 (Caffe).
     """
-    kh, kw, c, o = w.shape
-    groups = x.shape[3] // c if c else 1
-    patches = unfold(groups_to_batch(widen(x), groups), *window)  # [groups*N, H', W', kH*kW*C]
+    _, _, c, o = w.shape
+    number = x.shape[3] // c if c else 1
+    patches = unfold(groups.to_batch(widen(x), number), *window)  # [groups*N, H', W', kH*kW*C]
+    y = groups.pixel_matrix(patches, number) @ groups.filter_matrix(widen(w), number)
     n, height, width = (length(patches, axis) for axis in range(3))
-    rows = n // groups * height * width
-    matrix = tf.reshape(patches, [groups, rows, kh * kw * c])
-    filters = tf.reshape(widen(w), [kh * kw * c, groups, o // groups])
-    filters = tf.transpose(filters, [1, 0, 2])  # [groups, kH*kW*C, O/groups]
-    y = tf.reshape(tf.matmul(matrix, filters), [n, height, width, o // groups])
-    return tf.cast(batch_to_groups(y, groups), x.dtype)
+    y = tf.reshape(y, [n, height, width, o // number])
+    return tf.cast(groups.from_batch(y, number), x.dtype)

@@ -75,24 +75,6 @@ def length(x: tf.Tensor, index: int) -> Size:
     return tf.shape(x)[index] if static is None else static
 
 
-def groups_to_batch(x: tf.Tensor, groups: int) -> tf.Tensor:
-    """Moves groups of channels to the batch: `[groups*N, H, W, C]` of `[N, H, W, groups*C]`."""
-    if groups == 1:
-        return x
-    n, height, width, c = (length(x, axis) for axis in range(4))
-    x = tf.reshape(x, [n, height, width, groups, c // groups])
-    return tf.reshape(tf.transpose(x, [3, 0, 1, 2, 4]), [groups * n, height, width, c // groups])
-
-
-def batch_to_groups(y: tf.Tensor, groups: int) -> tf.Tensor:
-    """The inverse of `groups_to_batch`."""
-    if groups == 1:
-        return y
-    n, height, width, c = (length(y, axis) for axis in range(4))
-    y = tf.reshape(y, [groups, n // groups, height, width, c])
-    return tf.reshape(tf.transpose(y, [1, 2, 3, 0, 4]), [n // groups, height, width, groups * c])
-
-
 def with_shape(x: tf.Tensor, shape: Sequence[Size]) -> tf.Tensor:
     """Tells a tensor those of its sizes that are ints; inference loses some among unknown ones."""
     x.set_shape([size if isinstance(size, int) else None for size in shape])

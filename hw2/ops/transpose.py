@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from hw2.ops import geometry, tensors
+from hw2.ops import geometry, groups, tensors
 from hw2.ops.geometry import Padding, Pair, Size
 from hw2.ops.patches import fold
 from hw2.ops.tensors import length, widen
@@ -57,7 +57,7 @@ def conv2d_transpose(
     kh, kw, o, c = w.shape
     tensors.check_channels(x, c)
     height, width, channels = _output_size(output_shape, data_format)
-    groups = _groups(c, o, channels)
+    number = _groups(c, o, channels)
     for axis, of_x in zip(window.axes(height, width), x.shape[1:3], strict=True):
         if isinstance(axis.out, int) and of_x not in (None, axis.out):
             raise ValueError(
@@ -65,14 +65,12 @@ def conv2d_transpose(
                 f"{axis.out} positions over {axis.size} pixels."
             )
 
-    parts = tensors.groups_to_batch(widen(x), groups)  # [groups*N, H', W', C/groups]
+    parts = groups.to_batch(widen(x), number)  # [groups*N, H', W', C/groups]
+    pixels, filters = groups.pixel_matrix(parts, number), groups.filter_matrix(widen(w), number)
+    patches = tf.matmul(pixels, filters, transpose_b=True)
     n, rows, columns = (length(parts, axis) for axis in range(3))
-    matrix = tf.reshape(parts, [groups, n // groups * rows * columns, c // groups])
-    filters = tf.reshape(widen(w), [kh * kw * o, groups, c // groups])
-    filters = tf.transpose(filters, [1, 0, 2])  # [groups, kH*kW*O, C/groups]
-    patches = tf.matmul(matrix, filters, transpose_b=True)
     patches = tf.reshape(patches, [n, rows, columns, kh * kw * o])
-    y = tensors.batch_to_groups(fold(patches, (height, width), *window), groups)
+    y = groups.from_batch(fold(patches, (height, width), *window), number)
     return tensors.restore(tf.cast(y, x.dtype), data_format)
 
 
@@ -93,13 +91,15 @@ def _output_size(shape, data_format: str) -> tuple[Size, Size, int | None]:
     return sizes[0], sizes[1], None
 
 
-def _groups(c: int, o: int, channels: int | None) -> int:
+def _groups(c: int, o: int, channels: Size | None) -> int:
     if channels is None:
         return 1
-    groups = channels // o if o else 1
-    if tf.is_tensor(channels) or channels != groups * o or c % max(groups, 1):
+    if tf.is_tensor(channels):
+        raise ValueError("output_shape must have a known number of channels, got a tensor.")
+    number = channels // o if o else 1
+    if number < 1 or channels != number * o or c % number:
         raise ValueError(
             f"output_shape must ask for the {o} channels of w, or for a multiple of them that "
             f"divides {c} channels evenly into groups, got {channels}."
         )
-    return groups
+    return number

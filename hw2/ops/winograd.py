@@ -103,11 +103,15 @@ def refusal(x: tf.Tensor, w: tf.Tensor, window: Window) -> str | None:
 
 def best_tile(rows: Axis, columns: Axis, c: int, o: int) -> int:
     """The tile that takes the least arithmetic; what is lost is tiles that overhang the image."""
-    return min(POINTS, key=lambda tile: multiply_adds(rows, columns, c, o, tile))
+    return min(POINTS, key=lambda tile: _multiply_adds(rows, columns, c, o, tile))
 
 
-def multiply_adds(rows: Axis, columns: Axis, c: int, o: int, tile: int) -> int:
-    """Of one image, the moves by dense matrices included."""
+def least_multiply_adds(rows: Axis, columns: Axis, c: int, o: int) -> int:
+    """Of one image with the best tile, the moves by dense matrices included."""
+    return _multiply_adds(rows, columns, c, o, best_tile(rows, columns, c, o))
+
+
+def _multiply_adds(rows: Axis, columns: Axis, c: int, o: int, tile: int) -> int:
     points = tile + TAPS - 1
     down, across = (points * math.ceil(a.out / tile) for a in (rows, columns))
     inward = across * rows.size * c * columns.size + across * down * c * rows.size

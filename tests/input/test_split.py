@@ -136,5 +136,7 @@ def test_damaged_files(tmp_path, content, line, why):
 
 
 def test_no_file(tmp_path):
-    with pytest.raises(DataError, match=r"bad split in .*/none:1 - No such file or directory; restore it"):
+    with pytest.raises(
+        DataError, match=r"bad split in .*/none:1 - No such file or directory; restore it"
+    ):
         split.read(tmp_path / "none", named(["x", "y"]))

@@ -10,6 +10,14 @@ FLOAT64 = 1e-13  # sums of at most 300 terms, each rounded to 1e-16
 FLOAT32 = 2e-6  # the same in float32, rounded to 6e-8
 
 
+# An image, a kernel and options in which no side, axis or tap is like another; tried in every run.
+LOPSIDED = (
+    (2, 6, 7, 2),
+    (3, 2),
+    {"strides": (1, 2), "padding": ((2, 0), (1, 3)), "dilations": (2, 3)},
+)
+
+
 def random(*shape, seed=0, dtype=np.float64):
     return tf.constant(np.random.default_rng(seed).standard_normal(shape), dtype)
 

@@ -5,7 +5,7 @@ import oracle
 import pytest
 import shapes
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from shapes import FLOAT32, FLOAT64, random
 
@@ -29,6 +29,7 @@ def test_a_worked_example():
 
 @settings(deadline=None, max_examples=60)
 @given(case=shapes.windows(), groups=st.integers(1, 3), filters=st.integers(0, 3))
+@example(case=shapes.LOPSIDED, groups=2, filters=1)
 def test_definition_and_adjoint(case, groups, filters):
     image, kernel, window = case
     x = random(*image[:3], image[3] * groups)
@@ -197,7 +198,7 @@ X, W = tf.zeros([1, 4, 4, 4]), tf.zeros([3, 3, 4, 2])
         ),
         (
             lambda: ops.conv2d(X, W, algorithm="fft"),
-            r"algorithm must be one of auto, im2col, native, got 'fft'",
+            r"algorithm must be one of auto, im2col, .*native, got 'fft'",
         ),
         (lambda: ops.algorithm("fft").__enter__(), r"algorithm must be one of auto"),
         (lambda: ops.conv1d(X, W[0]), r"x must be \[N, W, C\], got shape"),

@@ -5,7 +5,7 @@ import oracle
 import pytest
 import shapes
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from shapes import FLOAT32, FLOAT64, random
 
@@ -21,6 +21,7 @@ def test_each_channel_has_its_own_filters():
 
 @settings(deadline=None, max_examples=40)
 @given(case=shapes.windows(), multiplier=st.integers(1, 3))
+@example(case=shapes.LOPSIDED, multiplier=2)
 def test_definition_and_adjoint(case, multiplier):
     image, kernel, window = case
     x, w = random(*image), random(*kernel, image[3], multiplier, seed=1)
@@ -34,6 +35,7 @@ def test_definition_and_adjoint(case, multiplier):
 
 @settings(deadline=None, max_examples=20)
 @given(case=shapes.windows(), multiplier=st.integers(1, 3), filters=st.integers(0, 3))
+@example(case=shapes.LOPSIDED, multiplier=1, filters=2)
 def test_separable_is_depthwise_then_pointwise(case, multiplier, filters):
     image, kernel, window = case
     x, w = random(*image), random(*kernel, image[3], multiplier, seed=1)

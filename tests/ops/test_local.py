@@ -4,7 +4,7 @@ import oracle
 import pytest
 import shapes
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from shapes import FLOAT64, random
 
@@ -19,6 +19,7 @@ def test_each_position_has_its_own_filter():
 
 @settings(deadline=None, max_examples=30)
 @given(case=shapes.windows(), filters=st.integers(0, 3))
+@example(case=shapes.LOPSIDED, filters=2)
 def test_definition_and_adjoint(case, filters):
     image, kernel, window = case
     positions = oracle.positions(image[1:3], kernel, **window)

@@ -5,7 +5,7 @@ import oracle
 import pytest
 import shapes
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from shapes import FLOAT32, FLOAT64, random
 
@@ -21,6 +21,7 @@ def test_each_pixel_is_spread_over_a_window():
 
 @settings(deadline=None, max_examples=40)
 @given(case=shapes.windows(), groups=st.integers(1, 3), filters=st.integers(1, 3))
+@example(case=shapes.LOPSIDED, groups=2, filters=1)
 def test_definition_and_adjoint(case, groups, filters):
     (n, *size, o), kernel, window = case
     positions = oracle.positions(size, kernel, **window)

@@ -170,9 +170,10 @@ def steps(strategy, count=4):
 def test_two_devices_train_what_one_does(two_devices):
     losses, scores, tensors = steps(tf.distribute.get_strategy())
     losses2, scores2, tensors2 = steps(two_devices)
-    np.testing.assert_allclose(losses2, losses, rtol=1e-5)  # sums in another order
+    np.testing.assert_allclose(losses2, losses, rtol=1e-4)  # Adam divides rounding by little
     assert scores2.num_examples == scores.num_examples == 32
-    assert scores2.loss == pytest.approx(scores.loss, rel=1e-4)  # Adam divides rounding by little
+    assert losses2[0] == pytest.approx(losses[0], rel=1e-6)  # before Adam: sums in another order
+    assert scores2.loss == pytest.approx(scores.loss, rel=1e-4)
     for name in ("model/stages/conv_stack1/stages/conv1/norm/mean", "ema/stages/softmax_linear/w"):
         np.testing.assert_allclose(tensors2[name], tensors[name], rtol=1e-3, atol=1e-5)
 

@@ -1,0 +1,42 @@
+"""Groups of channels: moved to the batch while images, and a batch of products as matrices."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from hw2.ops.tensors import length
+
+
+def to_batch(x: tf.Tensor, groups: int) -> tf.Tensor:
+    """`[groups*N, H, W, C]` of `[N, H, W, groups*C]`."""
+    if groups == 1:
+        return x
+    n, height, width, c = (length(x, axis) for axis in range(4))
+    x = tf.reshape(x, [n, height, width, groups, c // groups])
+    x = tf.transpose(x, [3, 0, 1, 2, 4])  # [groups, N, H, W, C]
+    return tf.reshape(x, [groups * n, height, width, c // groups])
+
+
+def from_batch(y: tf.Tensor, groups: int) -> tf.Tensor:
+    """`[N, H, W, groups*C]` of `[groups*N, H, W, C]`."""
+    if groups == 1:
+        return y
+    n, height, width, c = (length(y, axis) for axis in range(4))
+    y = tf.reshape(y, [groups, n // groups, height, width, c])
+    y = tf.transpose(y, [1, 2, 3, 0, 4])  # [N, H, W, groups, C]
+    return tf.reshape(y, [n // groups, height, width, groups * c])
+
+
+def pixel_matrix(x: tf.Tensor, groups: int) -> tf.Tensor:
+    """One pixel a row: `[N*H*W, C]`, or `[groups, N*H*W, C]` of groups in the batch."""
+    n, height, width, c = (length(x, axis) for axis in range(4))
+    rows = n // groups * height * width
+    return tf.reshape(x, [rows, c] if groups == 1 else [groups, rows, c])
+
+
+def filter_matrix(w: tf.Tensor, groups: int) -> tf.Tensor:
+    """One filter a column: `[kH*kW*C, O]`, or `[groups, kH*kW*C, O/groups]`."""
+    kh, kw, c, o = w.shape
+    if groups == 1:
+        return tf.reshape(w, [kh * kw * c, o])
+    return tf.transpose(tf.reshape(w, [kh * kw * c, groups, o // groups]), [1, 0, 2])
