@@ -84,7 +84,7 @@ def _row(shape: tuple, batch: int, rounds: int) -> dict[str, object]:
 
     peers = {algorithm: peer(algorithm) for algorithm in ("native", "im2col", "auto")}
     middle = interleaved.medians(interleaved.seconds(peers, rounds=rounds))
-    chosen = conv.choose(x, w, geometry.window(kernel, stride))
+    chosen = conv.chosen(x, w, geometry.window(kernel, stride))
     return {
         "layer": name,
         "shape": f"{side}x{side}, {kernel}x{kernel}/{stride}, {c}->{o}",

@@ -58,8 +58,7 @@ def conv2d(
     w = tensors.weights(w, "kH, kW, C, O", x)
     _check_channels(x, w)
     window = geometry.window(w.shape[:2], strides, padding, dilations, data_format=data_format)
-    name = _check_name(_default if algorithm is None else algorithm)
-    compute = ALGORITHMS[choose(x, w, window) if name == "auto" else name]
+    compute = ALGORITHMS[chosen(x, w, window, algorithm)]
     return tensors.restore(compute(x, w, window), data_format)
 
 
@@ -103,11 +102,20 @@ def conv1d(
     return tensors.restore(y[:, 0], data_format)
 
 
-def choose(x: tf.Tensor, w: tf.Tensor, window: Window) -> str:
-    """Names the algorithm that "auto" stands for, by what is known before running.
+def chosen(x: tf.Tensor, w: tf.Tensor, window: Window, algorithm: str | None = None) -> str:
+    """Names the algorithm that `conv2d` takes, by what is known before running.
 
-    Measured beside `tf.nn.conv2d` and each other by benchmarks/conv_ops.py.
+    Args:
+      x: Of `conv2d`, with channels last; a `tf.TensorSpec` is enough, and so for `w`.
+      w: Of `conv2d`.
+      window: The options of `conv2d`.
+      algorithm: Of `conv2d`.
+
+    What "auto" stands for was measured by benchmarks/conv_ops.py.
     """
+    name = _check_name(_default if algorithm is None else algorithm)
+    if name != "auto":
+        return name
     if pointwise.refusal(x, w, window) is None:
         return "pointwise"  # no patches to lay out
     if winograd.refusal(x, w, window) is None:

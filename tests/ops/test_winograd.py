@@ -160,4 +160,4 @@ def test_pointwise_refuses_by_name(x, w, options, words):
     ],
 )
 def test_auto_takes_the_fastest(x, w, strides, name):
-    assert conv.choose(tf.zeros(x), tf.zeros(w), geometry.window(w[:2], strides)) == name
+    assert conv.chosen(tf.zeros(x), tf.zeros(w), geometry.window(w[:2], strides)) == name
