@@ -137,9 +137,9 @@ def train(config: Config, *, mirrored: bool = False) -> None:
     }
     if test:
         checkpoint, tensors = run_folder.choose(folder, "best")
-        scores = _Evaluator(same, test, np.arange(len(test)), config.batch_size, result["k"])(
-            checkpoint, tensors, "ema"
-        )
+        judge = _Evaluator(same, test, np.arange(len(test)), config.batch_size, result["k"])
+        with ops.algorithm(config.conv_algorithm):
+            scores = judge(checkpoint, tensors, "ema")
         result |= {"test_top1": scores.top1, "test_topk": scores.topk}
     commands = closing.next_commands(folder.path, config.test_data_path, result["k"])
     closing.show(result, commands, out)
@@ -165,7 +165,8 @@ def evaluate(config: Config) -> None:
                 folder, config.checkpoint if config.run_once else "last"
             )
             evaluator = evaluator or _evaluator(config, folder, checkpoint, out)
-            scores = evaluator(checkpoint, tensors, config.weights)
+            with ops.algorithm(config.conv_algorithm):
+                scores = evaluator(checkpoint, tensors, config.weights)
             _record(config, folder, checkpoint, scores, out)
             seen = checkpoint.path.name
         elif seen is None:
