@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from hw2.ops import geometry, tensors
+from hw2.ops.fusion import fused
 from hw2.ops.geometry import Axis, Padding, Pair, Size, Window
 from hw2.ops.tensors import length, widen, with_shape
 
@@ -48,7 +49,7 @@ def unfold(
     @tf.custom_gradient
     def apply(x):
         def grad(dy):
-            return fold(dy, image_size, *window)
+            return fused(lambda dy: fold(dy, image_size, *window))(dy)
 
         slices = _slices(x, *window.axes(*image_size), join=True)
         return tf.concat(slices, 3) if len(slices) > 1 else slices[0], grad
@@ -113,7 +114,7 @@ def taps(x: tf.Tensor, window: Window, outside: float = 0) -> list[tf.Tensor]:
     @tf.custom_gradient
     def apply(x):
         def grad(*dy):
-            return add_taps(dy, image_size, window)
+            return fused(lambda *dy: add_taps(dy, image_size, window))(*dy)
 
         return _slices(x, *window.axes(*image_size), outside=outside), grad
 
@@ -179,31 +180,49 @@ def _runs(columns: Axis, join: bool) -> list[tuple[int, int]]:
 def _add(parts: Sequence[tf.Tensor], rows: Axis, columns: Axis) -> tf.Tensor:
     """Sums the taps of each phase of the stride in its own image, then interleaves the phases."""
     n, c = length(parts[0], 0), length(parts[0], 3)
+    (top, height), (left, width) = _frame(rows), _frame(columns)
     phases: dict[tuple[int, int], list[tf.Tensor]] = {}
     for tap, part in enumerate(parts):
-        top, row_phase = rows.place(tap // columns.taps)
-        left, phase = columns.place(tap % columns.taps)
-        below = rows.blocks - rows.out - top
-        right = columns.blocks - columns.out - left
-        phases.setdefault((row_phase, phase), []).append(
-            tf.pad(part, [[0, 0], [top, below], [left, right], [0, 0]])
-        )  # [N, blocks, blocks, C]
+        i, j = divmod(tap, columns.taps)
+        down, row_phase = divmod(i * rows.dilation - top, rows.stride)
+        right, phase = divmod(j * columns.dilation - left, columns.stride)
+        part = _moved(part, (down, right), (height, width))
+        phases.setdefault((row_phase, phase), []).append(part)  # [N, blocks, blocks, C]
     sums = {place: tf.add_n(terms) for place, terms in phases.items()}
     sh, sw = rows.stride, columns.stride
     if sh == sw == 1:
         x = sums[0, 0]
     else:
-        zero = tf.zeros([n, rows.blocks, columns.blocks, c], parts[0].dtype)
-        lines = [tf.concat([sums.get((a, b), zero) for b in range(sw)], 3) for a in range(sh)]
-        x = tf.stack(lines, 2)  # [N, blocks, sH, blocks, sW*C]
-        x = tf.reshape(x, [n, rows.blocks * sh, columns.blocks * sw, c])
-    x = x[
-        :,
-        rows.before : rows.before + rows.used,
-        columns.before : columns.before + columns.used,
-    ]
-    unread = [[0, rows.size - rows.used], [0, columns.size - columns.used]]
-    return with_shape(tf.pad(x, [[0, 0], *unread, [0, 0]]), [n, rows.size, columns.size, c])
+        zero = tf.zeros([n, height, width, c], parts[0].dtype)
+        planes = [sums.get((a, b), zero) for a in range(sh) for b in range(sw)]
+        x = tf.reshape(tf.stack(planes), [sh, sw, n, height, width, c])
+        x = tf.transpose(x, [2, 3, 0, 4, 1, 5])  # [N, blocks, sH, blocks, sW, C]
+        x = tf.reshape(x, [n, height * sh, width * sw, c])
+    skip = rows.before - top, columns.before - left
+    x = _moved(x, (-skip[0], -skip[1]), (rows.size, columns.size))
+    return with_shape(x, [n, rows.size, columns.size, c])
+
+
+def _frame(axis: Axis) -> tuple[int, Size]:
+    """Where in the padded axis sums begin, and how many blocks of one stride they take.
+
+    That is the image alone, if its place is known before running; else the whole padded axis.
+    """
+    if isinstance(axis.size, int):
+        return axis.before, -(-axis.size // axis.stride)
+    return 0, axis.blocks
+
+
+def _moved(x: tf.Tensor, steps: tuple[Size, Size], sizes: tuple[Size, Size]) -> tf.Tensor:
+    """Moves images down and right, and cuts or fills them with zeros to (height, width)."""
+    pads, cut = [[0, 0]], [slice(None)]
+    for axis, step, size in zip((1, 2), steps, sizes, strict=True):
+        before = geometry.minimum(geometry.positive(step), size)
+        skip = geometry.positive(-step)
+        take = geometry.positive(geometry.minimum(length(x, axis) - skip, size - before))
+        pads.append([before, size - before - take])
+        cut.append(slice(skip, skip + take))
+    return tf.pad(x[tuple(cut)], [*pads, [0, 0]])
 
 
 def _check_patches(patches: tf.Tensor, rows: Axis, columns: Axis) -> None:

@@ -1,0 +1,39 @@
+"""Many small steps in one pass over memory, by XLA."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+
+import tensorflow as tf
+
+LEAST = 2**18  # values; fewer fit the cache, and are not worth a compilation of 0.2 seconds
+
+
+def fused(function: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
+    """Compiles a function of tensors with XLA where that pays; elsewhere it stays as it is.
+
+    It pays for pads, slices and sums of large tensors on a CPU, which TensorFlow makes one after
+    another, each with a pass over memory. Nothing is compiled outside of graphs, where shapes
+    come and go, nor for shapes unknown before running, nor where there is a GPU.
+    """
+
+    @functools.wraps(function)
+    def call(*tensors: tf.Tensor) -> tf.Tensor:
+        if not _pays(tensors):
+            return function(*tensors)
+        return tf.function(function, autograph=False, jit_compile=True)(*tensors)
+
+    return call
+
+
+def _pays(tensors: tuple[tf.Tensor, ...]) -> bool:
+    if tf.executing_eagerly() or not all(t.shape.is_fully_defined() for t in tensors):
+        return False
+    return sum(math.prod(t.shape) for t in tensors) >= LEAST and not _gpus()
+
+
+@functools.cache
+def _gpus() -> bool:
+    return bool(tf.config.list_physical_devices("GPU"))
