@@ -54,4 +54,4 @@ def show(title: str, rows: list[dict[str, object]], *, as_json: bool) -> None:
         table.add_column(name, justify="left" if isinstance(rows[0][name], str) else "right")
     for row in rows:
         table.add_row(*(f"{v:.3g}" if isinstance(v, float) else str(v) for v in row.values()))
-    Console(soft_wrap=True).print(table)
+    Console(width=200).print(table)  # one line a row, in a file too

@@ -121,8 +121,9 @@ def chosen(x: tf.Tensor, w: tf.Tensor, window: Window, algorithm: str | None = N
     if winograd.refusal(x, w, window) is None:
         rows, columns = window.axes(x.shape[1], x.shape[2])
         direct = math.prod(w.shape) * rows.out * columns.out
-        # Few channels, or moves along many pixels, leave less to save than the moves cost.
-        if winograd.least_multiply_adds(rows, columns, *w.shape[2:]) < 0.75 * direct:
+        # Patches cost passes over memory, so Winograd wins with more arithmetic too, up to here;
+        # few channels, and moves along many pixels, cost more.
+        if winograd.least_multiply_adds(rows, columns, *w.shape[2:]) < 1.7 * direct:
             return "winograd"
     return "im2col"
 

@@ -79,6 +79,11 @@ def conv2d(x: tf.Tensor, w: tf.Tensor, window: Window, *, tile: int | None = Non
     u = tf.reshape(tf.matmul(filter_moves(tile), u), [points**2, c, o])
 
     y = tf.matmul(v, u)  # [points**2, tiles*N*tiles, O]
+    if _fits(rows, columns, tile):
+        y = tf.matmul(tile_moves(tile), tf.reshape(y, [points**2, -1]))
+        y = tf.reshape(y, [tile, tile, down.tiles, n, across.tiles, o])  # columns first, as v
+        y = tf.transpose(y, [3, 2, 1, 4, 0, 5])  # [N, tiles, tile, tiles, tile, O]
+        return tf.reshape(y, [n, rows.out, columns.out, o])
     y = tf.reshape(y, [points, points * down.tiles, n * across.tiles * o])
     y = tf.reshape(tf.matmul(down.outward, y), [points, rows.out, n, across.tiles * o])
     y = tf.transpose(y, [2, 1, 0, 3])  # [N, H', points, tiles*O]
@@ -115,8 +120,16 @@ def _multiply_adds(rows: Axis, columns: Axis, c: int, o: int, tile: int) -> int:
     points = tile + TAPS - 1
     down, across = (points * math.ceil(a.out / tile) for a in (rows, columns))
     inward = across * rows.size * c * columns.size + across * down * c * rows.size
-    outward = across * rows.out * o * down + rows.out * columns.out * o * across
+    if _fits(rows, columns, tile):
+        outward = across * down * o * tile**2
+    else:
+        outward = across * rows.out * o * down + rows.out * columns.out * o * across
     return inward + down * across * c * o + outward
+
+
+def _fits(rows: Axis, columns: Axis, tile: int) -> bool:
+    """Whether no tile overhangs the image, so that results move back tile by tile, uncropped."""
+    return rows.out % tile == columns.out % tile == 0
 
 
 class Moves(NamedTuple):
@@ -152,6 +165,13 @@ def filter_moves(tile: int) -> np.ndarray:
     """The move of a 3x3 filter, float32 `[points**2, 9]`."""
     _, filters, _ = cook_toom(tile)
     return np.kron(filters, filters).astype(np.float32)
+
+
+@functools.cache
+def tile_moves(tile: int) -> np.ndarray:
+    """The move of a tile's products back to pixels, float32 `[tile**2, points**2]`."""
+    back, _, _ = cook_toom(tile)
+    return np.kron(back, back).astype(np.float32)
 
 
 def cook_toom(tile: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -9,6 +9,8 @@ from hypothesis import example, given, settings
 from shapes import ADJOINT, random
 
 from hw2 import ops
+from hw2.ops import geometry
+from hw2.ops.patches import unfold_columns
 
 SUMS = 1e-14  # fold adds at most 25 float64 terms in the tests
 
@@ -170,3 +172,49 @@ def test_fold_sums_low_precision_in_float32(dtype):
 def test_refusals(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+@pytest.mark.parametrize(
+    ("size", "kernel", "window"),
+    [
+        ((40, 36), 3, {"strides": 2}),
+        ((41, 37), 3, {"strides": 2, "padding": "VALID"}),
+        ((33, 35), 5, {"strides": (3, 2), "padding": ((1, 2), (3, 0))}),
+        ((36, 40), 3, {"dilations": 2}),
+        ((9, 9), 9, {"strides": 4, "dilations": 3}),
+    ],
+)
+def test_gradient_of_large_images_in_graphs_is_compiled_to_the_same_sums(size, kernel, window):
+    shape = (32, *size, 32)
+    x = tf.cast(random(*shape), tf.float32)
+    patches = ops.unfold(x, kernel, **window)
+
+    @tf.function(autograph=False)
+    def gradient(x, dy):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = ops.unfold(x, kernel, **window)
+        return tape.gradient(y, x, dy)
+
+    graph = gradient.get_concrete_function(x, patches).graph
+    names = {op.type for op in graph.get_operations()}
+    assert {"PartitionedCall", "StatefulPartitionedCall"} & names  # compiled
+    assert (gradient(x, patches) == ops.fold(patches, size, kernel, **window)).numpy().all()
+
+
+@settings(deadline=None, max_examples=30)
+@given(case=shapes.windows())
+@example(case=shapes.LOPSIDED)
+def test_columns_are_the_patches_transposed(case):
+    image, kernel, window = case
+    x = random(*image)
+    laid = geometry.window(kernel, **window)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(x)
+        columns, patches = unfold_columns(x, laid), ops.unfold(x, *laid)
+        rows = tf.reshape(patches, [-1, max(1, patches.shape[3])])
+    dy = random(*columns.shape, seed=1)
+    assert (columns.numpy() == rows.numpy().reshape(columns.shape[::-1]).T).all()
+    by_columns = tape.gradient(columns, x, dy)
+    by_patches = tape.gradient(patches, x, tf.reshape(tf.transpose(dy), patches.shape))
+    assert oracle.error(by_columns, by_patches) == 0

@@ -55,7 +55,7 @@ def test_tile_2_is_the_one_in_the_paper():
 
 
 @pytest.mark.parametrize("tile", [2, 3, 4, 5])
-@pytest.mark.parametrize("size", [(5, 5), (13, 9), (1, 7), (28, 25)])
+@pytest.mark.parametrize("size", [(5, 5), (13, 9), (1, 7), (28, 25), (12, 24)])
 @pytest.mark.parametrize("padding", ["SAME", ((2, 0), (1, 3))])
 def test_winograd_is_convolution(tile, size, padding):
     x, w = values(2, *size, 8), values(3, 3, 8, 6, seed=1)
