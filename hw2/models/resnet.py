@@ -1,0 +1,125 @@
+"""Residual networks of 18, 34 and 50 layers, plain and with squeeze and excitation.
+
+Source: He et al., "Deep Residual Learning for Image Recognition", 2015, arxiv.org/abs/1512.03385;
+Hu et al., "Squeeze-and-Excitation Networks", 2017, arxiv.org/abs/1709.01507.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Literal
+
+import numpy as np
+
+from hw2.layers.conv import Conv
+from hw2.layers.dense import Dense
+from hw2.layers.norm import BatchNorm
+from hw2.layers.pool import MaxPool, global_mean
+from hw2.layers.residual import BasicBlock, Bottleneck
+from hw2.layers.sequential import Layer, Sequential, relu
+
+Stem = Literal["imagenet", "small"]
+WIDTHS = (64, 128, 256, 512)  # of the four stages; each but the first halves the sides
+
+
+def resnet(
+    block: type[BasicBlock] | type[Bottleneck],
+    depths: tuple[int, int, int, int],
+    image_shape: tuple[int, int, int],
+    num_classes: int,
+    *,
+    seed: int,
+    l2: float = 0.0,
+    stem: Stem = "imagenet",
+    squeeze_excite: bool = False,
+    resnet_d: bool = False,
+    zero_gamma: bool = False,
+    stride_first: bool = False,
+    epsilon: float = 1e-5,
+) -> Sequential:
+    """A stem, four stages of residual blocks, the mean over all positions, a linear layer.
+
+    Args:
+      block: What the stages repeat.
+      depths: Blocks of each stage.
+      image_shape: (H, W, C) of the pictures; any sizes.
+      num_classes: Length of the logits.
+      seed: Of the first weights.
+      l2: Weight of the L2 penalty on all filters and matrices.
+      stem: "imagenet", which makes the sides a quarter, or "small", one 3x3 that keeps them.
+      squeeze_excite: Whether each block scales its channels before the sum.
+      resnet_d: Whether the stem is three 3x3 instead of the 7x7, and strided shortcuts take means.
+      zero_gamma: Whether the last scale of each block begins as 0.
+      stride_first: Whether a `Bottleneck`'s first 1x1 takes the step, as in Keras, not its 3x3.
+      epsilon: Of the batch norms.
+
+    Returns:
+      A model from `[N, H, W, C]` to logits `[N, num_classes]`.
+
+    Raises:
+      ValueError: `stem` has no such name, or `stride_first` is asked of a `BasicBlock`.
+    """
+    rng = np.random.default_rng(seed)
+    options = {
+        "squeeze_excite": squeeze_excite,
+        "pooled_shortcut": resnet_d,
+        "zero_gamma": zero_gamma,
+        "epsilon": epsilon,
+        "l2": l2,
+    }
+    if stride_first:
+        if block is not Bottleneck:
+            raise ValueError("stride_first must be of a Bottleneck, a BasicBlock has no 1x1.")
+        options["stride_first"] = True
+    stages: dict[str, Layer] = {"stem": _stem(image_shape[2], stem, resnet_d, epsilon, rng, l2)}
+    inputs = WIDTHS[0]
+    for index, (width, depth) in enumerate(zip(WIDTHS, depths, strict=True), start=1):
+        blocks: dict[str, Layer] = {}
+        for number in range(1, depth + 1):
+            strides = 2 if index > 1 and number == 1 else 1
+            blocks[f"block{number}"] = block(inputs, width, strides=strides, rng=rng, **options)
+            inputs = block.expansion * width
+        stages[f"stage{index}"] = Sequential(blocks)
+    stages["pool"] = global_mean
+    stages["linear"] = Dense(inputs, num_classes, rng=rng, l2=l2)
+    return Sequential(stages)
+
+
+def _stem(
+    channels: int, stem: Stem, deep: bool, epsilon: float, rng: np.random.Generator, l2: float
+) -> Sequential:
+    """The layers before the first block, to `WIDTHS[0]` channels."""
+    width = WIDTHS[0]
+    if stem == "small":
+        convs = [(width, 3, 1)]
+    elif stem == "imagenet":
+        convs = [(32, 3, 2), (32, 3, 1), (width, 3, 1)] if deep else [(width, 7, 2)]
+    else:
+        raise ValueError(f"stem must be imagenet or small, got {stem!r}.")
+    stages: dict[str, Layer] = {}
+    for number, (outputs, kernel, strides) in enumerate(convs, start=1):
+        side = kernel // 2
+        stages[f"conv{number}"] = Conv(
+            channels,
+            outputs,
+            kernel,
+            strides=strides,
+            padding=((side, side), (side, side)),  # as torchvision and Keras
+            bias=False,
+            rng=rng,
+            l2=l2,
+        )
+        stages[f"norm{number}"] = BatchNorm(outputs, epsilon=epsilon)
+        stages[f"relu{number}"] = relu
+        channels = outputs
+    if stem == "imagenet":
+        stages["pool"] = MaxPool(3, 2, ((1, 1), (1, 1)))
+    return Sequential(stages)
+
+
+resnet18 = functools.partial(resnet, BasicBlock, (2, 2, 2, 2))
+resnet34 = functools.partial(resnet, BasicBlock, (3, 4, 6, 3))
+resnet50 = functools.partial(resnet, Bottleneck, (3, 4, 6, 3))
+se_resnet18 = functools.partial(resnet18, squeeze_excite=True)
+se_resnet34 = functools.partial(resnet34, squeeze_excite=True)
+se_resnet50 = functools.partial(resnet50, squeeze_excite=True)
