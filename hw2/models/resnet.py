@@ -7,18 +7,15 @@ Hu et al., "Squeeze-and-Excitation Networks", 2017, arxiv.org/abs/1709.01507.
 from __future__ import annotations
 
 import functools
-from typing import Literal
 
 import numpy as np
 
-from hw2.layers.conv import Conv
 from hw2.layers.dense import Dense
-from hw2.layers.norm import BatchNorm
-from hw2.layers.pool import MaxPool, global_mean
+from hw2.layers.pool import global_mean
 from hw2.layers.residual import BasicBlock, Bottleneck
-from hw2.layers.sequential import Layer, Sequential, relu
+from hw2.layers.sequential import Layer, Sequential
+from hw2.models.stem import Stem, make_stem
 
-Stem = Literal["imagenet", "small"]
 WIDTHS = (64, 128, 256, 512)  # of the four stages; each but the first halves the sides
 
 
@@ -71,7 +68,11 @@ def resnet(
         if block is not Bottleneck:
             raise ValueError("stride_first must be of a Bottleneck, a BasicBlock has no 1x1.")
         options["stride_first"] = True
-    stages: dict[str, Layer] = {"stem": _stem(image_shape[2], stem, resnet_d, epsilon, rng, l2)}
+    stages: dict[str, Layer] = {
+        "stem": make_stem(
+            image_shape[2], WIDTHS[0], stem, deep=resnet_d, epsilon=epsilon, rng=rng, l2=l2
+        )
+    }
     inputs = WIDTHS[0]
     for index, (width, depth) in enumerate(zip(WIDTHS, depths, strict=True), start=1):
         blocks: dict[str, Layer] = {}
@@ -82,38 +83,6 @@ def resnet(
         stages[f"stage{index}"] = Sequential(blocks)
     stages["pool"] = global_mean
     stages["linear"] = Dense(inputs, num_classes, rng=rng, l2=l2)
-    return Sequential(stages)
-
-
-def _stem(
-    channels: int, stem: Stem, deep: bool, epsilon: float, rng: np.random.Generator, l2: float
-) -> Sequential:
-    """The layers before the first block, to `WIDTHS[0]` channels."""
-    width = WIDTHS[0]
-    if stem == "small":
-        convs = [(width, 3, 1)]
-    elif stem == "imagenet":
-        convs = [(32, 3, 2), (32, 3, 1), (width, 3, 1)] if deep else [(width, 7, 2)]
-    else:
-        raise ValueError(f"stem must be imagenet or small, got {stem!r}.")
-    stages: dict[str, Layer] = {}
-    for number, (outputs, kernel, strides) in enumerate(convs, start=1):
-        side = kernel // 2
-        stages[f"conv{number}"] = Conv(
-            channels,
-            outputs,
-            kernel,
-            strides=strides,
-            padding=((side, side), (side, side)),  # as torchvision and Keras
-            bias=False,
-            rng=rng,
-            l2=l2,
-        )
-        stages[f"norm{number}"] = BatchNorm(outputs, epsilon=epsilon)
-        stages[f"relu{number}"] = relu
-        channels = outputs
-    if stem == "imagenet":
-        stages["pool"] = MaxPool(3, 2, ((1, 1), (1, 1)))
     return Sequential(stages)
 
 
