@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import tensorflow as tf
 
 from hw2.layers.dense import Dense
 from hw2.layers.dense_block import dense_block, transition
 from hw2.layers.norm import BatchNorm
 from hw2.layers.pool import global_mean
 from hw2.layers.sequential import Layer, Sequential, relu
+from hw2.models import port
+from hw2.models.pretrained import NONE, application
 from hw2.models.stem import Stem, make_stem
 
 
@@ -75,9 +78,32 @@ def densenet121(
     seed: int,
     l2: float = 0.0,
     stem: Stem = "imagenet",
+    pretrained: str = NONE,
+    load_pretrained: bool = True,
 ) -> Sequential:
-    """Four blocks of 6, 12, 24 and 16 layers that add 32 channels each; arguments as `densenet`."""
-    return densenet((6, 12, 24, 16), 32, image_shape, num_classes, seed=seed, l2=l2, stem=stem)
+    """Four blocks of 6, 12, 24 and 16 layers; arguments as for `densenet`, and two more.
+
+    Args:
+      pretrained: "none", or Keras's weights, "imagenet" or a file. Then epsilon is as Keras has
+        it, and pictures are to be standardized by ImageNet's colours. The last layer is new
+        unless there are 1,000 classes.
+      load_pretrained: False where all variables will be set from elsewhere.
+
+    Raises:
+      ValueError: The weights belong to another form.
+      RunError: The weights cannot be had.
+    """
+    keras = pretrained != NONE
+    if keras and stem != "imagenet":
+        raise ValueError(f"pretrained weights must go with stem imagenet, got {stem}.")
+    epsilon = port.EPSILON if keras else 1e-5
+    depths = (6, 12, 24, 16)
+    model = densenet(
+        depths, 32, image_shape, num_classes, seed=seed, l2=l2, stem=stem, epsilon=epsilon
+    )
+    if keras and load_pretrained:
+        port.to_densenet121(application(tf.keras.applications.DenseNet121, pretrained), model)
+    return model
 
 
 def densenet_fine(

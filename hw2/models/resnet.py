@@ -9,13 +9,17 @@ from __future__ import annotations
 import functools
 
 import numpy as np
+import tensorflow as tf
 
 from hw2.layers.dense import Dense
 from hw2.layers.pool import global_mean
 from hw2.layers.residual import BasicBlock, Bottleneck
 from hw2.layers.sequential import Layer, Sequential
+from hw2.models import port
+from hw2.models.pretrained import NONE, application
 from hw2.models.stem import Stem, make_stem
 
+RESNET50 = (3, 4, 6, 3)
 WIDTHS = (64, 128, 256, 512)  # of the four stages; each but the first halves the sides
 
 
@@ -86,9 +90,57 @@ def resnet(
     return Sequential(stages)
 
 
+def resnet50(
+    image_shape: tuple[int, int, int],
+    num_classes: int,
+    *,
+    seed: int,
+    l2: float = 0.0,
+    stem: Stem = "imagenet",
+    resnet_d: bool = False,
+    zero_gamma: bool = False,
+    pretrained: str = NONE,
+    load_pretrained: bool = True,
+) -> Sequential:
+    """ResNet-50 of `Bottleneck`s; arguments as for `resnet`, and two more.
+
+    Args:
+      pretrained: "none", or Keras's weights, "imagenet" or a file. Then strides and epsilon are
+        as Keras has them, and pictures are to be standardized by ImageNet's colours. The last
+        layer is new unless there are 1,000 classes.
+      load_pretrained: False where all variables will be set from elsewhere.
+
+    Raises:
+      ValueError: The weights belong to another form.
+      RunError: The weights cannot be had.
+    """
+    keras = pretrained != NONE
+    if keras and (stem != "imagenet" or resnet_d or zero_gamma):
+        raise ValueError(
+            "pretrained weights must go with stem imagenet, without resnet_d and zero_gamma, "
+            f"got {stem}, {resnet_d} and {zero_gamma}."
+        )
+    model = resnet(
+        Bottleneck,
+        RESNET50,
+        image_shape,
+        num_classes,
+        seed=seed,
+        l2=l2,
+        stem=stem,
+        resnet_d=resnet_d,
+        zero_gamma=zero_gamma,
+        stride_first=keras,
+        epsilon=port.EPSILON if keras else 1e-5,
+    )
+    if keras and load_pretrained:
+        source = application(tf.keras.applications.ResNet50, pretrained)
+        port.to_resnet50(source, model, standardized=True)
+    return model
+
+
 resnet18 = functools.partial(resnet, BasicBlock, (2, 2, 2, 2))
 resnet34 = functools.partial(resnet, BasicBlock, (3, 4, 6, 3))
-resnet50 = functools.partial(resnet, Bottleneck, (3, 4, 6, 3))
 se_resnet18 = functools.partial(resnet18, squeeze_excite=True)
 se_resnet34 = functools.partial(resnet34, squeeze_excite=True)
-se_resnet50 = functools.partial(resnet50, squeeze_excite=True)
+se_resnet50 = functools.partial(resnet, Bottleneck, RESNET50, squeeze_excite=True)
