@@ -40,7 +40,8 @@ def densenet(
       num_classes: Length of the logits.
       seed: Of the first weights.
       l2: Weight of the L2 penalty on all filters and matrices.
-      stem: "imagenet", which makes the sides a quarter, or "small", one 3x3 that keeps them.
+      stem: "imagenet", which makes the sides a quarter, or "small", one 3x3 that keeps them
+        and has no batch norm of its own.
       epsilon: Of the batch norms.
 
     Returns:
@@ -51,9 +52,10 @@ def densenet(
     """
     rng = np.random.default_rng(seed)
     channels = 2 * growth
-    stages: dict[str, Layer] = {
-        "stem": make_stem(image_shape[2], channels, stem, epsilon=epsilon, rng=rng, l2=l2)
-    }
+    first = make_stem(image_shape[2], channels, stem, epsilon=epsilon, rng=rng, l2=l2)
+    if stem == "small":  # the first layer of a block begins with batch norm and ReLU itself
+        first = Sequential({"conv1": first.stages["conv1"]})
+    stages: dict[str, Layer] = {"stem": first}
     for number, depth in enumerate(depths, start=1):
         stages[f"block{number}"] = dense_block(
             channels, depth, growth, epsilon=epsilon, rng=rng, l2=l2

@@ -51,7 +51,7 @@ def application(
         model = _new(make, with_top)
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("error")  # Keras only warns of layers it does not find
+                warnings.simplefilter("error", UserWarning)  # of layers that Keras does not find
                 model.load_weights(path)
             return model
         except (OSError, ValueError, KeyError, UserWarning) as error:
