@@ -56,6 +56,8 @@ def application(
             return model
         except (OSError, ValueError, KeyError, UserWarning) as error:
             reasons.append(" ".join(str(error).split())[:200])
+            if isinstance(error, OSError):  # nothing that could be read at all
+                break
     raise RunError(
         f"bad weights in {path} - not those of Keras's {model.name}: {reasons[0]}; give another "
         "file, imagenet or none as --pretrained"

@@ -52,6 +52,7 @@ def test_small_and_grey_pictures(frozen, shape):
     assert all(np.isfinite(gradient).all() and np.any(gradient) for gradient in gradients)
 
 
+@pytest.mark.slow
 def test_new_weights_follow_the_seed(frozen):
     """Or a frozen base without weights could not be made again from its checkpoint."""
     again = inception_resnet_v2((100, 100, 3), 5, seed=0, freeze=True)

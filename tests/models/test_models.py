@@ -48,7 +48,13 @@ GIGA_MULTIPLY_ADDS = {
 }
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name == "inception_resnet_v2" else [])
+        for name in PUBLISHED
+    ],
+)
 def test_sizes_are_the_published_ones(name):
     size = 299 if name == "inception_resnet_v2" else 224
     counts = measure(MODELS[name], (size, size, 3), 1000)
@@ -156,8 +162,13 @@ def test_small_and_oblong_pictures(name, shape):
     assert MODELS[name](shape, 5, seed=0)(tf.zeros([2, *shape])).shape == (2, 5)
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 3), (9, 30, 1)])
-@pytest.mark.parametrize("name", ["alexnet", "zfnet", "vgg16", "densenet121"])
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        *itertools.product(["alexnet", "zfnet", "vgg16"], [(1, 1, 3), (9, 30, 1)]),
+        ("densenet121", (1, 1, 3)),
+    ],
+)
 def test_small_and_oblong_pictures_by_size_alone(name, shape):
     assert measure(MODELS[name], shape, 5)["parameters"] > 0
 

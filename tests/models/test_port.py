@@ -101,7 +101,7 @@ def test_standardized_pictures_are_what_keras_prepares(their_resnet50):
 
 
 @SAVING
-@pytest.mark.parametrize("top", [True, False])
+@pytest.mark.parametrize("top", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_pretrained_reads_a_file_of_keras(tmp_path, their_densenet121, top):
     source = their_densenet121
     if not top:
