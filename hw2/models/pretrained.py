@@ -47,27 +47,37 @@ def application(
             "imagenet or none as --pretrained"
         )
     reasons = []
-    for with_top in dict.fromkeys((top, False)):
+    for with_top in (top, not top):
         model = _new(make, with_top)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", UserWarning)  # of layers that Keras does not find
                 model.load_weights(path)
-            return model
         except (OSError, ValueError, KeyError, UserWarning) as error:
             reasons.append(" ".join(str(error).split())[:200])
             if isinstance(error, OSError):  # nothing that could be read at all
                 break
+            continue
+        return model if with_top <= top else _without_last(make, model)
     raise RunError(
         f"bad weights in {path} - not those of Keras's {model.name}: {reasons[0]}; give another "
         "file, imagenet or none as --pretrained"
     )
 
 
-def _new(make: Callable[..., tf.keras.Model], top: bool, weights: str | None = None):
-    """Any image size where the last layer is left out, or has only means before it."""
+def _new(
+    make: Callable[..., tf.keras.Model], top: bool, weights: str | None = None
+) -> tf.keras.Model:
+    """A model for any image size, unless the last layer is wanted."""
     rest = {"classifier_activation": None} if top else {"input_shape": (None, None, 3)}
     return make(include_top=top, weights=weights, pooling="avg", **rest)
+
+
+def _without_last(make: Callable[..., tf.keras.Model], model: tf.keras.Model) -> tf.keras.Model:
+    """The same weights without the last layer's matrix and bias, for any image size."""
+    result = _new(make, top=False)
+    result.set_weights(model.get_weights()[:-2])
+    return result
 
 
 def _downloaded(make: Callable[..., tf.keras.Model], top: bool) -> tf.keras.Model:

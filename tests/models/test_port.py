@@ -123,6 +123,17 @@ def test_pretrained_reads_a_file_of_keras(tmp_path, their_densenet121, top):
 
 
 @SAVING
+@pytest.mark.slow
+def test_pretrained_leaves_out_a_last_layer_that_is_not_wanted(tmp_path, their_densenet121):
+    path = tmp_path / "densenet121.weights.h5"
+    their_densenet121.save_weights(path)
+    model = pretrained.application(tf.keras.applications.DenseNet121, str(path), top=False)
+    assert model.output_shape == (None, 1024)
+    for ours, theirs in zip(model.get_weights(), their_densenet121.get_weights(), strict=False):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@SAVING
 def test_refuses_what_is_no_weights(tmp_path, their_densenet121):
     make = tf.keras.applications.DenseNet121
     with pytest.raises(RunError, match=r"no weights in .*nothing\.h5 - there is no such file; giv"):
