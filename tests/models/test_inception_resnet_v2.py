@@ -24,6 +24,7 @@ HEAD = ["stages/dense/w", "stages/dense/b", "stages/linear/w", "stages/linear/b"
 def test_frozen_trains_and_saves_the_head_alone(frozen):
     assert list(named_variables(frozen)) == HEAD
     assert len(frozen.trainable_variables) == 4
+    assert not frozen.stages["base"]._base.trainable_variables  # nothing for a tape to watch
     rows = summary.summarize(frozen, (100, 100, 3))
     assert [row.parameters for row in rows] == [0, 1537 * 128, 0, 0, 129 * 5]
     assert rows[0].output == (1536,)

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from hw2.layers.norm import BatchNorm
+from hw2.layers.pool import MaxPool
 from hw2.models import MODELS, resnet, summary
 from hw2.models.__main__ import main, measure
 from hw2.models.googlenet import MODULES
@@ -202,3 +203,34 @@ def test_squeeze_excite_is_in_every_block():
     blocks = [b for n in range(1, 5) for b in model.stages[f"stage{n}"].stages.values()]
     assert len(blocks) == 8
     assert all(block.squeeze_excite for block in blocks)
+
+
+def test_googlenet_pools_as_in_its_table():
+    stages = MODELS["googlenet"]((32, 32, 3), 5, seed=0).stages.values()
+    pools = [(stage.kernel, stage.strides) for stage in stages if isinstance(stage, MaxPool)]
+    assert pools == [(3, 2)] * 4
+
+
+@pytest.mark.parametrize(
+    ("name", "pool", "activation"),
+    [
+        ("simple_cnn", tf.nn.max_pool2d, lambda x: np.maximum(x, 0)),
+        ("lenet5", tf.nn.avg_pool2d, np.tanh),
+    ],
+)
+def test_plain_networks_by_their_definition(name, pool, activation):
+    model = MODELS[name]((28, 28, 1), 10, seed=0)
+    rng = np.random.default_rng(0)
+    weights = {k: s for k, s in model.stages.items() if getattr(s, "b", None) is not None}
+    for layer in weights.values():
+        layer.b.assign(rng.standard_normal(layer.b.shape))
+    x = rng.standard_normal((2, 28, 28, 1)).astype(np.float32)
+    y = x
+    for conv in (weights["conv1"], weights["conv2"]):
+        y = pool(activation(tf.nn.conv2d(y, conv.w, 1, "VALID") + conv.b), 2, 2, "VALID").numpy()
+    y = y.reshape(2, -1)
+    for layer in list(weights.values())[2:-1]:
+        y = activation(y @ layer.w.numpy() + layer.b.numpy())
+    y = y @ weights["linear"].w.numpy() + weights["linear"].b.numpy()
+    # A few hundred float32 products, summed in another order.
+    np.testing.assert_allclose(model(x), y, atol=1e-5 * np.max(np.abs(y)))
