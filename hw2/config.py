@@ -46,6 +46,8 @@ def setting(default: Any, text: str, rule: Rule = ANYTHING, group: str = "") -> 
 
 ALGORITHMS = ("auto", "im2col", "native")  # of hw2.ops.conv2d, those that do every shape
 
+STEMS = ("imagenet", "small")
+
 
 @dataclasses.dataclass(frozen=True)
 class Config:
@@ -69,6 +71,13 @@ class Config:
 
     model: str = setting("inception10", "name of the model", NOT_EMPTY, "Model")
     l2: float = setting(1e-3, "weight of the L2 penalty", at_least(0))
+    stem: str = setting("imagenet", "imagenet, or small for small pictures", one_of(*STEMS))
+    resnet_d: bool = setting(False, "ResNet-D: three 3x3 as stem, mean in shortcuts")
+    zero_gamma: bool = setting(False, "residual blocks begin as their shortcuts")
+    bottlenecks: int = setting(8, "layers in each block of densenet_fine", at_least(1))
+    kernel_size: int = setting(5, "side of the windows of simple_cnn", at_least(1))
+    pretrained: str = setting("none", "Keras's weights: imagenet, or a file", NOT_EMPTY)
+    freeze: bool = setting(False, "inception_resnet_v2: train the head alone")
 
     conv_algorithm: str = setting("auto", "how to convolve", one_of(*ALGORITHMS))
 

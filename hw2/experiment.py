@@ -54,7 +54,7 @@ def train(config: Config, *, mirrored: bool = False) -> None:
         train_data_path=_lasting(config.train_data_path),
         test_data_path=_lasting(config.test_data_path),
     )
-    identity.constructor(config.model)  # mistakes are errors before anything is written
+    identity.check_model(config)  # mistakes are errors before anything is written
     strategy = _strategy(config, mirrored, out)
     examples = _read(config.train_data_path, "train", out)
     test = None
@@ -70,7 +70,9 @@ def train(config: Config, *, mirrored: bool = False) -> None:
 
     with strategy.scope(), ops.algorithm(config.conv_algorithm), pipeline.naming_errors():
         learner = Learner(
-            lambda: _synchronized(identity.model(same), config.sync_batch_norm),
+            lambda: _synchronized(
+                identity.model(same, load_pretrained=found is None), config.sync_batch_norm
+            ),
             penalty=l2_penalty,
             ema_decay=config.ema_decay,
             seed=config.seed,
@@ -183,7 +185,7 @@ class _Evaluator:
     def __init__(
         self, same: Identity, examples: Examples, indices: np.ndarray, batch_size: int, k: int
     ):
-        self._model = identity.model(same)
+        self._model = identity.model(same, load_pretrained=False)
         self._score, self._k = scorer(self._model), k
         self._batches = pipeline.evaluation_batches(
             examples, indices, identity.preprocessing(same), batch_size=batch_size, cache_mb=0

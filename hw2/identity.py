@@ -8,18 +8,32 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import inspect
+import os
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
-from hw2.config import Config
-from hw2.errors import UsageError
+from hw2.config import FIELDS, Config
+from hw2.errors import RunError, UsageError
 from hw2.input.examples import Examples
 from hw2.input.preprocess import Preprocessing
 from hw2.models import MODELS
+from hw2.models.pretrained import IMAGENET, NONE
 
 Identity = dict[str, Any]
+
+# Settings that are arguments of some models and not of others.
+MODEL_OPTIONS = (
+    "stem",
+    "resnet_d",
+    "zero_gamma",
+    "bottlenecks",
+    "kernel_size",
+    "pretrained",
+    "freeze",
+)
 
 
 def of(config: Config, examples: Examples, split: Path) -> Identity:
@@ -35,6 +49,7 @@ def of(config: Config, examples: Examples, split: Path) -> Identity:
     return {
         "model": config.model,
         "l2": config.l2,
+        "model_options": _model_options(config),
         "class_names": list(examples.class_names),
         "preprocessing": dict(sorted(preprocessing.items())) | {"channels": examples.channels},
         "split": hashlib.sha256(split.read_bytes()).hexdigest(),
@@ -57,11 +72,30 @@ def image_shape(identity: Identity) -> tuple[int, int, int]:
     return prepared.image_size, prepared.image_size, prepared.channels
 
 
-def model(identity: Identity) -> tf.Module:
-    """Builds its model, with first weights by its seed."""
+def model(identity: Identity, *, load_pretrained: bool = True) -> tf.Module:
+    """Builds its model, with first weights by its seed.
+
+    Args:
+      identity: Of the training.
+      load_pretrained: False where a checkpoint will set all that trains; then pretrained weights
+        are read only where they are frozen, and so in no checkpoint.
+
+    Raises:
+      RunError: Pretrained weights are missing, or another file than training had.
+    """
     make = constructor(identity["model"])
+    options = dict(identity.get("model_options", {}))
+    digest = options.pop("pretrained_sha256", None)
+    read = load_pretrained or options.get("freeze")
+    if digest and read and _digest(options["pretrained"]) != digest:
+        raise RunError(
+            f"other weights in {options['pretrained']} - not the file that training began with; "
+            "put that back"
+        )
+    if "pretrained" in options:
+        options["load_pretrained"] = load_pretrained
     classes = len(identity["class_names"])
-    return make(image_shape(identity), classes, seed=identity["seed"], l2=identity["l2"])
+    return make(image_shape(identity), classes, seed=identity["seed"], l2=identity["l2"], **options)
 
 
 def constructor(name: str):
@@ -73,3 +107,51 @@ def constructor(name: str):
     if name not in MODELS:
         raise UsageError(f"--model must be one of {', '.join(MODELS)}, got {name!r}")
     return MODELS[name]
+
+
+def check_model(config: Config) -> None:
+    """Looks for mistakes in the settings of the model, before anything is read or written.
+
+    Raises:
+      UsageError: There is no such model, or it has no such option.
+    """
+    taken = _taken(config.model)
+    for name in MODEL_OPTIONS:
+        value = getattr(config, name)
+        if name not in taken and value != FIELDS[name].default:
+            others = [model for model in MODELS if name in _taken(model)]
+            raise UsageError(
+                f"--{name} must go with {', '.join(others)}, got {value!r} for "
+                f"--model={config.model}"
+            )
+    if config.pretrained != NONE and (
+        config.stem != FIELDS["stem"].default or config.resnet_d or config.zero_gamma
+    ):
+        raise UsageError(
+            "--pretrained weights must go with --stem=imagenet, --noresnet_d and --nozero_gamma, "
+            f"got {config.stem}, {config.resnet_d} and {config.zero_gamma}"
+        )
+
+
+def _taken(name: str) -> set[str]:
+    """The options that a model's constructor takes."""
+    return set(inspect.signature(constructor(name)).parameters) & set(MODEL_OPTIONS)
+
+
+def _model_options(config: Config) -> dict[str, Any]:
+    """The options of its model, a file of weights by its whole path and its hash."""
+    options = {name: getattr(config, name) for name in sorted(_taken(config.model))}
+    if options.get("pretrained", NONE) not in (NONE, IMAGENET):
+        path = os.path.abspath(os.path.expanduser(options["pretrained"]))
+        options |= {"pretrained": path, "pretrained_sha256": _digest(path)}
+    return options
+
+
+def _digest(path: str) -> str:
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError as error:
+        raise RunError(
+            f"no weights in {path} - {(error.strerror or str(error)).lower()}; give a file of "
+            "Keras's weights, imagenet or none as --pretrained"
+        ) from error

@@ -213,7 +213,7 @@ def test_class_folders_train_and_are_evaluated_by_class_name(tmp_path):
     ("script", "flags", "code", "words"),
     [
         ("train.py", ["--train_data_path=nowhere"], 3, "nowhere - no such folder"),
-        ("train.py", ["--model=inception"], 1, "--model must be one of inception10, got"),
+        ("train.py", ["--model=inception"], 1, "--model must be one of inception10, simple_cnn, "),
         ("train.py", ["--logical_devices=2"], 1, "use multi_gpu_train.py"),
         ("multi_gpu_train.py", ["--num_gpus=99"], 1, "--num_gpus=99 - this machine has "),
         (

@@ -9,5 +9,9 @@ from hw2.layers.dropout import SpatialDropout as SpatialDropout
 from hw2.layers.inception import InceptionV1 as InceptionV1
 from hw2.layers.inception import InceptionV2 as InceptionV2
 from hw2.layers.norm import BatchNorm as BatchNorm
+from hw2.layers.pool import AvgPool as AvgPool
 from hw2.layers.pool import MaxPool as MaxPool
+from hw2.layers.residual import BasicBlock as BasicBlock
+from hw2.layers.residual import Bottleneck as Bottleneck
 from hw2.layers.sequential import Sequential as Sequential
+from hw2.layers.squeeze_excite import SqueezeExcite as SqueezeExcite

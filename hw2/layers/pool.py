@@ -4,16 +4,56 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from hw2.ops.geometry import Padding
+
 
 class MaxPool(tf.Module):
     """Largest value under each position of a window."""
 
-    def __init__(self, kernel: int = 3, strides: int = 2):
+    def __init__(self, kernel: int = 3, strides: int = 2, padding: Padding = "SAME"):
+        """Keeps the sizes.
+
+        Args:
+          kernel: Side of the window; a smaller picture cuts it to its own size.
+          strides: Step of the window.
+          padding: "SAME", "VALID", or pixels ((top, bottom), (left, right)).
+        """
         super().__init__()
-        self.kernel, self.strides = kernel, strides
+        self.kernel, self.strides, self.padding = kernel, strides, padding
 
     def __call__(
         self, x: tf.Tensor, *, training: bool = False, seed: tf.Tensor | None = None
     ) -> tf.Tensor:
-        """Maps `[N, H, W, C]` to `[N, ceil(H/strides), ceil(W/strides), C]`."""
-        return tf.nn.max_pool2d(x, self.kernel, self.strides, "SAME")
+        """Maps `[N, H, W, C]` to `[N, H', W', C]`; "SAME" makes H' `ceil(H/strides)`."""
+        return tf.nn.max_pool2d(x, *_window(x, self.kernel, self.strides, self.padding))
+
+
+class AvgPool(tf.Module):
+    """Mean under each position of a window; what padding adds is not counted."""
+
+    def __init__(self, kernel: int = 2, strides: int = 2, padding: str = "SAME"):
+        """Keeps the sizes; arguments as for `MaxPool`, without explicit padding."""
+        super().__init__()
+        self.kernel, self.strides, self.padding = kernel, strides, padding
+
+    def __call__(
+        self, x: tf.Tensor, *, training: bool = False, seed: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """Maps `[N, H, W, C]` to `[N, H', W', C]`; "SAME" makes H' `ceil(H/strides)`."""
+        return tf.nn.avg_pool2d(x, *_window(x, self.kernel, self.strides, self.padding))
+
+
+def global_mean(
+    x: tf.Tensor, *, training: bool = False, seed: tf.Tensor | None = None
+) -> tf.Tensor:
+    """`[N, H, W, C]` to `[N, C]`, the mean over all positions, as a stage."""
+    return tf.reduce_mean(x, [1, 2])
+
+
+def _window(x: tf.Tensor, kernel: int, strides: int, padding: Padding) -> tuple:
+    """The arguments of TensorFlow's pooling."""
+    if padding == "VALID":
+        return [min(kernel, side) for side in x.shape[1:3]], strides, padding
+    if not isinstance(padding, str):
+        padding = [(0, 0), *padding, (0, 0)]
+    return kernel, strides, padding

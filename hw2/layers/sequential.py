@@ -46,6 +46,11 @@ def relu(x: tf.Tensor, *, training: bool = False, seed: tf.Tensor | None = None)
     return tf.nn.relu(x)
 
 
+def tanh(x: tf.Tensor, *, training: bool = False, seed: tf.Tensor | None = None) -> tf.Tensor:
+    """The hyperbolic tangent of each value, as a stage."""
+    return tf.nn.tanh(x)
+
+
 def flatten(x: tf.Tensor, *, training: bool = False, seed: tf.Tensor | None = None) -> tf.Tensor:
     """`[N, H, W, C]` to `[N, H*W*C]`, as a stage."""
     return tf.reshape(x, [-1, x.shape[1] * x.shape[2] * x.shape[3]])

@@ -34,7 +34,7 @@ def summarize(model: Sequential, image_shape: tuple[int, int, int]) -> list[Row]
     for name, layer in _stages(model):
         spec = tf.TensorSpec(shape, tf.float32)
         graph = tf.function(lambda x, layer=layer: layer(x), autograph=False)
-        with ops.algorithm("im2col"):  # which multiplies what the definition does
+        with ops.algorithm("native"):  # one node of the graph, whose products are the definition's
             concrete = graph.get_concrete_function(spec)
         shape = tuple(concrete.outputs[0].shape)
         variables = layer.trainable_variables if isinstance(layer, tf.Module) else ()
@@ -70,9 +70,11 @@ def _stages(model: Sequential, prefix: str = "") -> list[tuple[str, Layer]]:
 
 
 def _multiply_adds(op: tf.Operation) -> int:
-    """Of a matrix product: outputs times the axis summed over; other ops have none."""
-    if op.type not in ("MatMul", "BatchMatMulV2"):
-        return 0
-    transposed = op.get_attr("transpose_a" if op.type == "MatMul" else "adj_x")
-    summed = op.inputs[0].shape[-2 if transposed else -1]
-    return math.prod(op.outputs[0].shape) * summed
+    """Of a convolution or matrix product: outputs times what each sums; other ops have none."""
+    if op.type == "Conv2D":
+        kh, kw, channels, _ = op.inputs[1].shape
+        return math.prod(op.outputs[0].shape) * kh * kw * channels
+    if op.type in ("MatMul", "BatchMatMulV2"):
+        transposed = op.get_attr("transpose_a" if op.type == "MatMul" else "adj_x")
+        return math.prod(op.outputs[0].shape) * op.inputs[0].shape[-2 if transposed else -1]
+    return 0

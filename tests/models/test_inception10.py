@@ -1,10 +1,9 @@
 """The network of ten layers: its table, any sizes, and that it learns."""
 
-import numpy as np
 import pytest
 import tensorflow as tf
 
-from hw2.models import MODELS, summary
+from hw2.models import summary
 from hw2.models.inception10 import inception10
 
 
@@ -43,12 +42,3 @@ def test_summary_is_the_table_of_the_report():
 def test_any_image_size_and_channels(shape):
     model = inception10(shape, 7, seed=0)
     assert model(tf.zeros([2, *shape])).shape == (2, 7)
-
-
-def test_every_name_makes_a_model_whose_weights_follow_the_seed():
-    for make in MODELS.values():
-        a, b, c = (make((16, 16, 3), 5, seed=seed) for seed in (1, 1, 2))
-        first = [m.trainable_variables for m in (a, b, c)]
-        for x, y in zip(first[0], first[1], strict=True):
-            np.testing.assert_array_equal(x, y)
-        assert any(np.any(x.numpy() != y.numpy()) for x, y in zip(first[0], first[2], strict=True))

@@ -1,0 +1,116 @@
+"""What the networks without branches share: windows in a row, then dense layers."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from hw2.layers.conv import Conv
+from hw2.layers.dense import Dense
+from hw2.layers.dropout import Dropout
+from hw2.layers.pool import AvgPool, MaxPool
+from hw2.layers.sequential import Layer, Sequential, flatten, relu
+from hw2.ops import geometry
+from hw2.ops.geometry import Padding, Pair
+
+
+@dataclasses.dataclass(frozen=True)
+class Convolution:
+    """A convolution with bias, and the activation after it."""
+
+    outputs: int
+    kernel: int
+    strides: int = 1
+    padding: Padding = "SAME"
+
+
+@dataclasses.dataclass(frozen=True)
+class Pooling:
+    """A pooling of one kind."""
+
+    kernel: int
+    strides: int
+    padding: Padding = "VALID"
+    kind: type[MaxPool] | type[AvgPool] = MaxPool
+
+
+def plain(
+    image_shape: tuple[int, int, int],
+    num_classes: int,
+    windows: Sequence[Convolution | Pooling],
+    dense: Sequence[int],
+    *,
+    seed: int,
+    l2: float,
+    activation: Layer = relu,
+    drop: float = 0.0,
+) -> Sequential:
+    """Makes a network of convolutions and pools, dense layers, and a linear one.
+
+    A window that does not fit into a small picture is padded as "SAME", or for a pool cut to the
+    picture, so that any image size will do.
+
+    Args:
+      image_shape: (H, W, C) of the pictures.
+      num_classes: Length of the logits.
+      windows: The convolutions and pools, in order.
+      dense: Lengths of the dense layers before the last.
+      seed: Of the first weights.
+      l2: Weight of the L2 penalty on all filters and matrices.
+      activation: After each convolution and each dense layer but the last.
+      drop: Fraction of values dropped after each dense layer but the last.
+
+    Returns:
+      A model from `[N, H, W, C]` to logits `[N, num_classes]`.
+    """
+    rng = np.random.default_rng(seed)
+    sides, channels = image_shape[:2], image_shape[2]
+    stages: dict[str, Layer] = {}
+    conv = pool = 0
+    for window in windows:
+        if isinstance(window, Pooling):
+            pool += 1
+            stages[f"pool{pool}"] = window.kind(window.kernel, window.strides, window.padding)
+            cut = [min(window.kernel, side) for side in sides]  # as the pool will
+            sides = _slide(sides, cut, window.strides, window.padding)
+        else:
+            conv += 1
+            padding = window.padding if _fits(sides, window) else "SAME"
+            stages[f"conv{conv}"] = Conv(
+                channels,
+                window.outputs,
+                window.kernel,
+                strides=window.strides,
+                padding=padding,
+                rng=rng,
+                l2=l2,
+            )
+            stages[f"activation{conv}"] = activation
+            sides = _slide(sides, window.kernel, window.strides, padding)
+            channels = window.outputs
+    stages["flatten"] = flatten
+    inputs = sides[0] * sides[1] * channels
+    for number, outputs in enumerate(dense, start=1):
+        stages[f"dense{number}"] = Dense(inputs, outputs, rng=rng, l2=l2)
+        stages[f"dense_activation{number}"] = activation
+        if drop:
+            stages[f"dropout{number}"] = Dropout(drop)
+        inputs = outputs
+    stages["linear"] = Dense(inputs, num_classes, rng=rng, l2=l2)
+    return Sequential(stages)
+
+
+def _fits(sides: tuple[int, int], window: Convolution) -> bool:
+    """Whether the window has at least one place in the padded picture."""
+    if window.padding == "SAME":
+        return True
+    pads = ((0, 0), (0, 0)) if window.padding == "VALID" else window.padding
+    return all(s + sum(pad) >= window.kernel for s, pad in zip(sides, pads, strict=True))
+
+
+def _slide(sides: tuple[int, int], kernel: Pair, strides: int, padding: Padding) -> tuple[int, int]:
+    """Height and width after a window has slid over them."""
+    rows, columns = geometry.window(kernel, strides, padding).axes(*sides)
+    return rows.out, columns.out

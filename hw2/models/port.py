@@ -1,0 +1,108 @@
+"""Weights of Keras's networks, copied into ours of the same form.
+
+`--pretrained=imagenet` does it for a training; here is how to do it by hand:
+
+    source = tf.keras.applications.ResNet50(classifier_activation=None)
+    model = resnet50((224, 224, 3), 1000, seed=0, pretrained="imagenet", load_pretrained=False)
+    port.to_resnet50(source, model)
+
+Keras's convolutions of ResNet-50 have biases before their batch norms. Such a bias only moves the
+mean that the norm takes off again, so it is taken from the moving mean here.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from hw2.layers.conv import Conv
+from hw2.layers.norm import BatchNorm
+from hw2.layers.sequential import Sequential
+from hw2.models.pretrained import DEVIATION
+
+EPSILON = 1.001e-5  # of the batch norms in Keras's ResNet-50 and DenseNet-121
+
+
+def to_resnet50(source: tf.keras.Model, model: Sequential, *, standardized: bool = False) -> None:
+    """Copies the weights of `tf.keras.applications.ResNet50`.
+
+    Args:
+      source: Keras's, with its last layer or without.
+      model: Our `resnet50`, its strides and epsilon as Keras's. Its last layer keeps its first
+        weights unless it has as many classes. For pictures of one channel the filters of the
+        three colours are summed, which is what three equal channels give.
+      standardized: Keras's sees blue, green and red in [0, 255], less their means. True makes
+        ours see red, green and blue divided by their deviations instead, the same up to half a
+        level of 255 in the means.
+    """
+    stem = model.stages["stem"].stages
+    first = _kernel(source, "conv1_conv")
+    if standardized:
+        first = first[:, :, ::-1] * (255 * DEVIATION[:, None])  # [7, 7, C, O]
+    _set_colours(stem["conv1"], first)
+    _set_norm(stem["norm1"], source, "conv1_bn", "conv1_conv")
+    for number in range(1, 5):
+        for index, block in enumerate(model.stages[f"stage{number}"].stages.values(), start=1):
+            theirs = f"conv{number + 1}_block{index}"
+            pairs = [(block.conv1, block.norm1), (block.conv2, block.norm2)]
+            pairs.append((block.conv3, block.norm3))
+            if block.shortcut:
+                pairs.insert(0, (block.shortcut.stages["conv"], block.shortcut.stages["norm"]))
+            first_index = 4 - len(pairs)  # Keras counts the shortcut's as 0
+            for part, (conv, norm) in enumerate(pairs, start=first_index):
+                conv.w.assign(_kernel(source, f"{theirs}_{part}_conv"))
+                _set_norm(norm, source, f"{theirs}_{part}_bn", f"{theirs}_{part}_conv")
+    _set_last(source, model)
+
+
+def to_densenet121(source: tf.keras.Model, model: Sequential) -> None:
+    """Copies the weights of `tf.keras.applications.DenseNet121`.
+
+    Both see red, green and blue less their means, divided by their deviations.
+
+    Args:
+      source: Keras's, with its last layer or without.
+      model: Our `densenet121`, its epsilon as Keras's; for its last layer, and pictures of one
+        channel, see `to_resnet50`.
+    """
+    stem = model.stages["stem"].stages
+    _set_colours(stem["conv1"], _kernel(source, "conv1_conv"))
+    _set_norm(stem["norm1"], source, "conv1_bn")
+    for number in range(1, 5):
+        for index, layer in enumerate(model.stages[f"block{number}"].stages.values(), start=1):
+            theirs = f"conv{number + 1}_block{index}"
+            _set_norm(layer.norm1, source, f"{theirs}_0_bn")
+            layer.conv1.w.assign(_kernel(source, f"{theirs}_1_conv"))
+            _set_norm(layer.norm2, source, f"{theirs}_1_bn")
+            layer.conv2.w.assign(_kernel(source, f"{theirs}_2_conv"))
+        if number < 4:
+            between = model.stages[f"transition{number}"].stages
+            _set_norm(between["norm"], source, f"pool{number + 1}_bn")
+            between["conv"].w.assign(_kernel(source, f"pool{number + 1}_conv"))
+    _set_norm(model.stages["norm"], source, "bn")
+    _set_last(source, model)
+
+
+def _kernel(source: tf.keras.Model, name: str) -> np.ndarray:
+    return source.get_layer(name).kernel.numpy()
+
+
+def _set_colours(conv: Conv, kernel: np.ndarray) -> None:
+    """Copies the filters that see the picture, summed where it is grey."""
+    conv.w.assign(kernel.sum(2, keepdims=True) if conv.w.shape[2] == 1 else kernel)
+
+
+def _set_norm(norm: BatchNorm, source: tf.keras.Model, name: str, conv: str | None = None) -> None:
+    theirs = source.get_layer(name)
+    bias = source.get_layer(conv).bias.numpy() if conv else 0
+    norm.scale.assign(theirs.gamma.numpy())
+    norm.offset.assign(theirs.beta.numpy())
+    norm.mean.assign(theirs.moving_mean.numpy() - bias)
+    norm.variance.assign(theirs.moving_variance.numpy())
+
+
+def _set_last(source: tf.keras.Model, model: Sequential) -> None:
+    linear, last = model.stages["linear"], source.layers[-1]
+    if isinstance(last, tf.keras.layers.Dense) and last.units == linear.w.shape[1]:
+        linear.w.assign(last.kernel.numpy())
+        linear.b.assign(last.bias.numpy())

@@ -1,0 +1,146 @@
+"""Residual networks of 18, 34 and 50 layers, plain and with squeeze and excitation.
+
+Source: He et al., "Deep Residual Learning for Image Recognition", 2015, arxiv.org/abs/1512.03385;
+Hu et al., "Squeeze-and-Excitation Networks", 2017, arxiv.org/abs/1709.01507.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import tensorflow as tf
+
+from hw2.layers.dense import Dense
+from hw2.layers.pool import global_mean
+from hw2.layers.residual import BasicBlock, Bottleneck
+from hw2.layers.sequential import Layer, Sequential
+from hw2.models import port
+from hw2.models.pretrained import NONE, application
+from hw2.models.stem import Stem, make_stem
+
+RESNET50 = (3, 4, 6, 3)
+WIDTHS = (64, 128, 256, 512)  # of the four stages; each but the first halves the sides
+
+
+def resnet(
+    block: type[BasicBlock] | type[Bottleneck],
+    depths: tuple[int, int, int, int],
+    image_shape: tuple[int, int, int],
+    num_classes: int,
+    *,
+    seed: int,
+    l2: float = 0.0,
+    stem: Stem = "imagenet",
+    squeeze_excite: bool = False,
+    resnet_d: bool = False,
+    zero_gamma: bool = False,
+    stride_first: bool = False,
+    epsilon: float = 1e-5,
+) -> Sequential:
+    """A stem, four stages of residual blocks, the mean over all positions, a linear layer.
+
+    Args:
+      block: What the stages repeat.
+      depths: Blocks of each stage.
+      image_shape: (H, W, C) of the pictures; any sizes.
+      num_classes: Length of the logits.
+      seed: Of the first weights.
+      l2: Weight of the L2 penalty on all filters and matrices.
+      stem: "imagenet", which makes the sides a quarter, or "small", one 3x3 that keeps them.
+      squeeze_excite: Whether each block scales its channels before the sum.
+      resnet_d: Whether the stem is three 3x3 instead of the 7x7, and strided shortcuts take means.
+      zero_gamma: Whether the last scale of each block begins as 0.
+      stride_first: Whether a `Bottleneck`'s first 1x1 takes the step, as in Keras, not its 3x3.
+      epsilon: Of the batch norms.
+
+    Returns:
+      A model from `[N, H, W, C]` to logits `[N, num_classes]`.
+
+    Raises:
+      ValueError: `stem` has no such name, or `stride_first` is asked of a `BasicBlock`.
+    """
+    rng = np.random.default_rng(seed)
+    options = {
+        "squeeze_excite": squeeze_excite,
+        "pooled_shortcut": resnet_d,
+        "zero_gamma": zero_gamma,
+        "epsilon": epsilon,
+        "l2": l2,
+    }
+    if stride_first:
+        if block is not Bottleneck:
+            raise ValueError("stride_first must be of a Bottleneck, a BasicBlock has no 1x1.")
+        options["stride_first"] = True
+    stages: dict[str, Layer] = {
+        "stem": make_stem(
+            image_shape[2], WIDTHS[0], stem, deep=resnet_d, epsilon=epsilon, rng=rng, l2=l2
+        )
+    }
+    inputs = WIDTHS[0]
+    for index, (width, depth) in enumerate(zip(WIDTHS, depths, strict=True), start=1):
+        blocks: dict[str, Layer] = {}
+        for number in range(1, depth + 1):
+            strides = 2 if index > 1 and number == 1 else 1
+            blocks[f"block{number}"] = block(inputs, width, strides=strides, rng=rng, **options)
+            inputs = block.expansion * width
+        stages[f"stage{index}"] = Sequential(blocks)
+    stages["pool"] = global_mean
+    stages["linear"] = Dense(inputs, num_classes, rng=rng, l2=l2)
+    return Sequential(stages)
+
+
+def resnet50(
+    image_shape: tuple[int, int, int],
+    num_classes: int,
+    *,
+    seed: int,
+    l2: float = 0.0,
+    stem: Stem = "imagenet",
+    resnet_d: bool = False,
+    zero_gamma: bool = False,
+    pretrained: str = NONE,
+    load_pretrained: bool = True,
+) -> Sequential:
+    """ResNet-50 of `Bottleneck`s; arguments as for `resnet`, and two more.
+
+    Args:
+      pretrained: "none", or Keras's weights, "imagenet" or a file. Then strides and epsilon are
+        as Keras has them, and pictures are to be standardized by ImageNet's colours. The last
+        layer is new unless there are 1,000 classes.
+      load_pretrained: False where all variables will be set from elsewhere.
+
+    Raises:
+      ValueError: The weights belong to another form.
+      RunError: The weights cannot be had.
+    """
+    keras = pretrained != NONE
+    if keras and (stem != "imagenet" or resnet_d or zero_gamma):
+        raise ValueError(
+            "pretrained weights must go with stem imagenet, without resnet_d and zero_gamma, "
+            f"got {stem}, {resnet_d} and {zero_gamma}."
+        )
+    model = resnet(
+        Bottleneck,
+        RESNET50,
+        image_shape,
+        num_classes,
+        seed=seed,
+        l2=l2,
+        stem=stem,
+        resnet_d=resnet_d,
+        zero_gamma=zero_gamma,
+        stride_first=keras,
+        epsilon=port.EPSILON if keras else 1e-5,
+    )
+    if keras and load_pretrained:
+        source = application(tf.keras.applications.ResNet50, pretrained)
+        port.to_resnet50(source, model, standardized=True)
+    return model
+
+
+resnet18 = functools.partial(resnet, BasicBlock, (2, 2, 2, 2))
+resnet34 = functools.partial(resnet, BasicBlock, (3, 4, 6, 3))
+se_resnet18 = functools.partial(resnet18, squeeze_excite=True)
+se_resnet34 = functools.partial(resnet34, squeeze_excite=True)
+se_resnet50 = functools.partial(resnet, Bottleneck, RESNET50, squeeze_excite=True)

@@ -1,0 +1,100 @@
+"""Which settings reach which model."""
+
+import numpy as np
+import pytest
+
+from hw2 import identity
+from hw2.config import FIELDS, Config
+from hw2.errors import RunError, UsageError
+from hw2.input import source
+from hw2.models import MODELS
+
+
+@pytest.fixture(scope="module")
+def examples():
+    return source.read("digits", "train")
+
+
+@pytest.fixture
+def split(tmp_path):
+    path = tmp_path / "split.csv"
+    path.write_text("")
+    return path
+
+
+def test_every_model_is_built_with_the_defaults():
+    for name in MODELS:
+        identity.check_model(Config(model=name))
+
+
+def test_every_option_is_a_setting_and_some_models():
+    for option in identity.MODEL_OPTIONS:
+        assert option in FIELDS
+        assert any(option in identity._taken(name) for name in MODELS)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"model": "resnet"}, r"--model must be one of inception10, .*, got 'resnet'"),
+        (
+            {"model": "vgg16", "stem": "small"},
+            r"--stem must go with googlenet, resnet18, .*, got 'small' for --model=vgg16",
+        ),
+        (
+            {"model": "resnet18", "kernel_size": 3},
+            "--kernel_size must go with simple_cnn, got 3 for --model=resnet18",
+        ),
+        (
+            {"model": "resnet18", "pretrained": "imagenet"},
+            "--pretrained must go with resnet50, densenet121, inception_resnet_v2, got 'imagenet'",
+        ),
+        (
+            {"model": "resnet50", "pretrained": "imagenet", "zero_gamma": True},
+            "--pretrained weights must go with --stem=imagenet, --noresnet_d and --nozero_gamma",
+        ),
+    ],
+)
+def test_refuses_what_a_model_does_not_have(settings, words):
+    with pytest.raises(UsageError, match=words):
+        identity.check_model(Config(**settings))
+
+
+def test_options_reach_the_model(examples, split):
+    config = Config(model="simple_cnn", kernel_size=3, image_size=28)
+    same = identity.of(config, examples, split)
+    assert same["model_options"] == {"kernel_size": 3}
+    conv = identity.model(same).stages["conv1"]
+    assert conv.w.shape == (3, 3, 1, 10)
+
+
+def test_zero_gamma_and_stem_reach_the_model(examples, split):
+    config = Config(model="resnet18", zero_gamma=True, stem="small", image_size=8)
+    model = identity.model(identity.of(config, examples, split))
+    assert not np.any(model.stages["stage1"].stages["block1"].norm2.scale)
+    assert model.stages["stem"].stages["conv1"].strides == 1
+
+
+def test_a_file_of_weights_must_stay_what_it_was(examples, split, tmp_path):
+    path = tmp_path / "base.h5"
+    config = Config(model="inception_resnet_v2", pretrained=str(path), freeze=True)
+    with pytest.raises(RunError, match=r"no weights in .*base\.h5 - no such file"):
+        identity.of(config, examples, split)
+    path.write_bytes(b"one")
+    same = identity.of(config, examples, split)
+    assert same["model_options"]["pretrained"] == str(path)
+    path.write_bytes(b"other")
+    with pytest.raises(RunError, match=r"other weights in .*base\.h5 - not the file that training"):
+        identity.model(same, load_pretrained=False)
+
+
+def test_a_checkpoint_spares_reading_weights_that_train(examples, split, tmp_path):
+    path = tmp_path / "weights.h5"
+    path.write_bytes(b"none at all")
+    config = Config(model="densenet121", pretrained=str(path), image_size=32)
+    same = identity.of(config, examples, split)
+    path.unlink()
+    model = identity.model(same, load_pretrained=False)
+    assert model.stages["norm"].epsilon == pytest.approx(1.001e-5)
+    with pytest.raises(RunError, match="no weights in"):
+        identity.model(same)
