@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hw2.run_folder import FLAGS
+from hw2.training.rate_finder import Curve
 
 
 def show(result: dict[str, Any], commands: list[list[str]], out: Console) -> None:
@@ -44,6 +46,27 @@ def show(result: dict[str, Any], commands: list[list[str]], out: Console) -> Non
     for command in commands:
         out.print("  " + shlex.join(command))
     print(json.dumps(result), flush=True)
+
+
+def show_dry_run(result: dict[str, Any], out: Console) -> None:
+    """Says that everything has worked once; the JSON line has what it came to."""
+    out.print(
+        f"dry run: read, took a step, evaluated a batch and saved in {result['seconds']} s; "
+        "nothing was kept"
+    )
+    print(json.dumps({"dry_run": True, **result}), flush=True)
+
+
+def show_rate(curve: Curve, files: Sequence[Path], out: Console) -> None:
+    """Says where the loss falls fastest, and which files have the curve."""
+    out.print(
+        f"the loss falls fastest at --learning_rate={curve.suggestion:.1e}; a third of it is safe"
+    )
+    for file in files:
+        out.print(f"  {file}")
+    if files:
+        line = {"learning_rate": curve.suggestion, "files": [str(file) for file in files]}
+        print(json.dumps(line), flush=True)
 
 
 def next_commands(folder: Path, test_data: str, k: int) -> list[list[str]]:
