@@ -109,7 +109,7 @@ def _train(
     }
     if found:
         run_folder.check_same(found, same, folder)
-        recorded["history"] = session.history(found, recorded)
+    recorded["history"] = session.history(found, recorded) if found else []
 
     stack.enter_context(caught.deferred())
     stack.enter_context(strategy.scope())

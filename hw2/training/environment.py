@@ -28,8 +28,15 @@ def describe(strategy: tf.distribute.Strategy, *, deterministic: bool) -> Enviro
         "threads": tf.config.threading.get_intra_op_parallelism_threads() or cores,
         "deterministic": deterministic,
         "replicas": strategy.num_replicas_in_sync,
-        "device": strategy.extended.worker_devices[0].split("device:")[-1].split(":")[0],
+        "device": _device(),
     }
+
+
+def _device() -> str:
+    gpus = tf.config.list_physical_devices("GPU")
+    if not gpus:
+        return "CPU"
+    return tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")
 
 
 def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

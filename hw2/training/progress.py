@@ -71,7 +71,9 @@ def check(state: Mapping[str, Any]) -> None:
     from_state(state)
     for name in ("identity", "environment", "settings"):
         if not isinstance(state.get(name), dict):
-            raise ValueError(f"the state's {name} is {_kind(state.get(name))}, not an object")
+            raise ValueError(f"state.{name} is {_kind(state.get(name))}, not an object")
+    if not isinstance(state.get("history"), list):
+        raise ValueError(f"state.history is {_kind(state.get('history'))}, not a list")
 
 
 def _read(kind: Any, value: Any, place: str) -> Any:

@@ -15,6 +15,7 @@ from hw2.errors import writing
 
 LOWEST, HIGHEST, STEPS = 1e-7, 10.0, 100
 SMOOTHING = 0.9  # share of the mean that one step leaves; a tenth of the steps remember
+SPAN = 10  # steps, over which to see how fast the loss falls
 DIVERGED = 4.0  # times the best loss
 
 
@@ -62,11 +63,16 @@ def search(
         means.append(mean / (1 - SMOOTHING ** (index + 1)))
         if means[-1] > DIVERGED * min(means):
             break
-    lowest_at = int(np.argmin(means)) if means else 0
-    falls = np.diff(means[: lowest_at + 1])
-    at = int(np.argmin(falls)) if len(falls) else 0
-    suggestion = rates[at] if rates else lowest
+    suggestion = rates[_steepest(np.array(means))] if rates else lowest
     return Curve(np.array(rates), np.array(losses), np.array(means), suggestion)
+
+
+def _steepest(means: np.ndarray) -> int:
+    """Where the curve falls fastest before its lowest point, seen over a span, not a noisy step."""
+    lowest_at = int(np.argmin(means))
+    first = len(means) // 10  # the running mean is still of few
+    falls = means[first + SPAN : lowest_at + 1] - means[first : lowest_at + 1 - SPAN]
+    return first + SPAN // 2 + int(np.argmin(falls)) if len(falls) else lowest_at
 
 
 def write(curve: Curve, folder: Path) -> tuple[Path, Path]:
