@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shlex
 import sys
@@ -73,8 +74,9 @@ def next_commands(folder: Path, test_data: str, k: int) -> list[list[str]]:
     """Evaluating, looking at and repeating the run in a folder, for the one who ran the script."""
     script = Path(sys.argv[0])
     python = Path(sys.executable)
-    if python.is_relative_to(Path.cwd()):
-        python = python.relative_to(Path.cwd())
+    with contextlib.suppress(OSError):  # the working folder may be gone
+        if python.is_relative_to(Path.cwd()):
+            python = python.relative_to(Path.cwd())
     evaluate = [f"{python}", f"{script.with_name('eval.py')}", f"--checkpoint_dir={folder}"]
     if test_data:
         evaluate.append(f"--test_data_path={test_data}")

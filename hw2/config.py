@@ -218,8 +218,10 @@ def to_flagfile(config: Config, script: str = "train.py") -> str:
 
 def run_folder(config: Config) -> str:
     """Returns `log_path`, or `runs/<data name>-<model>` when that is empty."""
+    if config.log_path:
+        return config.log_path
     data = os.path.basename(os.path.abspath(config.train_data_path))
-    return config.log_path or os.path.join("runs", f"{data}-{config.model}")
+    return os.path.join("runs", f"{data}-{config.model}")
 
 
 def epochs_of(text: str) -> list[float]:

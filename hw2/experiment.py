@@ -433,7 +433,14 @@ def _console(*, quiet: bool = False) -> Console:
 
 def _lasting(path: str) -> str:
     """A path that means the same from any folder; names of built-in data stay."""
-    return os.path.abspath(os.path.expanduser(path)) if path and path not in builtin.NAMES else path
+    if not path or path in builtin.NAMES:
+        return path
+    try:
+        return os.path.abspath(os.path.expanduser(path))
+    except FileNotFoundError:
+        raise UsageError(
+            f"cannot tell where {path} is - the working folder is gone; go to one that is there"
+        ) from None
 
 
 def _strategy(

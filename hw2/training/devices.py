@@ -98,9 +98,9 @@ def told_of_machines() -> Iterator[None]:
     try:
         yield
     except (tf.errors.ResourceExhaustedError, MemoryError) as error:
-        what = str(getattr(error, "message", None) or error or "").splitlines()
+        what = re.sub(r"^\{\{.*?\}\} ", "", str(getattr(error, "message", error))).split("\n")[0]
         raise MachineError(
-            f"out of memory - {what[0] if what else 'the machine has none left'}; lower "
+            f"out of memory - {what or 'the machine has none left'}; lower "
             "--batch_size, or raise --accumulate to take it in parts, and start again: the last "
             "checkpoint is as it was"
         ) from error
