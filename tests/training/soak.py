@@ -20,8 +20,8 @@ from tests.training.compare import assert_same_run
 from tests.training.tiny import FLAGS, tiny
 
 EVERY = 20  # steps between saves
-SAVE = 0.002  # seconds in which a kill is still within a save
-LONGEST = 3.0  # seconds of a turn that is killed outside a save
+SAVE = 0.001  # seconds in which a kill is still within a save
+LONGEST = 2.5  # seconds of a turn that is killed outside a save
 
 
 def start(folder: Path, last_step: int) -> int:
@@ -72,7 +72,6 @@ def disturb(folder: Path, kills: int, rng: random.Random) -> dict[str, int]:
     counts = {"in a save": 0, "before the first step": 0, "elsewhere": 0}
     while sum(counts.values()) < kills or counts["in a save"] < kills // 2:
         process, before = start(folder, 10**6), newest(folder)
-        begun = time.monotonic()
         inside = counts["in a save"] < kills // 2 and sum(counts.values()) % 2
         if inside:
             while newest(folder) == before:  # let it come further than the one before
@@ -118,8 +117,9 @@ def main() -> None:
         bad = list((cut / "checkpoints").glob("*.corrupt*"))
     where = ", ".join(f"{count} {name}" for name, count in counts.items())
     print(
-        f"{sum(counts.values())} kills ({where}); {len(bad)} checkpoints set aside; at step {last_step} weights, "
-        "averages, optimizer, state and metrics.csv are bit-equal to the undisturbed run's; "
+        f"{sum(counts.values())} kills ({where}); {len(bad)} checkpoints set aside; at step "
+        f"{last_step} weights, averages, optimizer, state and metrics.csv are bit-equal to the "
+        "undisturbed run's; "
         f"{time.monotonic() - begun:.0f} s"
     )
 

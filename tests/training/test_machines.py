@@ -2,15 +2,19 @@
 
 import json
 import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
 import pytest
 
+from hw2.input import builtin, idx
 from hw2.training import checkpoints
 from tests.training import machines
 from tests.training.compare import assert_same_run, learned
 
+LOSSES = 0.05  # of a loss, over 200 steps
 TINY = ["tests/training/tiny.py", "--several"]
 
 
@@ -82,3 +86,46 @@ def test_a_signal_to_one_worker_stops_all_at_one_step(tmp_path):
     assert "stopped by SIGTERM at step " in machines.said(cut, 0)
     assert machines.wait(machines.start(TINY, cut, *flags), 120) == [0, 0]
     assert_same_run(cut, whole)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+@pytest.mark.skipif(not idx.is_in(builtin.FASHION_FOLDER), reason="no dataset-fashion-mnist here")
+def test_two_workers_train_fashion_mnist_as_one_process_does_and_outlive_each(tmp_path):
+    flags = [
+        "--flagfile=config.cfg",
+        "--section=fashion_mnist",
+        "--test_data_path=",
+        "--validation_fraction=0.01",
+        "--batch_size=32",
+        "--save_checkpoint_steps=50",
+        "--log_frequency=10",
+        "--learning_rate=1e-4",
+    ]
+    two, one = tmp_path / "two", tmp_path / "one"
+    script = ["multi_gpu_train.py"]
+    processes = machines.start(script, two, *flags, "--max_steps=200")
+    assert machines.wait(processes, 400) == [0, 0], machines.said(two, 0)
+    subprocess.run(
+        [sys.executable, "train.py", *flags, "--max_steps=200", f"--log_path={one}"],
+        cwd=machines.ROOT,
+        check=True,
+        capture_output=True,
+    )
+    rows, expected = learned(two), learned(one)
+    assert [row[0] for row in rows] == [row[0] for row in expected]
+    ours = np.float64([row[1] for row in rows[1:]])
+    theirs = np.float64([row[1] for row in expected[1:]])
+    worst = np.max(np.abs(ours / theirs - 1))
+    print(f"largest difference of a loss over 200 steps: {worst:.1e}")
+    assert worst < LOSSES
+    for victim, goal in ((0, 250), (1, 300)):
+        processes = machines.start(script, two, *flags, "--max_steps=400")
+        until_step(two, goal, processes)
+        processes[victim].kill()
+        codes = machines.wait(processes, 60)
+        assert codes[1 - victim] == 6, machines.said(two, 1 - victim)
+        assert f"task:{victim} - it ended" in machines.said(two, 1 - victim)
+    processes = machines.start(script, two, *flags, "--max_steps=400")
+    assert machines.wait(processes, 400) == [0, 0], machines.said(two, 0)
+    assert int(learned(two)[-1][0]) == 400
