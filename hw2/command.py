@@ -36,7 +36,8 @@ def run(main: Callable[[settings.Config], None], *, machines: bool = False) -> N
       machines: Whether it may be one process of several, by `TF_CONFIG` or Slurm's variables.
     """
     try:
-        code = _run(main, machines)
+        with _terminated_as_interrupted():
+            code = _run(main, machines)
         print(end="", flush=True)  # a closed pipe is felt here
     except BrokenPipeError:
         code = 141
@@ -54,8 +55,6 @@ def quiet_tensorflow() -> None:
 
 def _run(main: Callable[[settings.Config], None], machines: bool) -> int:
     debug = False
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, _terminate)
     try:
         config = settings.parse(sys.argv)
         debug = config.debug
@@ -78,8 +77,21 @@ def _run(main: Callable[[settings.Config], None], machines: bool) -> int:
     return 0
 
 
-def _terminate(signum: int, frame: object) -> None:
-    raise Interrupted(signum)
+@contextlib.contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Lets SIGTERM end the program as Ctrl-C does, by an exception that cleans up."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def terminate(signum: int, frame: object) -> None:
+        raise Interrupted(signum)
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _join_cluster() -> None:

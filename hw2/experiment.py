@@ -56,24 +56,27 @@ def train(config: Config, *, mirrored: bool = False, hooks: Sequence[Hook] = ())
       Fault: With what is wrong and what to do.
       Interrupted: By a signal, once a checkpoint is written.
     """
-    with signals.caught() as caught, devices.told_of_machines(), contextlib.ExitStack() as stack:
+    group = cluster.from_environment(os.environ)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(devices.told_of_machines(several=group is not None))
+        caught = stack.enter_context(signals.caught())
         if config.dry_run:
             folder = stack.enter_context(tempfile.TemporaryDirectory())
             config = dataclasses.replace(
                 config, log_path=f"{folder}/run", max_steps=1, epochs=0, fresh=False
             )
-        _train(config, mirrored, hooks, caught, stack)
+        _train(config, mirrored, group, hooks, caught, stack)
 
 
 def _train(
     config: Config,
     mirrored: bool,
+    group: Cluster | None,
     hooks: Sequence[Hook],
     caught: Signals,
     stack: contextlib.ExitStack,
 ) -> None:
     started = time.perf_counter()
-    group = cluster.from_environment(os.environ)
     chief = group is None or group.index == 0
     out = _console(quiet=not chief)
     config = dataclasses.replace(
@@ -294,6 +297,7 @@ def _batches(
     return distribute(lambda _: held_out(part)), distribute(lambda _: batches(part)), names
 
 
+@devices.told_of_machines()
 def evaluate(config: Config) -> None:
     """Scores a run's checkpoint, each picture once, and prints one JSON line.
 

@@ -62,7 +62,7 @@ def several_machines(num_gpus: int, logical_devices: int) -> tf.distribute.Strat
     options = tf.distribute.experimental.CommunicationOptions(
         implementation=kind.NCCL if gpus else kind.RING
     )
-    with told_of_machines():
+    with told_of_machines(several=True):
         return tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
 
 
@@ -89,8 +89,11 @@ def barrier(strategy: tf.distribute.Strategy, value: int = 0) -> list[int]:
 
 
 @contextlib.contextmanager
-def told_of_machines() -> Iterator[None]:
+def told_of_machines(*, several: bool = False) -> Iterator[None]:
     """Turns what TensorFlow says of a machine in need while the block runs into words that help.
+
+    Args:
+      several: Whether there are other machines to lose.
 
     Raises:
       MachineError: Memory is short, or another worker is gone.
@@ -111,10 +114,11 @@ def told_of_machines() -> Iterator[None]:
         tf.errors.CancelledError,
         tf.errors.InternalError,
     ) as error:
-        if isinstance(error, tf.errors.InternalError) and not _tasks(error.message):
+        named = _tasks(error.message)
+        if not several or (isinstance(error, tf.errors.InternalError) and not named):
             raise
         # The first worker answers for the cluster: when it is gone, no one names it.
-        lost = ", ".join(_tasks(error.message)) or "/job:worker/replica:0/task:0"
+        lost = ", ".join(named) or "/job:worker/replica:0/task:0"
         raise MachineError(
             f"lost {lost} - it ended, froze, or cannot be reached; look at its own messages, and "
             "start all workers again: they go on from the last checkpoint"

@@ -35,6 +35,7 @@ RECIPE = [  # whatever has state of its own
 def test_stopped_at_any_step_a_run_ends_bit_for_bit(train, stop, tmp_path, flags, options, breaks):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     train(whole, *flags, **options)
+    assert last(whole)[2]["validation"]["num_examples"] == 359  # no multiple of batch or devices
     for step in breaks:
         stop(cut, step, *flags, **options)
         assert last(cut)[0] == f"step-{step:08d}"
