@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from hw2.errors import Interrupted
 
@@ -21,6 +21,7 @@ class Signals:
     def __init__(self):
         self.received: int | None = None
         self.waiting = False  # whether a signal waits for `check`; else it is raised at once
+        self.catch: Callable[[], None] = lambda: None
 
     def check(self) -> None:
         """Ends the work here if a signal has come.
@@ -33,8 +34,12 @@ class Signals:
 
     @contextlib.contextmanager
     def deferred(self) -> Iterator[None]:
-        """While the block runs, signals wait for `check`."""
+        """While the block runs, signals wait for `check`.
+
+        They are caught anew: TensorFlow takes SIGTERM for itself when machines find each other.
+        """
         self.waiting = True
+        self.catch()
         try:
             yield
         finally:
@@ -64,6 +69,12 @@ def caught() -> Iterator[Signals]:
     wakes.setblocking(False)
     threading.Thread(target=_leave_at_the_second, args=(mine,), daemon=True).start()
     before = {signum: signal.signal(signum, handle) for signum in CAUGHT}
+
+    def catch() -> None:
+        for signum in CAUGHT:
+            signal.signal(signum, handle)
+
+    signals.catch = catch
     descriptor = signal.set_wakeup_fd(wakes.fileno(), warn_on_full_buffer=False)
     try:
         yield signals

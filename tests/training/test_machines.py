@@ -77,7 +77,7 @@ def test_whichever_worker_is_lost_however(tmp_path, victim, signum):
 
 @pytest.mark.slow
 def test_a_signal_to_one_worker_stops_all_at_one_step(tmp_path):
-    whole, cut, flags = tmp_path / "whole", tmp_path / "cut", ["--max_steps=3000"]
+    whole, cut, flags = tmp_path / "whole", tmp_path / "cut", ["--max_steps=1000"]
     assert machines.wait(machines.start(TINY, whole, *flags), 120) == [0, 0]
     processes = machines.start(TINY, cut, *flags)
     until_step(cut, 8, processes)
