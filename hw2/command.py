@@ -103,7 +103,7 @@ def _join_cluster() -> None:
         print(
             f"warning: worker {found.index} of {len(found.workers)} takes connections from "
             f"everywhere at port {found.workers[found.index].rpartition(':')[2]}, without "
-            "passwords; keep it inside a network that you trust",
+            "passwords; keep it inside a network that you trust\nwaiting for the other workers",
             file=sys.stderr,
         )
 
