@@ -34,6 +34,7 @@ from hw2.training import checkpoints, devices, environment, lock, losses, rate_f
 from hw2.training import progress as progresses
 from hw2.training.checkpoints import Checkpoint
 from hw2.training.hooks import Evaluation
+from hw2.training.learner import Learner
 from hw2.training.logger import Logger, write_scalars
 from hw2.training.loop import Hook, Run, every, fit
 from hw2.training.metrics import Scores, scorer
@@ -114,7 +115,7 @@ def _train(
         run_folder.check_same(found, same, folder)
     recorded["history"] = session.history(found, recorded) if found else []
 
-    stack.enter_context(caught.deferred())
+    caught.defer()
     stack.enter_context(strategy.scope())
     stack.enter_context(ops.algorithm(config.conv_algorithm))
     stack.enter_context(pipeline.naming_errors())
@@ -135,6 +136,7 @@ def _train(
     )
     steps = Steps(learner, caught, names=names, alone=group is None)
     if config.find_rate:
+        caught.raise_at_once()  # there is nothing to save
         curve = rate_finder.search(learner.train_step, iter(batches))
         closing.show_rate(curve, rate_finder.write(curve, folder.path) if chief else (), out)
         return
@@ -146,34 +148,10 @@ def _train(
     everything = [every(config.save_checkpoint_steps, evaluation), *hooks]
     saver = None
     if chief:
-        logger = Logger(
-            folder.path,
-            run,
-            frequency=config.log_frequency,
-            batch_size=config.batch_size,
-            out=out,
-            unlogged=progress.unlogged,
-            tensorboard=config.tensorboard,
-            stop_on_error=config.on_save_error == "stop",
-        )
+        rest = {"identity": same, "train_data_path": config.train_data_path} | recorded
+        logger, saver = _writers(config, folder, run, learner, progress, evaluation, rest, out)
         stack.enter_context(logger)
-
-        def state(run: Run, unfinished: bool) -> dict[str, Any]:
-            due = Unfinished(rate=run.rate, **run.metrics) if unfinished else None
-            now = Progress(progress.plateau, evaluation.best, run.validation, logger.unlogged, due)
-            rest = {"identity": same, "train_data_path": config.train_data_path}
-            return rest | recorded | now.to_state()
-
-        saver = Saver(
-            folder.checkpoints,
-            learner.tensors,
-            state,
-            lambda: progress.plateau.best_step,
-            keep=config.keep_checkpoints,
-            keep_every=config.keep_every,
-            stop_on_error=config.on_save_error == "stop",
-            saved_step=found.step if found else None,
-        )
+        saver.saved_step = found.step if found else None
         everything += [logger, every(config.save_checkpoint_steps, saver)]
     schedule = session.schedule(config, len(training), last_step)
     try:
@@ -189,29 +167,83 @@ def _train(
         _leave(stop, run, saver, group and strategy)
     if saver:
         saver.finish(run)  # of a step where a hook asked to stop
+    if group is None:
+        caught.raise_at_once()  # all is saved
     if found and run.step == found.step:
         out.print(f"already complete at step {run.step}: {run.stop_reason}")
-
-    result = {"k": k, "step": run.step, "stop_reason": run.stop_reason}
-    if evaluation.best:
-        best = evaluation.best
-        result |= {"val_top1": best.top1, "val_topk": best.topk, "k": best.k}
-        result["best_step"] = progress.plateau.best_step
     if chief:
-        if test:
-            checkpoint, tensors = run_folder.choose(folder, "best")
-            judge = _Evaluator(same, test, np.arange(len(test)), config.batch_size, k, config.loss)
-            scores = judge(checkpoint, tensors, "ema")
-            result |= {"test_top1": scores.top1, "test_topk": scores.topk}
-        result["seconds"] = round(time.perf_counter() - started, 1)
-        if config.dry_run:
-            closing.show_dry_run(result, out)
-        else:
-            result["log_path"] = str(folder.path)
-            commands = closing.next_commands(folder.path, config.test_data_path, result["k"])
-            closing.show(result, commands, out)
+        result = {"k": k, "step": run.step, "stop_reason": run.stop_reason}
+        if best := evaluation.best:
+            result |= {"val_top1": best.top1, "val_topk": best.topk, "k": best.k}
+            result["best_step"] = progress.plateau.best_step
+        _conclude(config, folder, same, test, result, started, out)
     if group:
         devices.barrier(strategy)  # none leaves while the first one is at work
+
+
+def _writers(
+    config: Config,
+    folder: RunFolder,
+    run: Run,
+    learner: Learner,
+    progress: Progress,
+    evaluation: Evaluation,
+    rest: dict[str, Any],
+    out: Console,
+) -> tuple[Logger, Saver]:
+    """What writes the figures and the checkpoints of a run; `rest` goes into each of these."""
+    logger = Logger(
+        folder.path,
+        run,
+        frequency=config.log_frequency,
+        batch_size=config.batch_size,
+        out=out,
+        unlogged=progress.unlogged,
+        tensorboard=config.tensorboard,
+        stop_on_error=config.on_save_error == "stop",
+    )
+
+    def state(run: Run, unfinished: bool) -> dict[str, Any]:
+        due = Unfinished(rate=run.rate, **run.metrics) if unfinished else None
+        now = Progress(progress.plateau, evaluation.best, run.validation, logger.unlogged, due)
+        return rest | now.to_state()
+
+    saver = Saver(
+        folder.checkpoints,
+        learner.tensors,
+        state,
+        lambda: progress.plateau.best_step,
+        keep=config.keep_checkpoints,
+        keep_every=config.keep_every,
+        stop_on_error=config.on_save_error == "stop",
+    )
+    return logger, saver
+
+
+def _conclude(
+    config: Config,
+    folder: RunFolder,
+    same: Identity,
+    test: Examples | None,
+    result: dict[str, Any],
+    started: float,
+    out: Console,
+) -> None:
+    """Scores the best checkpoint on the test data, if there are any, and prints what came of it."""
+    if test:
+        checkpoint, tensors = run_folder.choose(folder, "best")
+        judge = _Evaluator(
+            same, test, np.arange(len(test)), config.batch_size, result["k"], config.loss
+        )
+        scores = judge(checkpoint, tensors, "ema")
+        result |= {"test_top1": scores.top1, "test_topk": scores.topk}
+    result["seconds"] = round(time.perf_counter() - started, 1)
+    if config.dry_run:
+        closing.show_dry_run(result, out)
+        return
+    result["log_path"] = str(folder.path)
+    commands = closing.next_commands(folder.path, config.test_data_path, result["k"])
+    closing.show(result, commands, out)
 
 
 def _leave(
@@ -455,6 +487,8 @@ def _strategy(
             "--train_data_path must name the pictures, got nothing; give a folder of class "
             "folders, or --flagfile=config.cfg to begin with digits"
         )
+    if group and config.dry_run:
+        raise UsageError("--dry_run must be by one process, got several machines; try it on one")
     if mirrored and group:
         strategy = devices.several_machines(config.num_gpus, config.logical_devices)
     elif mirrored:

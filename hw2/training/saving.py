@@ -29,9 +29,8 @@ class Saver:
         keep: int,
         keep_every: int = 0,
         stop_on_error: bool = True,
-        saved_step: int | None = None,
     ):
-        """Saves nothing yet.
+        """Saves nothing yet; set `saved_step` when there is a checkpoint to go on from.
 
         Args:
           folder: Where checkpoints are kept.
@@ -42,11 +41,11 @@ class Saver:
           keep_every: See `checkpoints.prune`.
           stop_on_error: Whether a disk that refuses ends the training; at its last step, it
             always does.
-          saved_step: Of the checkpoint that training goes on from.
         """
         self._folder, self._variables, self._state = folder, variables, state
         self._best_step, self._keep, self._keep_every = best_step, keep, keep_every
-        self._stop_on_error, self.saved_step = stop_on_error, saved_step
+        self._stop_on_error = stop_on_error
+        self.saved_step: int | None = None
 
     def __call__(self, run: Run) -> None:
         """Writes a checkpoint of this step.

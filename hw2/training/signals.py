@@ -32,18 +32,22 @@ class Signals:
         if self.received is not None:
             raise Interrupted(self.received)
 
-    @contextlib.contextmanager
-    def deferred(self) -> Iterator[None]:
-        """While the block runs, signals wait for `check`.
+    def defer(self) -> None:
+        """From here on, signals wait for `check`.
 
         They are caught anew: TensorFlow takes SIGTERM for itself when machines find each other.
         """
         self.waiting = True
         self.catch()
-        try:
-            yield
-        finally:
-            self.waiting = False
+
+    def raise_at_once(self) -> None:
+        """From here on, signals are raised where they come; one that waits, here.
+
+        Raises:
+          Interrupted: One waits.
+        """
+        self.waiting = False
+        self.check()
 
 
 @contextlib.contextmanager

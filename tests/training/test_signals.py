@@ -96,12 +96,27 @@ def test_a_signal_before_anything_is_made_leaves_at_once(train, tmp_path, monkey
     assert not (tmp_path / "run").exists()
 
 
+def test_a_signal_once_all_is_saved_leaves_at_once(train, tmp_path, monkeypatch):
+    from hw2 import experiment
+
+    def conclude(*inputs):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(60)
+
+    monkeypatch.setattr(experiment, "_conclude", conclude)
+    with pytest.raises(Interrupted) as raised:
+        train(tmp_path, "--max_steps=2")
+    assert raised.value.exit_code == 130
+    assert last(tmp_path)[0] == "step-00000002"
+
+
 def test_a_second_signal_leaves_at_once_even_from_a_kernel():
     """Python hears of no signal while TensorFlow computes; the thread that waits for them does."""
     code = """
 import ctypes
 from hw2.training import signals
-with signals.caught() as caught, caught.deferred():
+with signals.caught() as caught:
+    caught.defer()
     print("ready", flush=True)
     while True:
         ctypes.CDLL(None).sleep(60)
@@ -126,7 +141,8 @@ def test_off_the_main_thread_no_signal_is_caught():
     before, seen = handlers(), []
 
     def body():
-        with signals.caught() as caught, caught.deferred():
+        with signals.caught() as caught:
+            caught.defer()
             seen.append(handlers() == before)
             caught.check()
 
@@ -140,10 +156,13 @@ def test_what_was_caught_outside_is_caught_again():
     received = []
     before = signal.signal(signal.SIGTERM, lambda signum, frame: received.append(signum))
     try:
-        with contextlib.suppress(Interrupted), signals.caught() as caught, caught.deferred():
+        with contextlib.suppress(Interrupted), signals.caught() as caught:
+            caught.defer()
             os.kill(os.getpid(), signal.SIGTERM)
-            caught.check()
+            received.append("waits")
+            caught.raise_at_once()
+            received.append("never")
         os.kill(os.getpid(), signal.SIGTERM)
     finally:
         signal.signal(signal.SIGTERM, before)
-    assert received == [signal.SIGTERM]
+    assert received == ["waits", signal.SIGTERM]
