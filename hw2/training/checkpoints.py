@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 import shutil
 import warnings
@@ -24,7 +23,6 @@ from hw2.training import disk
 
 TENSORS, STATE, MANIFEST = "tensors.safetensors", "state.json", "manifest.json"
 FORMAT = 1  # of state.json; raised when an older program could not read it
-LARGEST_JSON = 2**26  # bytes; a million class names take half of it
 _NAME = re.compile(r"step-(\d{8,})")
 
 State = dict[str, Any]
@@ -79,9 +77,9 @@ def write(folder: Path, step: int, tensors: Mapping[str, np.ndarray], state: Sta
         folder.mkdir(exist_ok=True)
         clean(folder)
         partial.mkdir()
-        contents = {TENSORS: save(dict(tensors)), STATE: _json(state)}
+        contents = {TENSORS: save(dict(tensors)), STATE: disk.json_bytes(state)}
         hashes = {name: disk.write(partial / name, data) for name, data in contents.items()}
-        disk.write(partial / MANIFEST, _json(hashes))
+        disk.write(partial / MANIFEST, disk.json_bytes(hashes))
         disk.flush(partial)
         _read_back(partial, tensors)
         remove(path)
@@ -157,13 +155,13 @@ def read(path: Path, check: Callable[[State], Any] = dict) -> Checkpoint:
     Raises:
       RunError: Something is missing, changed or not a checkpoint.
     """
-    step = int(_NAME.fullmatch(path.name)[1])
+    step = step_of(path)
     try:
-        hashes = _read_json(path / MANIFEST)
+        hashes = disk.read_json(path / MANIFEST)
         for name in (TENSORS, STATE):
             if disk.sha256(path / name) != hashes.get(name):
                 raise ValueError(f"{name} has changed since it was written")
-        state = _read_json(path / STATE)
+        state = disk.read_json(path / STATE)
         if state.get("format") != FORMAT:
             raise ValueError(
                 f"{STATE} is of format {state.get('format')!r}, this program reads {FORMAT}"
@@ -181,30 +179,7 @@ def listing(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     found = [path for path in folder.iterdir() if _NAME.fullmatch(path.name) and path.is_dir()]
-    return sorted(found, key=_step)
-
-
-def prune(folder: Path, *, keep: int, best_step: int, keep_every: int = 0) -> None:
-    """Removes checkpoints that are too many, and links `best` and `last` to what they name.
-
-    Args:
-      folder: Where checkpoints are kept; there is one at least.
-      keep: How many stay: the last and the best, and then the newest.
-      best_step: Of the best; -1 for none.
-      keep_every: Those at multiples of this step stay too, and are not counted; 0 for none.
-    """
-    paths = listing(folder)
-    counted = [path for path in paths if not (keep_every and _step(path) % keep_every == 0)]
-    kept = {paths[-1], folder / f"step-{best_step:08d}"} & set(counted)
-    for path in reversed(counted):
-        if len(kept) < keep:
-            kept.add(path)
-    for path in counted:
-        if path not in kept:
-            remove(path)
-    _link(folder / "last", paths[-1].name)
-    if best_step >= 0:
-        _link(folder / "best", f"step-{best_step:08d}")
+    return sorted(found, key=step_of)
 
 
 def remove(path: Path) -> None:
@@ -222,7 +197,8 @@ def clean(folder: Path) -> None:
         shutil.rmtree(left_over, ignore_errors=True)
 
 
-def _step(path: Path) -> int:
+def step_of(path: Path) -> int:
+    """The step in a checkpoint's name."""
     return int(_NAME.fullmatch(path.name)[1])
 
 
@@ -255,44 +231,8 @@ def _set_aside(path: Path) -> None:
         ) from error
 
 
-def _json(value: Any) -> bytes:
-    return (json.dumps(value, indent=1, allow_nan=False) + "\n").encode()
-
-
-def _read_json(path: Path) -> State:
-    """Reads an object.
-
-    Raises:
-      ValueError: It is something else, too large, or holds a number that is not finite.
-    """
-    if (size := path.stat().st_size) > LARGEST_JSON:
-        raise ValueError(f"{path.name} has {size:,} bytes, more than {LARGEST_JSON:,}")
-
-    def refuse(constant: str) -> None:
-        raise ValueError(f"{path.name} holds {constant}, which is no number")
-
-    try:
-        value = json.loads(path.read_bytes(), parse_constant=refuse)
-    except RecursionError:
-        raise ValueError(f"{path.name} is nested too deeply") from None
-    if not isinstance(value, dict):
-        raise ValueError(f"{path.name} is not an object")
-    return value
-
-
 def _read_back(partial: Path, tensors: Mapping[str, np.ndarray]) -> None:
     stored = load_file(partial / TENSORS)
     for name, value in tensors.items():
         if not np.array_equal(stored[name], value):
             raise OSError(f"{name} does not read back as written")
-
-
-def _link(path: Path, target: str) -> None:
-    """For people to find; nothing reads them."""
-    new = path.with_name(f".{path.name}.partial")
-    try:
-        new.unlink(missing_ok=True)
-        new.symlink_to(target, target_is_directory=True)
-        new.replace(path)
-    except OSError as error:
-        warnings.warn(f"no link {path}: {error.strerror}", stacklevel=2)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 CHUNK = 2**20
+LARGEST_JSON = 2**26  # bytes; a million class names take half of it
 
 
 def write(path: Path, data: bytes) -> str:
@@ -46,3 +49,29 @@ def flush(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def json_bytes(value: Any) -> bytes:
+    """JSON with a line for each item; numbers must be finite."""
+    return (json.dumps(value, indent=1, allow_nan=False) + "\n").encode()
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Reads an object.
+
+    Raises:
+      ValueError: It is something else, too large, or holds a number that is not finite.
+    """
+    if (size := path.stat().st_size) > LARGEST_JSON:
+        raise ValueError(f"{path.name} has {size:,} bytes, more than {LARGEST_JSON:,}")
+
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{path.name} holds {constant}, which is no number")
+
+    try:
+        value = json.loads(path.read_bytes(), parse_constant=refuse)
+    except RecursionError:
+        raise ValueError(f"{path.name} is nested too deeply") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"{path.name} is not an object")
+    return value

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hw2.errors import NotFinite, RunError
-from hw2.training import checkpoints
+from hw2.training import checkpoints, pruning
 
 TENSORS = {"model/w": np.arange(6, dtype=np.float32).reshape(2, 3), "model/b": np.float32([1])}
 
@@ -64,7 +64,7 @@ def test_prune_keeps_the_newest_and_the_best(tmp_path):
         (2, 4, [1, 4, 6]),  # multiples of 4 are not counted
         (1, 0, [1, 6]),
     ]:
-        checkpoints.prune(tmp_path, keep=keep, keep_every=every, best_step=1)
+        pruning.prune(tmp_path, keep=keep, keep_every=every, best_step=1)
         assert [int(p.name[5:]) for p in checkpoints.listing(tmp_path)] == kept
         names = {p.name for p in tmp_path.iterdir()}
         assert names == {"best", "last", *(f"step-{step:08d}" for step in kept)}
