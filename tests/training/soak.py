@@ -69,7 +69,7 @@ def newest(folder: Path) -> int:
 
 def disturb(folder: Path, kills: int, rng: random.Random) -> dict[str, int]:
     """Kills a training so many times; returns how many of them were where."""
-    counts = {"in a save": 0, "before the first step": 0, "elsewhere": 0}
+    counts = {"in a save": 0, "before its first save": 0, "elsewhere": 0}
     while sum(counts.values()) < kills or counts["in a save"] < kills // 2:
         process, before = start(folder, 10**6), newest(folder)
         inside = counts["in a save"] < kills // 2 and sum(counts.values()) % 2
@@ -88,7 +88,7 @@ def disturb(folder: Path, kills: int, rng: random.Random) -> dict[str, int]:
         if saving(folder):
             counts["in a save"] += 1
         elif newest(folder) == before:
-            counts["before the first step"] += 1
+            counts["before its first save"] += 1
         else:
             counts["elsewhere"] += 1
     return counts

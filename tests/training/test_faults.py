@@ -170,17 +170,16 @@ with lock.held(Path({str(tmp_path)!r})):
     assert not (tmp_path / lock.LOCK).exists()
 
 
-def test_kills_at_any_moment_and_real_scripts(train, tmp_path):
-    """SIGKILL, half of the times within a save; `make soak` does it 200 times."""
+def test_scripts_killed_within_a_save_and_stopped_by_a_signal(train, tmp_path):
+    """`make soak` kills 200 times, and at other moments too."""
     flags = ["--max_steps=3000", "--save_checkpoint_steps=20", "--log_frequency=20"]
     cut, whole = tmp_path / "cut", tmp_path / "whole"
-    for inside in (True, False):
-        process = start(cut, *flags)
-        wait(process, cut, last_step(cut) + 1)
-        while inside and not list((cut / "checkpoints").glob(".step-*.partial")):
-            assert process.poll() is None, process.communicate()
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+    process = start(cut, *flags)
+    wait(process, cut, 20)
+    while not list((cut / "checkpoints").glob(".step-*.partial")):
+        assert process.poll() is None, process.communicate()
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
     process = start(cut, *flags)
     wait(process, cut, last_step(cut) + 40)
     process.send_signal(signal.SIGTERM)
