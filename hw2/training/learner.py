@@ -47,7 +47,11 @@ class Learner:
         self._variables = named_variables(self.model)
         self._averages = named_variables(self.averaged)
         self._trainable = trainable(self._variables)
-        self._statistics = [v for v in self._variables.values() if not v.trainable]
+        self._statistics = [  # what a layer writes as it computes; frozen weights it only reads
+            variable
+            for variable in self._variables.values()
+            if not variable.trainable and variable.aggregation == tf.VariableAggregation.MEAN
+        ]
         self.optimizer = optimizer(self._trainable)
         self._penalty, self._ema_decay, self._seed = penalty, ema_decay, seed
         self._loss, self._clip_norm, self._accumulate = loss, clip_norm, accumulate
