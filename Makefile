@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train test test-all lint format verify tensorboard clean
+.PHONY: train test test-all soak lint format verify tensorboard clean
 
 train: $(VENV)/installed
 	$(BIN)/python train.py --flagfile=config.cfg
@@ -13,6 +13,9 @@ test: $(VENV)/installed-dev
 
 test-all: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m "slow or not slow"
+
+soak: $(VENV)/installed-dev
+	$(BIN)/python -m tests.training.soak
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

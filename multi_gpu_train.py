@@ -2,6 +2,7 @@
 
     python multi_gpu_train.py --flagfile=config.cfg --num_gpus=2
     python multi_gpu_train.py --flagfile=config.cfg --logical_devices=2    # a split CPU
+    srun --ntasks=2 python multi_gpu_train.py --flagfile=config.cfg        # two machines
 
 `--help` lists the flags. Called again, it goes on from the run folder's last checkpoint.
 """
@@ -16,4 +17,4 @@ def main(config):
 
 
 if __name__ == "__main__":
-    command.run(main)
+    command.run(main, machines=True)

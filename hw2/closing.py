@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hw2.run_folder import FLAGS
+from hw2.training.rate_finder import Curve
 
 
 def show(result: dict[str, Any], commands: list[list[str]], out: Console) -> None:
@@ -46,12 +49,34 @@ def show(result: dict[str, Any], commands: list[list[str]], out: Console) -> Non
     print(json.dumps(result), flush=True)
 
 
+def show_dry_run(result: dict[str, Any], out: Console) -> None:
+    """Says that everything has worked once; the JSON line has what it came to."""
+    out.print(
+        f"dry run: read, took a step, evaluated a batch and saved in {result['seconds']} s; "
+        "nothing was kept"
+    )
+    print(json.dumps({"dry_run": True, **result}), flush=True)
+
+
+def show_rate(curve: Curve, files: Sequence[Path], out: Console) -> None:
+    """Says where the loss falls fastest, and which files have the curve."""
+    out.print(
+        f"the loss falls fastest at --learning_rate={curve.suggestion:.1e}; a third of it is safe"
+    )
+    for file in files:
+        out.print(f"  {file}")
+    if files:
+        line = {"learning_rate": curve.suggestion, "files": [str(file) for file in files]}
+        print(json.dumps(line), flush=True)
+
+
 def next_commands(folder: Path, test_data: str, k: int) -> list[list[str]]:
     """Evaluating, looking at and repeating the run in a folder, for the one who ran the script."""
     script = Path(sys.argv[0])
     python = Path(sys.executable)
-    if python.is_relative_to(Path.cwd()):
-        python = python.relative_to(Path.cwd())
+    with contextlib.suppress(OSError):  # the working folder may be gone
+        if python.is_relative_to(Path.cwd()):
+            python = python.relative_to(Path.cwd())
     evaluate = [f"{python}", f"{script.with_name('eval.py')}", f"--checkpoint_dir={folder}"]
     if test_data:
         evaluate.append(f"--test_data_path={test_data}")

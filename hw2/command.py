@@ -4,14 +4,17 @@ import contextlib
 import faulthandler
 import os
 import re
+import signal
 import sys
 import tempfile
+import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
 
+from hw2 import cluster
 from hw2 import config as settings
-from hw2.errors import Fault
+from hw2.errors import Fault, Interrupted
 
 # C++ lines of level info, their header, and the search for a GPU's driver where there is none
 # (error 303). Seen on TensorFlow 2.21, where TF_CPP_MIN_LOG_LEVEL hides none of them.
@@ -21,14 +24,20 @@ NOISE = re.compile(
 )
 
 
-def run(main: Callable[[settings.Config], None]) -> None:
+def run(main: Callable[[settings.Config], None], *, machines: bool = False) -> None:
     """Parses the flags, imports TensorFlow and calls `main`; then exits, and never returns.
 
-    A `Fault` ends as one line on stderr and its own exit code, Ctrl-C as 130, a closed pipe
-    behind stdout as 141 (128 + SIGPIPE), silently. Any other exception keeps its traceback.
+    A `Fault` ends as one line on stderr and its own exit code, Ctrl-C as 130, SIGTERM as 143, a
+    closed pipe behind stdout as 141 (128 + SIGPIPE), silently. Any other exception keeps its
+    traceback.
+
+    Args:
+      main: Called with the settings.
+      machines: Whether it may be one process of several, by `TF_CONFIG` or Slurm's variables.
     """
     try:
-        code = _run(main)
+        with _terminated_as_interrupted():
+            code = _run(main, machines)
         print(end="", flush=True)  # a closed pipe is felt here
     except BrokenPipeError:
         code = 141
@@ -44,11 +53,13 @@ def quiet_tensorflow() -> None:
         tf.config.list_physical_devices()  # looks for the GPU driver; configures nothing
 
 
-def _run(main: Callable[[settings.Config], None]) -> int:
+def _run(main: Callable[[settings.Config], None], machines: bool) -> int:
     debug = False
     try:
         config = settings.parse(sys.argv)
         debug = config.debug
+        if machines:
+            _join_cluster()
         quiet_tensorflow()
         warnings.formatwarning = _one_line
         main(config)
@@ -58,9 +69,43 @@ def _run(main: Callable[[settings.Config], None]) -> int:
         line = str(fault).replace("\n", "\\n")  # a path may hold one
         print(f"error: {line}", file=sys.stderr)
         return fault.exit_code
+    except Interrupted as stop:
+        print(stop, file=sys.stderr)
+        return stop.exit_code
     except KeyboardInterrupt:
         return 130  # 128 + SIGINT
     return 0
+
+
+@contextlib.contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Lets SIGTERM end the program as Ctrl-C does, by an exception that cleans up."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def terminate(signum: int, frame: object) -> None:
+        raise Interrupted(signum)
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _join_cluster() -> None:
+    """Finds out about the other machines, before TensorFlow does."""
+    found = cluster.from_environment(os.environ)
+    if found:
+        cluster.check_port(found)
+        os.environ["TF_CONFIG"] = found.tf_config
+        print(
+            f"warning: worker {found.index} of {len(found.workers)} takes connections from "
+            f"everywhere at port {found.workers[found.index].rpartition(':')[2]}, without "
+            "passwords; keep it inside a network that you trust\nwaiting for the other workers",
+            file=sys.stderr,
+        )
 
 
 def _one_line(message: Warning | str, *_: object) -> str:

@@ -36,6 +36,7 @@ ABOVE_0 = Rule("above 0", lambda value: value > 0)
 BYTE = Rule("in [0, 255]", lambda value: 0 <= value <= 255)
 DECAY = Rule("in [0, 1)", lambda value: 0 <= value < 1)
 FRACTION = Rule("in (0, 1)", lambda value: 0 < value < 1)
+EPOCHS = Rule("rising numbers as 60,110,150", lambda text: _rising(text))
 SEED = Rule("in [0, 2147483647]", lambda value: 0 <= value < 2**31)  # fits every seed argument
 
 
@@ -43,6 +44,11 @@ def setting(default: Any, text: str, rule: Rule = ANYTHING, group: str = "") -> 
     """A field of `Config`; `group` is the heading that it opens in `--help`."""
     return dataclasses.field(default=default, metadata=dict(text=text, rule=rule, group=group))
 
+
+# Of hw2.training, which imports TensorFlow; a test compares them.
+LOSSES = ("cross_entropy", "kl", "binary")
+OPTIMIZERS = ("adam", "adamw", "sgd")
+SCHEDULES = ("constant", "steps", "cosine")
 
 ALGORITHMS = ("auto", "im2col", "native")  # of hw2.ops.conv2d, those that do every shape
 
@@ -83,19 +89,44 @@ class Config:
 
     batch_size: int = setting(128, "pictures a step, all devices together", at_least(1), "Training")
     max_steps: int = setting(10000, "steps after which training stops", at_least(1))
-    learning_rate: float = setting(1e-3, "the rate at the start", ABOVE_0)
+    epochs: int = setting(0, "the same in epochs; 0 for max_steps", at_least(0))
+    accumulate: int = setting(1, "parts to take a batch in, for less memory", at_least(1))
+    loss: str = setting("cross_entropy", f"{', '.join(LOSSES)}", one_of(*LOSSES))
+    label_smoothing: float = setting(0.0, "share of a label spread over all", DECAY)
+    optimizer: str = setting("adam", f"{', '.join(OPTIMIZERS)}", one_of(*OPTIMIZERS))
+    momentum: float = setting(0.9, "of sgd", DECAY)
+    nesterov: bool = setting(False, "look ahead with sgd's momentum")
+    weight_decay: float = setting(0.0, "decoupled, of adamw and sgd", at_least(0))
+    clip_norm: float = setting(0.0, "largest norm of the gradients; 0 for any", at_least(0))
+    learning_rate: float = setting(1e-3, "the rate after warm-up", ABOVE_0)
+    schedule: str = setting("constant", f"{', '.join(SCHEDULES)}", one_of(*SCHEDULES))
+    warmup_epochs: float = setting(0.0, "epochs in which the rate rises", at_least(0))
+    rate_epochs: str = setting("", "of schedule steps, as 60,110,150", EPOCHS)
+    rate_factor: float = setting(0.1, "at each of rate_epochs", ABOVE_0)
     ema_decay: float = setting(0.9999, "decay of the averaged weights", DECAY)
     halve_after: int = setting(7, "evaluations without gain to halve the rate", at_least(1))
     stop_after: int = setting(15, "evaluations without gain to stop", at_least(1))
     seed: int = setting(0, "fixes the split, the order and all randomness", SEED)
+    init_from: str = setting("", "run folder whose weights to begin with")
+    new_head: bool = setting(False, "other classes than init_from has")
+    deterministic: bool = setting(False, "only kernels that round alike every time")
+    check_numerics: bool = setting(False, "find the op that is not finite; slow")
 
     log_path: str = setting("", "run folder; empty for runs/<data>-<model>", group="Run")
     log_frequency: int = setting(10, "steps between log lines", at_least(1))
     save_checkpoint_steps: int = setting(300, "steps between checkpoints", at_least(1))
-    keep_checkpoints: int = setting(10, "newest checkpoints to keep", at_least(1))
+    keep_checkpoints: int = setting(10, "checkpoints to keep, best and last too", at_least(1))
+    keep_every: int = setting(0, "keep those of its multiples too; 0 for none", at_least(0))
+    on_save_error: str = setting("stop", "stop or continue", one_of("stop", "continue"))
+    tensorboard: bool = setting(True, "write TensorBoard events")
+    fresh: bool = setting(False, "begin again; old checkpoints are put aside")
+    dry_run: bool = setting(False, "try everything once, and keep nothing")
+    overfit_batches: int = setting(0, "learn so many batches by heart; 0: off", at_least(0))
+    find_rate: bool = setting(False, "try rising rates, and plot the loss")
 
     num_gpus: int = setting(0, "GPUs to use; 0 for all there are", at_least(0), "Devices")
     logical_devices: int = setting(1, "parts of a split CPU, for multi_gpu_train.py", at_least(1))
+    threads: int = setting(0, "that share an op's work; 0: one a core", at_least(0))
     sync_batch_norm: bool = setting(True, "batch statistics over all devices, not each")
 
     checkpoint_dir: str = setting("", "run to evaluate; empty for log_path", group="Evaluation")
@@ -119,6 +150,29 @@ FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 SWITCHES = frozenset(name for name in FIELDS if isinstance(FIELDS[name].default, bool))
 ORDERED = (("crop_size", "short_side"), ("contrast_min", "contrast_max"))
 ONE_RUN_ONLY = {"section", "log_path", "checkpoint_dir", "eval_dir", "debug"}
+ONE_RUN_ONLY |= {"fresh", "dry_run", "find_rate"}
+TOGETHER = (  # names, what must hold of them, and in words
+    (
+        ("optimizer", "weight_decay"),
+        lambda optimizer, decay: optimizer != "adam" or not decay,
+        "--weight_decay must be 0 with adam; adamw is Adam with it",
+    ),
+    (
+        ("optimizer", "momentum", "nesterov"),
+        lambda optimizer, momentum, nesterov: not nesterov or (optimizer == "sgd" and momentum),
+        "--nesterov must come with sgd and momentum",
+    ),
+    (
+        ("schedule", "rate_epochs"),
+        lambda schedule, epochs: (schedule == "steps") == bool(epochs),
+        "--rate_epochs must come with --schedule=steps, which needs them",
+    ),
+    (
+        ("init_from", "new_head"),
+        lambda init_from, new_head: init_from or not new_head,
+        "--new_head must come with --init_from",
+    ),
+)
 TYPES = {  # type of the default -> how absl defines the flag, what its text must be
     bool: (flags.DEFINE_boolean, "true or false"),
     int: (flags.DEFINE_integer, "a whole number"),
@@ -173,8 +227,24 @@ def to_flagfile(config: Config, script: str = "train.py") -> str:
 
 def run_folder(config: Config) -> str:
     """Returns `log_path`, or `runs/<data name>-<model>` when that is empty."""
+    if config.log_path:
+        return config.log_path
     data = os.path.basename(os.path.abspath(config.train_data_path))
-    return config.log_path or os.path.join("runs", f"{data}-{config.model}")
+    return os.path.join("runs", f"{data}-{config.model}")
+
+
+def epochs_of(text: str) -> list[float]:
+    """Reads numbers between commas."""
+    return [float(part) for part in text.split(",") if text]
+
+
+def _rising(text: str) -> bool:
+    try:
+        numbers = epochs_of(text)
+    except ValueError:
+        return False
+    finite = all(0 < number < math.inf for number in numbers)
+    return finite and numbers == sorted(set(numbers))
 
 
 def _text(value: Any) -> str:
@@ -189,6 +259,10 @@ def _broken_rule(settings: Mapping[str, Any]) -> tuple[tuple[str, ...], str] | N
             return (name,), f"--{name} must be finite, got {value}"
         if not rule.holds(value):
             return (name,), f"--{name} must be {rule.words}, got {value!r}"
+    for names, holds, words in TOGETHER:
+        if not holds(*(settings[name] for name in names)):
+            got = ", ".join(f"--{name}={_text(settings[name])}" for name in names)
+            return names, f"{words}, got {got}"
     for small, large in ORDERED:
         if settings[small] > settings[large]:
             got = f"{settings[small]} and {settings[large]}"

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 from collections.abc import Iterator
 
 
@@ -37,6 +38,25 @@ class NotFinite(Fault):
     """The loss or a gradient became infinite or NaN."""
 
     exit_code = 5
+
+
+class MachineError(Fault):
+    """The machine has no memory left, or another machine of the cluster is gone."""
+
+    exit_code = 6
+
+
+class Interrupted(BaseException):
+    """A signal asked the program to end; like `KeyboardInterrupt`, no handler of errors takes it.
+
+    Attributes:
+      signum: Number of the signal.
+      exit_code: 128 + `signum`, as shells have it.
+    """
+
+    def __init__(self, signum: int, message: str = ""):
+        super().__init__(message or f"stopped by {signal.Signals(signum).name}")
+        self.signum, self.exit_code = signum, 128 + signum
 
 
 @contextlib.contextmanager

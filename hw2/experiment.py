@@ -3,150 +3,333 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import dataclasses
 import json
 import os
+import signal
 import sys
+import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
 import tensorflow as tf
 from rich.console import Console
 
-from hw2 import closing, identity, ops, run_folder
+from hw2 import closing, cluster, identity, ops, run_folder, session
 from hw2 import config as settings
+from hw2.cluster import Cluster
 from hw2.config import Config
-from hw2.errors import DataError, RunError, UsageError, writing
+from hw2.errors import DataError, Interrupted, RunError, UsageError, writing
 from hw2.identity import Identity
-from hw2.input import builtin, pipeline, source, split
+from hw2.input import builtin, order, pipeline, source, split
 from hw2.input.examples import Examples
-from hw2.layers import norm
-from hw2.layers.penalty import l2_penalty
+from hw2.input.pipeline import Part
 from hw2.models import summary
 from hw2.run_folder import RunFolder
-from hw2.training import checkpoints, devices
+from hw2.training import checkpoints, devices, environment, lock, losses, rate_finder, signals
+from hw2.training import progress as progresses
 from hw2.training.checkpoints import Checkpoint
-from hw2.training.hooks import Evaluation, stop_on_nan
+from hw2.training.hooks import Evaluation
 from hw2.training.learner import Learner
 from hw2.training.logger import Logger, write_scalars
 from hw2.training.loop import Hook, Run, every, fit
 from hw2.training.metrics import Scores, scorer
-from hw2.training.schedules import Plateau
+from hw2.training.progress import Progress, Unfinished
+from hw2.training.saving import Saver, restore
+from hw2.training.signals import Signals
+from hw2.training.step import Steps
 from hw2.training.variables import named_variables
 
 
-def train(config: Config, *, mirrored: bool = False) -> None:
+def train(config: Config, *, mirrored: bool = False, hooks: Sequence[Hook] = ()) -> None:
     """Trains, or goes on training, the run in the run folder; prints one JSON line at the end.
 
     Args:
       config: The settings.
-      mirrored: Whether to train on several devices.
+      mirrored: Whether to train on several devices, or machines.
+      hooks: Called after every step, before a checkpoint of it is written; by every worker.
 
     Raises:
       Fault: With what is wrong and what to do.
+      Interrupted: By a signal, once a checkpoint is written.
     """
+    group = cluster.from_environment(os.environ)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(devices.told_of_machines(several=group is not None))
+        caught = stack.enter_context(signals.caught())
+        if config.dry_run:
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            config = dataclasses.replace(
+                config, log_path=f"{folder}/run", max_steps=1, epochs=0, fresh=False
+            )
+        _train(config, mirrored, group, hooks, caught, stack)
+
+
+def _train(
+    config: Config,
+    mirrored: bool,
+    group: Cluster | None,
+    hooks: Sequence[Hook],
+    caught: Signals,
+    stack: contextlib.ExitStack,
+) -> None:
     started = time.perf_counter()
-    out = _console()
+    chief = group is None or group.index == 0
+    out = _console(quiet=not chief)
     config = dataclasses.replace(
         config,
         train_data_path=_lasting(config.train_data_path),
         test_data_path=_lasting(config.test_data_path),
     )
     identity.check_model(config)  # mistakes are errors before anything is written
-    strategy = _strategy(config, mirrored, out)
+    devices.configure(threads=config.threads, deterministic=config.deterministic)
+    strategy = _strategy(config, mirrored, group, out)
     examples = _read(config.train_data_path, "train", out)
     test = None
     if config.test_data_path:
         test = _read(config.test_data_path, "test", out, examples.class_names)
     description = settings.to_flagfile(config, Path(sys.argv[0]).name), examples.class_names
-    folder = run_folder.begin(Path(settings.run_folder(config)), *description)
-    found = checkpoints.newest(folder.checkpoints, set_aside=True)
-    training, validation = _split(config, examples, folder, out, new=found is None)
+    folder = RunFolder(Path(settings.run_folder(config)))
+    if chief:
+        folder = run_folder.begin(folder.path, *description)
+        stack.enter_context(lock.held(folder.path))
+        if aside := config.fresh and run_folder.put_aside(folder):
+            out.print(f"what was there is in {aside}")
+        found = _found(folder, examples, set_aside=True)
+        training, validation = _split(config, examples, folder, out, new=found is None)
+    if group:
+        found, training, validation = _agreed(strategy, folder, examples)
+    if config.overfit_batches:
+        training = validation = training[: config.overfit_batches * config.batch_size]
+    last_step = session.last_step(config, len(training))
     same = identity.of(config, examples, folder.split)
+    recorded = {
+        "environment": environment.describe(strategy, deterministic=config.deterministic),
+        "settings": session.recorded(config, last_step),
+    }
     if found:
         run_folder.check_same(found, same, folder)
+    recorded["history"] = session.history(found, recorded) if found else []
 
-    with strategy.scope(), ops.algorithm(config.conv_algorithm), pipeline.naming_errors():
-        learner = Learner(
-            lambda: _synchronized(
-                identity.model(same, load_pretrained=found is None), config.sync_batch_norm
-            ),
-            penalty=l2_penalty,
-            ema_decay=config.ema_decay,
-            seed=config.seed,
-        )
-        run, plateau, best = _resume(config, learner, found)
-        if found:
-            out.print(f"going on from step {run.step} of {folder.path}")
-        out.print(summary.table(summary.summarize(learner.model, identity.image_shape(same))))
-        if run.stop_reason is None:
-            run_folder.describe(folder, *description)  # a later last step, or another rate
-        share = config.cache_mb * len(validation) // len(examples)
-        held_out = pipeline.evaluation_batches(
-            examples,
-            validation,
-            identity.preprocessing(same),
-            batch_size=config.batch_size,
-            cache_mb=share,
-        )
-        batches = pipeline.training_batches(
-            examples,
-            training,
-            identity.preprocessing(same),
-            batch_size=config.batch_size,
-            seed=config.seed,
-            start_step=run.step,
-            cache_mb=config.cache_mb - share,
-        )
-        held_out, batches = map(strategy.experimental_distribute_dataset, (held_out, batches))
-        score, k = scorer(learner.averaged), min(config.top_k, len(examples.class_names))
-        evaluation = Evaluation(lambda: score(held_out, k), plateau, best)
-        save = _saver(config, folder, learner, same, plateau, evaluation)
-        logger = Logger(
-            folder.path,
+    caught.defer()
+    stack.enter_context(strategy.scope())
+    stack.enter_context(ops.algorithm(config.conv_algorithm))
+    stack.enter_context(pipeline.naming_errors())
+    if config.check_numerics:
+        tf.debugging.enable_check_numerics()
+        stack.callback(tf.debugging.disable_check_numerics)
+    learner = session.learner(config, same, begins=found is None)
+    run, progress = session.resume(config, learner, found, last_step)
+    if found:
+        out.print(f"going on from step {run.step} of {folder.path}")
+    elif config.init_from:
+        session.begin_from(config, learner, same, out)
+    out.print(summary.table(summary.summarize(learner.model, identity.image_shape(same))))
+    if run.stop_reason is None and chief:
+        run_folder.describe(folder, *description)  # a later last step, or another rate
+    held_out, batches, names = _batches(
+        config, strategy, group, examples, training, validation, same, run.step
+    )
+    steps = Steps(learner, caught, names=names, alone=group is None)
+    if config.find_rate:
+        caught.raise_at_once()  # there is nothing to save
+        curve = rate_finder.search(learner.train_step, iter(batches))
+        closing.show_rate(curve, rate_finder.write(curve, folder.path) if chief else (), out)
+        return
+    score = scorer(learner.averaged, losses.LOSSES[config.loss])
+    k = min(config.top_k, len(examples.class_names))
+    evaluation = Evaluation(
+        lambda: score(held_out, k, steps.check), progress.plateau, progress.best
+    )
+    everything = [every(config.save_checkpoint_steps, evaluation), *hooks]
+    saver = None
+    if chief:
+        rest = {"identity": same, "train_data_path": config.train_data_path} | recorded
+        logger, saver = _writers(config, folder, run, learner, progress, evaluation, rest, out)
+        stack.enter_context(logger)
+        saver.saved_step = found.step if found else None
+        everything += [logger, every(config.save_checkpoint_steps, saver)]
+    schedule = session.schedule(config, len(training), last_step)
+    try:
+        fit(
             run,
-            frequency=config.log_frequency,
-            batch_size=config.batch_size,
-            out=out,
+            steps,
+            iter(batches),
+            rate=lambda step: schedule(step) * progress.plateau.scale,
+            hooks=everything,
+            check=steps.check,
         )
-        with logger, _words_on_interrupt(run, folder, out):
-            fit(
-                run,
-                learner.train_step,
-                iter(batches),
-                rate=lambda step: config.learning_rate * plateau.scale,
-                hooks=[
-                    stop_on_nan,
-                    every(config.save_checkpoint_steps, evaluation),
-                    logger,
-                    every(config.save_checkpoint_steps, save),
-                ],
-            )
+    except Interrupted as stop:
+        _leave(stop, run, saver, group and strategy)
+    if saver:
+        saver.finish(run)  # of a step where a hook asked to stop
+    if group is None:
+        caught.raise_at_once()  # all is saved
     if found and run.step == found.step:
         out.print(f"already complete at step {run.step}: {run.stop_reason}")
+    if chief:
+        result = {"k": k, "step": run.step, "stop_reason": run.stop_reason}
+        if best := evaluation.best:
+            result |= {"val_top1": best.top1, "val_topk": best.topk, "k": best.k}
+            result["best_step"] = progress.plateau.best_step
+        _conclude(config, folder, same, test, result, started, out)
+    if group:
+        devices.barrier(strategy)  # none leaves while the first one is at work
 
-    result = {
-        "val_top1": evaluation.best.top1,
-        "val_topk": evaluation.best.topk,
-        "k": evaluation.best.k,
-        "best_step": plateau.best_step,
-        "step": run.step,
-        "stop_reason": run.stop_reason,
-        "seconds": round(time.perf_counter() - started, 1),
-        "log_path": str(folder.path),
-    }
+
+def _writers(
+    config: Config,
+    folder: RunFolder,
+    run: Run,
+    learner: Learner,
+    progress: Progress,
+    evaluation: Evaluation,
+    rest: dict[str, Any],
+    out: Console,
+) -> tuple[Logger, Saver]:
+    """What writes the figures and the checkpoints of a run; `rest` goes into each of these."""
+    logger = Logger(
+        folder.path,
+        run,
+        frequency=config.log_frequency,
+        batch_size=config.batch_size,
+        out=out,
+        unlogged=progress.unlogged,
+        tensorboard=config.tensorboard,
+        stop_on_error=config.on_save_error == "stop",
+    )
+
+    def state(run: Run, unfinished: bool) -> dict[str, Any]:
+        due = Unfinished(rate=run.rate, **run.metrics) if unfinished else None
+        now = Progress(progress.plateau, evaluation.best, run.validation, logger.unlogged, due)
+        return rest | now.to_state()
+
+    saver = Saver(
+        folder.checkpoints,
+        learner.tensors,
+        state,
+        lambda: progress.plateau.best_step,
+        keep=config.keep_checkpoints,
+        keep_every=config.keep_every,
+        stop_on_error=config.on_save_error == "stop",
+    )
+    return logger, saver
+
+
+def _conclude(
+    config: Config,
+    folder: RunFolder,
+    same: Identity,
+    test: Examples | None,
+    result: dict[str, Any],
+    started: float,
+    out: Console,
+) -> None:
+    """Scores the best checkpoint on the test data, if there are any, and prints what came of it."""
     if test:
         checkpoint, tensors = run_folder.choose(folder, "best")
-        judge = _Evaluator(same, test, np.arange(len(test)), config.batch_size, result["k"])
-        with ops.algorithm(config.conv_algorithm):
-            scores = judge(checkpoint, tensors, "ema")
+        judge = _Evaluator(
+            same, test, np.arange(len(test)), config.batch_size, result["k"], config.loss
+        )
+        scores = judge(checkpoint, tensors, "ema")
         result |= {"test_top1": scores.top1, "test_topk": scores.topk}
+    result["seconds"] = round(time.perf_counter() - started, 1)
+    if config.dry_run:
+        closing.show_dry_run(result, out)
+        return
+    result["log_path"] = str(folder.path)
     commands = closing.next_commands(folder.path, config.test_data_path, result["k"])
     closing.show(result, commands, out)
 
 
+def _leave(
+    stop: Interrupted,
+    run: Run,
+    saver: Saver | None,
+    together: tf.distribute.Strategy | None,
+) -> NoReturn:
+    """Writes a checkpoint of where a signal stopped the training, and says so."""
+    if saver:
+        saver.finish(run)
+    if together:
+        devices.barrier(together)  # none leaves while the first one writes
+    name = signal.Signals(stop.signum).name
+    raise Interrupted(
+        stop.signum, f"stopped by {name} at step {run.step}; the same command goes on from it"
+    ) from None
+
+
+def _found(folder: RunFolder, examples: Examples, *, set_aside: bool = False) -> Checkpoint | None:
+    """The newest good checkpoint, which must have the classes of the data."""
+    found = checkpoints.newest(folder.checkpoints, set_aside=set_aside, check=progresses.check)
+    if found:
+        run_folder.check_classes(found, examples.class_names, folder)
+    return found
+
+
+def _agreed(
+    strategy: tf.distribute.Strategy, folder: RunFolder, examples: Examples
+) -> tuple[Checkpoint | None, np.ndarray, np.ndarray]:
+    """Reads what the first worker has written, on all; they must see the same."""
+    devices.barrier(strategy)
+    found = _found(folder, examples)
+    steps = devices.barrier(strategy, found.step if found else -1)
+    if steps[0] != steps[1]:
+        raise RunError(
+            f"not one run folder in {folder.path} - workers see checkpoints of steps {steps[0]} "
+            f"and {steps[1]}; give all a --log_path on one disk that they share"
+        )
+    return found, *split.read(folder.split, examples)
+
+
+def _batches(
+    config: Config,
+    strategy: tf.distribute.Strategy,
+    group: Cluster | None,
+    examples: Examples,
+    training: np.ndarray,
+    validation: np.ndarray,
+    same: Identity,
+    start_step: int,
+) -> tuple[Iterable[tuple], Iterable[tuple], Callable[[int], list[str]]]:
+    """Held-out batches, training batches, and the names of those of a step."""
+    share = config.cache_mb * len(validation) // len(examples)
+    common = {"preprocessing": identity.preprocessing(same), "batch_size": config.batch_size}
+
+    def held_out(part: Part) -> tf.data.Dataset:
+        chosen = validation[: config.batch_size] if config.dry_run else validation
+        return pipeline.evaluation_batches(examples, chosen, cache_mb=share, part=part, **common)
+
+    def batches(part: Part) -> tf.data.Dataset:
+        return pipeline.training_batches(
+            examples,
+            training,
+            seed=config.seed,
+            start_step=start_step,
+            cache_mb=config.cache_mb - share,
+            part=part,
+            **common,
+        )
+
+    def names(step: int) -> list[str]:
+        positions = step * config.batch_size + np.arange(config.batch_size)
+        chosen = training[order.at(positions, len(training), config.seed)]
+        return [examples.names[index] for index in chosen]
+
+    if group is None:
+        distribute = strategy.experimental_distribute_dataset
+        return distribute(held_out(pipeline.WHOLE)), distribute(batches(pipeline.WHOLE)), names
+    machines = len(group.workers)
+    part = Part(group.index, machines, strategy.num_replicas_in_sync // machines)
+    distribute = strategy.distribute_datasets_from_function
+    return distribute(lambda _: held_out(part)), distribute(lambda _: batches(part)), names
+
+
+@devices.told_of_machines()
 def evaluate(config: Config) -> None:
     """Scores a run's checkpoint, each picture once, and prints one JSON line.
 
@@ -183,10 +366,16 @@ class _Evaluator:
     """Scores checkpoints of one run on one data set; the model is built and traced once."""
 
     def __init__(
-        self, same: Identity, examples: Examples, indices: np.ndarray, batch_size: int, k: int
+        self,
+        same: Identity,
+        examples: Examples,
+        indices: np.ndarray,
+        batch_size: int,
+        k: int,
+        loss: str,
     ):
         self._model = identity.model(same, load_pretrained=False)
-        self._score, self._k = scorer(self._model), k
+        self._score, self._k = scorer(self._model, losses.LOSSES[loss]), k
         self._batches = pipeline.evaluation_batches(
             examples, indices, identity.preprocessing(same), batch_size=batch_size, cache_mb=0
         )
@@ -196,7 +385,12 @@ class _Evaluator:
     ) -> Scores:
         group = {"ema": "ema/", "raw": "model/"}[weights]
         values = {n.removeprefix(group): v for n, v in tensors.items() if n.startswith(group)}
-        _assign(named_variables(self._model), values, checkpoint)
+        if not values:
+            raise RunError(
+                f"no {weights} weights in {checkpoint.path} - it was written without them; "
+                f"give --weights={'raw' if weights == 'ema' else 'ema'}"
+            )
+        restore(named_variables(self._model), values, checkpoint)
         with pipeline.naming_errors():
             return self._score(self._batches, self._k)
 
@@ -223,7 +417,8 @@ def _evaluator(
     if config.num_examples:  # a fair sample: folders come class by class
         indices = np.random.default_rng(0).permutation(indices)[: config.num_examples]
     k = min(config.top_k, len(class_names))
-    return _Evaluator(same, examples, indices, config.batch_size, k)
+    loss = checkpoint.state["settings"].get("loss", config.loss)
+    return _Evaluator(same, examples, indices, config.batch_size, k, loss)
 
 
 def _record(
@@ -231,7 +426,8 @@ def _record(
 ) -> None:
     """Prints an evaluation, appends it to `eval.jsonl`, and draws it in TensorBoard."""
     data = _lasting(config.test_data_path) or "validation"
-    result = dataclasses.asdict(scores) | {
+    result = scores.plain() | {
+        "mean_class_top1": scores.mean_class_top1,
         "weights": config.weights,
         "step": checkpoint.step,
         "data": data,
@@ -246,44 +442,75 @@ def _record(
         path.mkdir(parents=True, exist_ok=True)
         with (path / "eval.jsonl").open("a") as file:
             file.write(json.dumps(result) + "\n")
+        _write_classes(path / "per_class.csv", checkpoint.state["identity"], scores)
     part = "test" if config.test_data_path else "validation"
     figures = {"top1": scores.top1, "topk": scores.topk, "loss": scores.loss}
     write_scalars(path, checkpoint.step, {f"{part}/{n}": v for n, v in figures.items()})
     print(json.dumps(result), flush=True)
 
 
-def _console() -> Console:
+def _write_classes(file: Path, same: Identity, scores: Scores) -> None:
+    """Top-1 of each class, of the last evaluation."""
+    partial = file.with_name(f".{file.name}.partial")
+    with partial.open("w", newline="", encoding="utf-8", errors="surrogateescape") as new:
+        rows = csv.writer(new)
+        rows.writerow(("class", "pictures", "right", "top1"))
+        for name, (right, count) in zip(same["class_names"], scores.by_class, strict=True):
+            rows.writerow((name, count, right, right / count if count else ""))
+    os.replace(partial, file)
+
+
+def _console(*, quiet: bool = False) -> Console:
     """For people, on stderr; names of files are never read as markup, nor lines broken in logs."""
-    return Console(stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=True)
+    return Console(
+        stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=True, quiet=quiet
+    )
 
 
 def _lasting(path: str) -> str:
     """A path that means the same from any folder; names of built-in data stay."""
-    return os.path.abspath(os.path.expanduser(path)) if path and path not in builtin.NAMES else path
+    if not path or path in builtin.NAMES:
+        return path
+    try:
+        return os.path.abspath(os.path.expanduser(path))
+    except FileNotFoundError:
+        raise UsageError(
+            f"cannot tell where {path} is - the working folder is gone; go to one that is there"
+        ) from None
 
 
-def _strategy(config: Config, mirrored: bool, out: Console) -> tf.distribute.Strategy:
+def _strategy(
+    config: Config, mirrored: bool, group: Cluster | None, out: Console
+) -> tf.distribute.Strategy:
     if not config.train_data_path:
         raise UsageError(
             "--train_data_path must name the pictures, got nothing; give a folder of class "
             "folders, or --flagfile=config.cfg to begin with digits"
         )
-    if mirrored:
+    if group and config.dry_run:
+        raise UsageError("--dry_run must be by one process, got several machines; try it on one")
+    if mirrored and group:
+        strategy = devices.several_machines(config.num_gpus, config.logical_devices)
+    elif mirrored:
         strategy = devices.mirrored(config.num_gpus, config.logical_devices)
-    elif config.logical_devices > 1 or config.num_gpus > 1:
-        raise UsageError("train.py must have one device, got several; use multi_gpu_train.py")
+    elif config.logical_devices > 1 or config.num_gpus > 1 or group:
+        several = f"{len(group.workers)} machines by TF_CONFIG or Slurm" if group else "several"
+        raise UsageError(f"train.py must have one device, got {several}; use multi_gpu_train.py")
     else:
         devices.check_gpus(config.num_gpus)
         strategy = tf.distribute.get_strategy()
     replicas = strategy.num_replicas_in_sync
-    if config.batch_size % replicas:
+    if config.batch_size % (replicas * config.accumulate):
+        parts = f", and of the {config.accumulate} parts of --accumulate on each"
         raise UsageError(
-            f"--batch_size must be a multiple of the {replicas} devices, got {config.batch_size}"
+            f"--batch_size must be a multiple of the {replicas} devices"
+            f"{parts if config.accumulate > 1 else ''}, got {config.batch_size}"
         )
     if mirrored:
         names = ", ".join(name.split("device:")[-1] for name in strategy.extended.worker_devices)
         each = config.batch_size // replicas
-        out.print(f"devices: {names}, {each} of {config.batch_size} pictures a step on each")
+        where = f" on each of {len(group.workers)} machines" if group else ""
+        out.print(f"devices: {names}{where}, {each} of {config.batch_size} pictures a step on each")
     return strategy
 
 
@@ -316,85 +543,3 @@ def _split(
         out.print(f"  note: {note}", style="dim")
     out.print(f"  {len(training):,} to train, {len(validation):,} to validate")
     return training, validation
-
-
-def _synchronized(model: tf.Module, wanted: bool) -> tf.Module:
-    if wanted:
-        norm.synchronize(model)
-    return model
-
-
-def _resume(
-    config: Config, learner: Learner, found: Checkpoint | None
-) -> tuple[Run, Plateau, Scores | None]:
-    """Puts everything where the checkpoint has it."""
-    run, plateau = Run(0, config.max_steps), Plateau(config.halve_after, config.stop_after)
-    if found is None:
-        return run, plateau, None
-    _assign(learner.tensors, found.tensors(), found)
-    plateau = Plateau(**found.state["plateau"])
-    plateau.halve_after, plateau.stop_after = config.halve_after, config.stop_after
-    best = found.state["best"] and Scores(**found.state["best"])
-    run.step = found.step
-    if plateau.exhausted:
-        run.stop(f"no gain over {plateau.without_gain} evaluations")
-    elif run.step >= run.last_step:
-        run.stop(f"--max_steps={run.last_step} is reached")
-    return run, plateau, best
-
-
-def _saver(
-    config: Config,
-    folder: RunFolder,
-    learner: Learner,
-    same: Identity,
-    plateau: Plateau,
-    evaluation: Evaluation,
-) -> Hook:
-    """A hook that writes a checkpoint and removes old ones."""
-
-    def save(run: Run) -> None:
-        state = {
-            "identity": same,
-            "plateau": dataclasses.asdict(plateau),
-            "best": evaluation.best and dataclasses.asdict(evaluation.best),
-            "validation": dataclasses.asdict(run.validation),
-            "train_data_path": config.train_data_path,
-        }
-        tensors = {name: variable.numpy() for name, variable in learner.tensors.items()}
-        checkpoints.write(folder.checkpoints, run.step, tensors, state)
-        checkpoints.prune(
-            folder.checkpoints, keep=config.keep_checkpoints, best_step=plateau.best_step
-        )
-
-    return save
-
-
-@contextlib.contextmanager
-def _words_on_interrupt(run: Run, folder: RunFolder, out: Console) -> Iterator[None]:
-    """Says on Ctrl-C what is kept."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        saved = checkpoints.listing(folder.checkpoints)
-        kept = f"goes on from {saved[-1].name}" if saved else "begins again"
-        out.print(f"stopped in step {run.step + 1}; the same command {kept}")
-        raise
-
-
-def _assign(
-    variables: dict[str, tf.Variable], values: Mapping[str, np.ndarray], checkpoint: Checkpoint
-) -> None:
-    """Sets variables by name, all or none."""
-    wrong = sorted(variables.keys() ^ values.keys()) + [
-        name
-        for name in sorted(variables.keys() & values.keys())
-        if tuple(variables[name].shape) != values[name].shape
-    ]
-    if wrong:
-        raise RunError(
-            f"another model in {checkpoint.path} - {len(wrong)} variables differ: "
-            f"{', '.join(wrong[:5])}; give the --model and sizes it was trained with"
-        )
-    for name, variable in variables.items():
-        variable.assign(values[name])

@@ -21,6 +21,7 @@ from hw2.input.examples import Examples
 from hw2.input.preprocess import Preprocessing
 from hw2.models import MODELS
 from hw2.models.pretrained import IMAGENET, NONE
+from hw2.training.variables import named_variables
 
 Identity = dict[str, Any]
 
@@ -58,6 +59,8 @@ def of(config: Config, examples: Examples, split: Path) -> Identity:
         "batch_size": config.batch_size,
         "ema_decay": config.ema_decay,
         "sync_batch_norm": config.sync_batch_norm,
+        "optimizer": config.optimizer,
+        "overfit_batches": config.overfit_batches,
     }
 
 
@@ -96,6 +99,15 @@ def model(identity: Identity, *, load_pretrained: bool = True) -> tf.Module:
         options["load_pretrained"] = load_pretrained
     classes = len(identity["class_names"])
     return make(image_shape(identity), classes, seed=identity["seed"], l2=identity["l2"], **options)
+
+
+def head(identity: Identity) -> set[str]:
+    """Names the variables of its model whose shapes follow the number of classes."""
+    more = dict(identity, class_names=[*identity["class_names"], ""])
+    one, other = (
+        named_variables(model(which, load_pretrained=False)) for which in (identity, more)
+    )
+    return {name for name in one if one[name].shape != other[name].shape}
 
 
 def constructor(name: str):

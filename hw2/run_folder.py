@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from hw2.errors import RunError, writing
-from hw2.training import checkpoints
+from hw2.training import checkpoints, progress
 from hw2.training.checkpoints import Checkpoint
 
 FLAGS, CLASSES = "flags.cfg", "class_names.txt"
+MADE = ("checkpoints", "metrics.csv", "split.csv", "tensorboard")  # by training, step by step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,8 +70,12 @@ def describe(folder: RunFolder, flags: str, class_names: Sequence[str]) -> None:
     _write(folder.path / CLASSES, "".join(f"{name}\n" for name in class_names))
 
 
-def find(path: Path) -> RunFolder:
+def find(path: Path, flag: str = "checkpoint_dir") -> RunFolder:
     """Opens the folder of a run that exists.
+
+    Args:
+      path: Of the folder.
+      flag: That named it.
 
     Raises:
       RunError: There is no run.
@@ -78,7 +83,7 @@ def find(path: Path) -> RunFolder:
     if not (path / FLAGS).exists():
         raise RunError(
             f"no run in {path} - it has no {FLAGS}; "
-            "give --checkpoint_dir the run folder of a training (its --log_path)"
+            f"give --{flag} the run folder of a training (its --log_path)"
         )
     return RunFolder(path)
 
@@ -106,13 +111,54 @@ def check_same(found: Checkpoint, identity: Mapping[str, Any], folder: RunFolder
         )
 
 
+def check_classes(found: Checkpoint, class_names: Sequence[str], folder: RunFolder) -> None:
+    """Refuses to go on from a checkpoint with other classes, or the same in another order.
+
+    Raises:
+      RunError: With what has changed.
+    """
+    before, now = list(found.state["identity"].get("class_names", [])), list(class_names)
+    if before == now:
+        return
+    changes = [f"+{name}" for name in now if name not in before]
+    changes += [f"-{name}" for name in before if name not in now]
+    raise RunError(
+        f"other classes in {found.path} - the checkpoint has {len(before)} classes "
+        f"[{_few(before)}], the data has {len(now)} "
+        f"[{_few(changes) if changes else 'in another order: ' + _few(now)}]; use "
+        f"--init_from={folder.path} --new_head with another --log_path"
+    )
+
+
+def put_aside(folder: RunFolder) -> Path | None:
+    """Moves what a run has made so far into a folder within its own, for a fresh start.
+
+    Returns:
+      That folder; None if there was nothing to move.
+
+    Raises:
+      RunError: The folder cannot be written.
+    """
+    made = [folder.path / name for name in MADE if (folder.path / name).exists()]
+    if not made:
+        return None
+    count = 1
+    while (aside := folder.path / f"before-fresh-{count}").exists():
+        count += 1
+    with writing(folder.path):
+        aside.mkdir()
+        for path in made:
+            path.rename(aside / path.name)
+    return aside
+
+
 def choose(folder: RunFolder, which: str) -> tuple[Checkpoint, dict[str, np.ndarray]]:
     """Reads the "best" checkpoint of a run, or the "last", with its tensors.
 
     Raises:
       RunError: There is none, or it is damaged.
     """
-    last = checkpoints.newest(folder.checkpoints)
+    last = checkpoints.newest(folder.checkpoints, check=progress.check)
     if last is None:
         raise RunError(
             f"no checkpoint in {folder.checkpoints} - training has not saved one yet; "
@@ -129,6 +175,10 @@ def _write(path: Path, text: str) -> None:
     with writing(path):
         partial.write_text(text, "utf-8", "surrogateescape")
         os.replace(partial, path)
+
+
+def _few(names: Sequence[str], count: int = 5) -> str:
+    return ", ".join(names[:count]) + (", ..." if len(names) > count else "")
 
 
 def _short(value: Any) -> str:

@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -6,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hw2 import command
-from hw2.errors import DataError, NotFinite, RunError, UsageError
+from hw2.errors import DataError, MachineError, NotFinite, RunError, UsageError
 
 ROOT = Path(__file__).parent.parent
 # Replaces the import of TensorFlow, which takes seconds and is not what these tests are about.
@@ -51,7 +52,8 @@ def test_main_gets_the_config(call, capsys):
 
 
 @pytest.mark.parametrize(
-    ("fault", "code"), [(UsageError, 1), (DataError, 3), (RunError, 4), (NotFinite, 5)]
+    ("fault", "code"),
+    [(UsageError, 1), (DataError, 3), (RunError, 4), (NotFinite, 5), (MachineError, 6)],
 )
 def test_a_fault_is_one_line_and_its_exit_code(call, capsys, fault, code):
     main = fails_with(fault("bad picture in a\nb.png - empty; remove it"))
@@ -75,6 +77,13 @@ def test_a_mistyped_flag_stops_before_main(call, capsys):
 def test_ctrl_c_exits_with_130(call, capsys):
     assert call(fails_with(KeyboardInterrupt())) == 130
     assert capsys.readouterr() == ("", "")
+
+
+def test_sigterm_exits_with_143_and_what_was_caught_before_is_again(call, capsys):
+    before = signal.getsignal(signal.SIGTERM)
+    assert call(lambda config: os.kill(os.getpid(), signal.SIGTERM)) == 143
+    assert capsys.readouterr() == ("", "stopped by SIGTERM\n")
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_other_exceptions_stay_as_they_are(call, monkeypatch):
@@ -144,3 +153,23 @@ def test_the_scripts_start_and_refuse(script):
     )
     message = "bad value in the command line - --batch_size must be at least 1, got 0; see --help"
     assert (done.stdout, done.stderr, done.returncode) == ("", f"error: {message}\n", 1)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("{", "bad value in TF_CONFIG - it is not JSON"),
+        (
+            '{"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": 5}}',
+            "the task's index must be in [0, 2), one for each worker, got 5",
+        ),
+    ],
+)
+def test_a_bad_tf_config_stops_before_tensorflow(call, monkeypatch, capsys, value, words):
+    monkeypatch.setenv("TF_CONFIG", value)
+    monkeypatch.setattr(command, "quiet_tensorflow", pytest.fail)
+    monkeypatch.setattr(sys, "argv", ["multi_gpu_train.py"])
+    with pytest.raises(SystemExit) as stop:
+        command.run(pytest.fail, machines=True)
+    assert stop.value.code == 1
+    assert words in capsys.readouterr().err

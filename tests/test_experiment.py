@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -126,28 +125,6 @@ def test_a_folder_that_is_no_run_is_refused_and_not_touched(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
 
 
-def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been(tmp_path):
-    flags = [*SMALL, "--max_steps=60", "--log_frequency=1"]
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
-    process = start("train.py", *flags, f"--log_path={cut}")
-    deadline = time.monotonic() + 120
-    while not list((cut / "checkpoints").glob("step-*6")) and time.monotonic() < deadline:
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    assert 0 < len(losses(cut)) < 60
-    result, err = run("train.py", *flags, f"--log_path={cut}")
-    assert "going on from step" in err
-    expected, _ = run("train.py", *flags, f"--log_path={whole}")
-    assert losses(cut) == losses(whole)  # as text: bit for bit
-    assert list(losses(cut)) == list(range(1, 61))
-    assert result["val_top1"] == expected["val_top1"]
-    for name in ("tensors.safetensors", "state.json"):
-        file = f"checkpoints/step-00000060/{name}"
-        assert (cut / file).read_bytes() == (whole / file).read_bytes()
-
-
 def test_two_devices_give_the_losses_of_one(trained, tmp_path):
     folder, *_ = trained
     result, _ = run(
@@ -262,17 +239,6 @@ def test_a_run_goes_on_only_with_its_own_split(tmp_path):
     (tmp_path / "run" / "split.csv").unlink()
     _, err = run("train.py", *flags, "--max_steps=9", code=3)
     assert "No such file or directory; restore it, or train anew in another --log_path" in err
-
-
-def test_early_stopping_resumed_stops_at_once(tmp_path):
-    flags = [*SMALL, "--stop_after=1", "--save_checkpoint_steps=1", "--learning_rate=1e-9"]
-    flags += ["--max_steps=50", f"--log_path={tmp_path / 'run'}"]
-    result, _ = run("train.py", *flags)
-    assert result["stop_reason"] == "no gain over 1 evaluations"
-    assert result["step"] < 50
-    again, err = run("train.py", *flags)
-    assert f"already complete at step {result['step']}: no gain over 1 evaluations" in err
-    assert {**again, "seconds": 0} == {**result, "seconds": 0}
 
 
 def test_eval_waits_for_new_checkpoints(trained, tmp_path):

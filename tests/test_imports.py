@@ -19,8 +19,9 @@ ALLOWED = {
     "flagfile": set(),
     "training": {"ops"},
     "run_folder": {"training"},
-    "identity": {"config", "input", "models"},
-    "closing": {"run_folder"},
+    "identity": {"config", "input", "models", "training"},
+    "closing": {"run_folder", "training"},
+    "cluster": set(),
 }
 
 

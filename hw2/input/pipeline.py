@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,6 +14,22 @@ from hw2.input.loading import CHUNK, NO_PICTURE, stream
 from hw2.input.loading import naming_errors as naming_errors
 from hw2.input.preprocess import Preprocessing
 
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """Rows of every batch that one machine of several loads, and for how many devices."""
+
+    index: int = 0
+    machines: int = 1
+    devices: int = 1
+
+    def everywhere(self, position, batch_size: int):
+        """From positions in this machine's own stream to those in that of all."""
+        rows = batch_size // self.machines
+        return position // rows * batch_size + self.index * rows + position % rows
+
+
+WHOLE = Part()
 PREFETCHED = 2  # batches: one hides the other's work, more would only take memory
 
 
@@ -26,6 +43,7 @@ def training_batches(
     start_step: int = 0,
     cache_mb: int = 1024,
     parallel_calls: int = tf.data.AUTOTUNE,
+    part: Part = WHOLE,
 ) -> tf.data.Dataset:
     """Streams epoch after epoch, each in an order of its own, without a gap between them.
 
@@ -42,6 +60,7 @@ def training_batches(
       start_step: Batches of this stream that were consumed before.
       cache_mb: Memory for decoded pictures.
       parallel_calls: Threads that load, and threads that change pictures.
+      part: Of each batch to load, in batches for one device each; together they are the batch.
 
     Returns:
       An endless dataset of float32 `[batch_size, image_size, image_size, channels]` and int32
@@ -56,22 +75,23 @@ def training_batches(
     stream_seed = tf.constant([seed, 0], tf.int64)
 
     def find(positions: np.ndarray) -> np.ndarray:
-        return indices[order.at(positions, len(indices), seed)]
+        return indices[order.at(part.everywhere(positions, batch_size), len(indices), seed)]
 
     def change(image: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
+        position = part.everywhere(position, batch_size)
         image_seed = tf.random.experimental.stateless_fold_in(stream_seed, position)
         return preprocess.training(image, image_seed, preprocessing)
 
     dataset = stream(
         examples,
-        tf.data.Dataset.counter(start_step * batch_size, CHUNK),
+        tf.data.Dataset.counter(start_step * batch_size // part.machines, CHUNK),
         find,
         change,
         short_side=preprocessing.short_side,
         cache_mb=cache_mb,
         parallel_calls=parallel_calls,
     )
-    dataset = _batched(dataset, batch_size, tf.data.INFINITE_CARDINALITY)
+    dataset = _batched(dataset, batch_size, part, tf.data.INFINITE_CARDINALITY)
     return dataset.map(lambda images, labels, weights: (images, labels)).prefetch(PREFETCHED)
 
 
@@ -83,6 +103,7 @@ def evaluation_batches(
     batch_size: int,
     cache_mb: int = 1024,
     parallel_calls: int = tf.data.AUTOTUNE,
+    part: Part = WHOLE,
 ) -> tf.data.Dataset:
     """Goes through the examples once, in the order of `indices`.
 
@@ -93,6 +114,7 @@ def evaluation_batches(
       batch_size: Of all devices together; rows of weight 0 fill the last batch.
       cache_mb: Memory for decoded pictures, kept as long as the dataset.
       parallel_calls: Threads that load, and threads that change pictures.
+      part: Of each batch to load, in batches for one device each; together they are the batch.
 
     Returns:
       ceil(N / batch_size) batches of float32 `[batch_size, image_size, image_size, channels]`,
@@ -104,19 +126,23 @@ def evaluation_batches(
     """
     indices = _checked(examples, indices, batch_size)
     batches = -(-len(indices) // batch_size)
-    filling = np.full(batches * batch_size + CHUNK - len(indices), NO_PICTURE)
-    rows = np.concatenate([indices, filling])  # to the end of the last batch and its last chunk
+    rows = np.append(indices, NO_PICTURE)
+    mine = batches * batch_size // part.machines
+
+    def find(positions: np.ndarray) -> np.ndarray:
+        return rows[np.minimum(part.everywhere(positions, batch_size), len(indices))]
 
     dataset = stream(
         examples,
-        tf.data.Dataset.range(0, batches * batch_size, CHUNK),
-        lambda positions: rows[positions],
+        tf.data.Dataset.range(0, mine, CHUNK),
+        find,
         lambda image, position: preprocess.evaluation(image, preprocessing),
         short_side=preprocessing.short_side,
         cache_mb=cache_mb,
         parallel_calls=parallel_calls,
     )
-    return _batched(dataset.take(batches * batch_size), batch_size, batches).prefetch(PREFETCHED)
+    dataset = _batched(dataset.take(mine), batch_size, part, batches * part.devices)
+    return dataset.prefetch(PREFETCHED)
 
 
 def _checked(
@@ -132,11 +158,14 @@ def _checked(
     return indices
 
 
-def _batched(dataset: tf.data.Dataset, batch_size: int, batches: int) -> tf.data.Dataset:
+def _batched(
+    dataset: tf.data.Dataset, batch_size: int, part: Part, batches: int
+) -> tf.data.Dataset:
     """Batches of one static shape, and their number, for a strategy to share out."""
     options = tf.data.Options()
     sharding = options.experimental_distribute
     sharding.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA  # there are no files
-    dataset = dataset.batch(batch_size, drop_remainder=True)
+    rows = batch_size // (part.machines * part.devices)
+    dataset = dataset.batch(rows, drop_remainder=True)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(batches))
     return dataset.with_options(options)

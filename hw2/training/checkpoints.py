@@ -7,24 +7,25 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
-import os
 import re
 import shutil
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from hw2.errors import NotFinite, RunError
+from hw2.training import disk
 
 TENSORS, STATE, MANIFEST = "tensors.safetensors", "state.json", "manifest.json"
+FORMAT = 1  # of state.json; raised when an older program could not read it
 _NAME = re.compile(r"step-(\d{8,})")
+
+State = dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,23 +34,25 @@ class Checkpoint:
 
     path: Path
     step: int
-    state: dict[str, Any]
+    state: State
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Every value by name.
 
         Raises:
-          RunError: The file has gone or changed since the checkpoint was found.
+          RunError: The file has gone or changed since the checkpoint was found, or holds a value
+            that is not finite.
         """
         try:
-            return load_file(self.path / TENSORS)
+            tensors = load_file(self.path / TENSORS)
         except (OSError, SafetensorError) as error:
             raise _bad(self.path, error) from error
+        if bad := _not_finite(tensors):
+            raise _bad(self.path, ValueError(f"{bad} is not finite"))
+        return tensors
 
 
-def write(
-    folder: Path, step: int, tensors: Mapping[str, np.ndarray], state: dict[str, Any]
-) -> Checkpoint:
+def write(folder: Path, step: int, tensors: Mapping[str, np.ndarray], state: State) -> Checkpoint:
     """Writes a checkpoint whole, or not at all.
 
     Args:
@@ -62,46 +65,47 @@ def write(
       NotFinite: A value is not finite.
       RunError: The disk refuses. In both cases nothing is left behind.
     """
-    bad = [name for name, value in tensors.items() if not np.isfinite(value).all()]
-    if bad:
+    if bad := _not_finite(tensors):
         raise NotFinite(
-            f"{bad[0]} is not finite in step {step} - the weights have diverged, so no checkpoint "
+            f"{bad} is not finite in step {step} - the weights have diverged, so no checkpoint "
             "was written; lower --learning_rate"
         )
     path = folder / f"step-{step:08d}"
     partial = folder / f".{path.name}.partial"
+    state = {"format": FORMAT, "step": step} | state
     try:
-        for left_over in folder.glob(".step-*.partial"):  # by a kill
-            shutil.rmtree(left_over, ignore_errors=True)
         folder.mkdir(exist_ok=True)
+        clean(folder)
         partial.mkdir()
-        save_file(dict(tensors), partial / TENSORS)
-        (partial / STATE).write_text(json.dumps(state, indent=1, allow_nan=False) + "\n")
-        hashes = {name: _sha256(partial / name) for name in (TENSORS, STATE)}
-        (partial / MANIFEST).write_text(json.dumps(hashes, indent=1) + "\n")
+        contents = {TENSORS: save(dict(tensors)), STATE: disk.json_bytes(state)}
+        hashes = {name: disk.write(partial / name, data) for name, data in contents.items()}
+        disk.write(partial / MANIFEST, disk.json_bytes(hashes))
+        disk.flush(partial)
         _read_back(partial, tensors)
-        for item in (*partial.iterdir(), partial):
-            _flush(item)
-        if path.exists():
-            shutil.rmtree(path)
+        remove(path)
         partial.rename(path)
-        _flush(folder)
+        disk.flush(folder)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(partial, ignore_errors=True)
         reason = getattr(error, "strerror", None) or error
+        megabytes = -(-sum(value.nbytes for value in tensors.values()) // 10**6) + 1
         raise RunError(
-            f"checkpoint not written in {path} - {reason}; the one before is "
-            "whole: make room or mend the folder, and start again to go on from it"
+            f"checkpoint not written in {path} - {reason}; the one before is whole: keep "
+            f"{megabytes} MB free or mend the folder, and start again to go on from it"
         ) from error
     return Checkpoint(path, step, state)
 
 
-def newest(folder: Path, *, set_aside: bool = False) -> Checkpoint | None:
+def newest(
+    folder: Path, *, set_aside: bool = False, check: Callable[[State], Any] = dict
+) -> Checkpoint | None:
     """Finds the newest good checkpoint, with a warning for each bad one passed over.
 
     Args:
       folder: Where checkpoints are kept.
       set_aside: Whether to rename bad ones to `.corrupt`, so that training can write theirs anew.
+        Only beside a good one: where none is, all stay as they are.
+      check: Raises a `ValueError` with the reason when a state cannot be used.
 
     Returns:
       None when there is no checkpoint at all.
@@ -109,21 +113,25 @@ def newest(folder: Path, *, set_aside: bool = False) -> Checkpoint | None:
     Raises:
       RunError: There are checkpoints, and none is good.
     """
-    reasons = []
+    bad: dict[Path, RunError] = {}
     for path in reversed(listing(folder)):
         try:
-            return read(path)
+            found = read(path, check)
+            if set_aside:
+                found.tensors()
         except RunError as error:
-            reasons.append(str(error))
+            bad[path] = error
+            continue
+        for path, error in bad.items():
             warnings.warn(f"passed over: {error}", stacklevel=2)
             if set_aside:
-                aside = path.with_name(path.name + ".corrupt")
-                shutil.rmtree(aside, ignore_errors=True)
-                path.rename(aside)
-    if reasons:
+                _set_aside(path)
+        return found
+    if bad:
+        reasons = "; ".join(str(error) for error in bad.values())
         raise RunError(
-            f"no good checkpoint in {folder} - {'; '.join(reasons)}; "
-            "give another --log_path to begin again"
+            f"no good checkpoint in {folder} - {reasons}; restore one, or give --fresh to put "
+            "them aside and begin again"
         )
     return None
 
@@ -137,23 +145,33 @@ def at(folder: Path, step: int) -> Checkpoint:
     return read(folder / f"step-{step:08d}")
 
 
-def read(path: Path) -> Checkpoint:
+def read(path: Path, check: Callable[[State], Any] = dict) -> Checkpoint:
     """Reads a checkpoint's state after checking both files against their hashes.
+
+    Args:
+      path: Of the checkpoint.
+      check: Raises a `ValueError` with the reason when the state cannot be used.
 
     Raises:
       RunError: Something is missing, changed or not a checkpoint.
     """
+    step = step_of(path)
     try:
-        hashes = json.loads((path / MANIFEST).read_text())
+        hashes = disk.read_json(path / MANIFEST)
         for name in (TENSORS, STATE):
-            if _sha256(path / name) != hashes[name]:
+            if disk.sha256(path / name) != hashes.get(name):
                 raise ValueError(f"{name} has changed since it was written")
-        state = json.loads((path / STATE).read_text())
-        if not isinstance(state, dict):
-            raise ValueError(f"{STATE} is not an object")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        state = disk.read_json(path / STATE)
+        if state.get("format") != FORMAT:
+            raise ValueError(
+                f"{STATE} is of format {state.get('format')!r}, this program reads {FORMAT}"
+            )
+        if state.get("step") != step:
+            raise ValueError(f"{STATE} is of step {state.get('step')!r}")
+        check(state)
+    except (OSError, ValueError) as error:
         raise _bad(path, error) from error
-    return Checkpoint(path, int(_NAME.fullmatch(path.name)[1]), state)
+    return Checkpoint(path, step, state)
 
 
 def listing(folder: Path) -> list[Path]:
@@ -161,18 +179,27 @@ def listing(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     found = [path for path in folder.iterdir() if _NAME.fullmatch(path.name) and path.is_dir()]
-    return sorted(found, key=lambda path: int(_NAME.fullmatch(path.name)[1]))
+    return sorted(found, key=step_of)
 
 
-def prune(folder: Path, *, keep: int, best_step: int) -> None:
-    """Removes all but the newest `keep` and the best, and links `best` and `last` to them."""
-    paths = listing(folder)
-    for path in paths[:-keep]:
-        if path.name != f"step-{best_step:08d}":
-            shutil.rmtree(path)
-    _link(folder / "last", paths[-1].name)
-    if best_step >= 0:
-        _link(folder / "best", f"step-{best_step:08d}")
+def remove(path: Path) -> None:
+    """Removes a checkpoint, if it is there, under another name: a kill leaves no half of one."""
+    if path.exists():
+        doomed = path.with_name(f".{path.name}.removed.partial")
+        shutil.rmtree(doomed, ignore_errors=True)
+        path.rename(doomed)
+        shutil.rmtree(doomed)
+
+
+def clean(folder: Path) -> None:
+    """Removes what a kill has left half written or half removed."""
+    for left_over in folder.glob(".step-*.partial"):
+        shutil.rmtree(left_over, ignore_errors=True)
+
+
+def step_of(path: Path) -> int:
+    """The step in a checkpoint's name."""
+    return int(_NAME.fullmatch(path.name)[1])
 
 
 def _bad(path: Path, error: Exception) -> RunError:
@@ -181,15 +208,27 @@ def _bad(path: Path, error: Exception) -> RunError:
     )
 
 
-def _link(path: Path, target: str) -> None:
-    """For people to find; nothing reads them."""
-    new = path.with_name(f".{path.name}.partial")
+def _not_finite(tensors: Mapping[str, np.ndarray]) -> str | None:
+    """The first name whose value is not finite."""
+    return next((name for name, value in tensors.items() if not _finite(value)), None)
+
+
+def _finite(value: np.ndarray) -> bool:
+    numeric = value.dtype.kind in "fc" or value.dtype.name == "bfloat16"  # of ml_dtypes
+    return not numeric or bool(np.isfinite(value).all())
+
+
+def _set_aside(path: Path) -> None:
+    aside, count = path.with_name(path.name + ".corrupt"), 1
+    while aside.exists():
+        count += 1
+        aside = path.with_name(f"{path.name}.corrupt-{count}")
     try:
-        new.unlink(missing_ok=True)
-        new.symlink_to(target, target_is_directory=True)
-        new.replace(path)
+        path.rename(aside)
     except OSError as error:
-        warnings.warn(f"no link {path}: {error.strerror}", stacklevel=2)
+        raise RunError(
+            f"bad checkpoint in {path} - it cannot be set aside: {error.strerror}; mend the folder"
+        ) from error
 
 
 def _read_back(partial: Path, tensors: Mapping[str, np.ndarray]) -> None:
@@ -197,16 +236,3 @@ def _read_back(partial: Path, tensors: Mapping[str, np.ndarray]) -> None:
     for name, value in tensors.items():
         if not np.array_equal(stored[name], value):
             raise OSError(f"{name} does not read back as written")
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _flush(path: Path) -> None:
-    """Waits until the disk has it."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
+from collections.abc import Iterator
+
 import tensorflow as tf
 
-from hw2.errors import UsageError
+from hw2.errors import MachineError, UsageError
+
+
+def configure(*, threads: int, deterministic: bool) -> None:
+    """Sets what TensorFlow reads before it first runs.
+
+    Args:
+      threads: That share one operation's work; 0 for one per core.
+      deterministic: Whether only kernels run that round alike every time.
+    """
+    if threads:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+    if deterministic:
+        tf.config.experimental.enable_op_determinism()
 
 
 def mirrored(num_gpus: int, logical_devices: int) -> tf.distribute.Strategy:
@@ -17,21 +34,95 @@ def mirrored(num_gpus: int, logical_devices: int) -> tf.distribute.Strategy:
     Raises:
       UsageError: There are fewer devices than asked for.
     """
-    gpus = check_gpus(num_gpus)
-    if num_gpus and logical_devices > 1:
+    return tf.distribute.MirroredStrategy(_chosen(num_gpus, logical_devices))
+
+
+def several_machines(num_gpus: int, logical_devices: int) -> tf.distribute.Strategy:
+    """Makes the strategy of this worker of a cluster, as `TF_CONFIG` has it; waits for the others.
+
+    Args:
+      num_gpus: How many GPUs of each machine; 0 for all there are.
+      logical_devices: Must be 1.
+
+    Raises:
+      UsageError: There are fewer devices than asked for.
+      MachineError: A worker did not come.
+    """
+    if logical_devices > 1:
         raise UsageError(
-            f"--num_gpus and --logical_devices must not both be given, got {num_gpus} and "
-            f"{logical_devices}; the first trains on GPUs, the second on the CPU"
+            f"--logical_devices must be 1 on several machines, got {logical_devices}; "
+            "each CPU is one device there, start more workers"
         )
-    if gpus and logical_devices == 1:
-        chosen = [f"GPU:{i}" for i in range(num_gpus or gpus)]
-    else:
-        cpu = tf.config.list_physical_devices("CPU")[0]
-        parts = [tf.config.LogicalDeviceConfiguration()] * logical_devices
-        if len(tf.config.get_logical_device_configuration(cpu) or []) != logical_devices:
-            tf.config.set_logical_device_configuration(cpu, parts)
-        chosen = [f"CPU:{i}" for i in range(logical_devices)]
-    return tf.distribute.MirroredStrategy(chosen)
+    chosen = _chosen(num_gpus, logical_devices)
+    gpus = [name for name in chosen if name.startswith("GPU")]
+    if gpus and len(gpus) < check_gpus(0):  # the strategy takes all that it sees
+        physical = tf.config.list_physical_devices("GPU")
+        tf.config.set_visible_devices(physical[: len(gpus)], "GPU")
+    kind = tf.distribute.experimental.CommunicationImplementation
+    options = tf.distribute.experimental.CommunicationOptions(
+        implementation=kind.NCCL if gpus else kind.RING
+    )
+    with told_of_machines(several=True):
+        return tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
+
+
+def barrier(strategy: tf.distribute.Strategy, value: int = 0) -> list[int]:
+    """Waits for every replica of every worker.
+
+    Args:
+      strategy: Of all.
+      value: Something to tell the others.
+
+    Returns:
+      The smallest and the largest that was told.
+    """
+
+    def told() -> tf.Tensor:
+        replica = tf.distribute.get_replica_context()
+        slot = tf.one_hot(replica.replica_id_in_sync_group, replica.num_replicas_in_sync)
+        mine = slot * tf.cast(value, tf.float32)
+        return replica.all_reduce(tf.distribute.ReduceOp.SUM, mine)
+
+    everywhere = tf.function(lambda: strategy.run(told), autograph=False)()
+    values = strategy.experimental_local_results(everywhere)[0].numpy()
+    return [int(values.min()), int(values.max())]
+
+
+@contextlib.contextmanager
+def told_of_machines(*, several: bool = False) -> Iterator[None]:
+    """Turns what TensorFlow says of a machine in need while the block runs into words that help.
+
+    Args:
+      several: Whether there are other machines to lose.
+
+    Raises:
+      MachineError: Memory is short, or another worker is gone.
+    """
+    try:
+        yield
+    except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+        what = re.sub(r"^\{\{.*?\}\} ", "", str(getattr(error, "message", error))).split("\n")[0]
+        raise MachineError(
+            f"out of memory - {what or 'the machine has none left'}; lower "
+            "--batch_size, or raise --accumulate to take it in parts, and start again: the last "
+            "checkpoint is as it was"
+        ) from error
+    except (
+        tf.errors.UnavailableError,
+        tf.errors.DeadlineExceededError,
+        tf.errors.AbortedError,
+        tf.errors.CancelledError,
+        tf.errors.InternalError,
+    ) as error:
+        named = _tasks(error.message)
+        if not several or (isinstance(error, tf.errors.InternalError) and not named):
+            raise
+        # The first worker answers for the cluster: when it is gone, no one names it.
+        lost = ", ".join(named) or "/job:worker/replica:0/task:0"
+        raise MachineError(
+            f"lost {lost} - it ended, froze, or cannot be reached; look at its own messages, and "
+            "start all workers again: they go on from the last checkpoint"
+        ) from error
 
 
 def check_gpus(wanted: int) -> int:
@@ -47,3 +138,25 @@ def check_gpus(wanted: int) -> int:
             "give fewer, or --logical_devices=2 with multi_gpu_train.py to split the CPU"
         )
     return count
+
+
+def _chosen(num_gpus: int, logical_devices: int) -> list[str]:
+    gpus = check_gpus(num_gpus)
+    if num_gpus and logical_devices > 1:
+        raise UsageError(
+            f"--num_gpus and --logical_devices must not both be given, got {num_gpus} and "
+            f"{logical_devices}; the first trains on GPUs, the second on the CPU"
+        )
+    if gpus and logical_devices == 1:
+        return [f"GPU:{i}" for i in range(num_gpus or gpus)]
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    parts = [tf.config.LogicalDeviceConfiguration()] * logical_devices
+    if len(tf.config.get_logical_device_configuration(cpu) or []) != logical_devices:
+        tf.config.set_logical_device_configuration(cpu, parts)
+    return [f"CPU:{i}" for i in range(logical_devices)]
+
+
+def _tasks(message: str) -> list[str]:
+    """Tasks that a message names; those it says more of, if there are such."""
+    full = re.findall(r"/job:worker/replica:\d+/task:\d+", message)
+    return sorted(set(full or re.findall(r"/job:worker/task:\d+", message)))

@@ -1,4 +1,4 @@
-"""What happens between steps: the check of the loss, and evaluation."""
+"""What happens between steps: evaluation, and what it decides."""
 
 from __future__ import annotations
 
@@ -9,15 +9,6 @@ from hw2.errors import NotFinite
 from hw2.training.loop import Run
 from hw2.training.metrics import Scores
 from hw2.training.schedules import Plateau
-
-
-def stop_on_nan(run: Run) -> None:
-    """Ends training at a loss that is not finite, before anything of it is saved.
-
-    Raises:
-      NotFinite: With the step.
-    """
-    _check_finite(run.metrics["loss"], "loss", run)
 
 
 class Evaluation:
@@ -40,18 +31,15 @@ class Evaluation:
           NotFinite: The averaged weights have diverged.
         """
         run.validation = self._evaluate()
-        _check_finite(run.validation.loss, "validation loss", run)
+        loss = run.validation.loss
+        if not math.isfinite(loss):
+            raise NotFinite(
+                f"validation loss is {loss} in step {run.step} - the weights have diverged at "
+                f"learning rate {run.rate:g}; lower --learning_rate and start again, from the "
+                "last checkpoint if there is one"
+            )
         self._plateau.update(run.validation.top1, run.step)
         if self._plateau.best_step == run.step:
             self.best = run.validation
         if self._plateau.exhausted:
             run.stop(f"no gain over {self._plateau.without_gain} evaluations")
-
-
-def _check_finite(loss: float, name: str, run: Run) -> None:
-    if not math.isfinite(loss):
-        raise NotFinite(
-            f"{name} is {loss} in step {run.step} - the weights have diverged at learning rate "
-            f"{run.rate:g}; lower --learning_rate and start again, from the last checkpoint if "
-            "there is one"
-        )

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from hw2.training import average, losses, metrics
-from hw2.training.metrics import summed
-from hw2.training.optimizers import Adam
+from hw2.training import average, losses, metrics, numerics, optimizers
+from hw2.training.losses import Loss
+from hw2.training.optimizers import Adam, Optimizer
 from hw2.training.variables import named_variables, trainable
 
 Metrics = dict[str, tf.Tensor]
@@ -24,6 +24,10 @@ class Learner:
         penalty: Callable[[tf.Module], tf.Tensor],
         ema_decay: float,
         seed: int,
+        optimizer: Callable[[dict[str, tf.Variable]], Optimizer] = Adam,
+        loss: Loss = losses.cross_entropy,
+        clip_norm: float = 0.0,
+        accumulate: int = 1,
     ):
         """Builds the model twice, the second time to hold the averaged weights.
 
@@ -32,14 +36,25 @@ class Learner:
           penalty: From the model to a scalar that is added to the loss.
           ema_decay: Share of the averaged weights that one step leaves as it was.
           seed: Of dropout.
+          optimizer: Makes it for the trainable variables by name.
+          loss: Of each example.
+          clip_norm: Largest norm of all gradients together; 0 for any.
+          accumulate: Parts of a batch that go through the model one after another, for less
+            memory; batch norm and dropout see them one by one.
         """
         self._strategy = tf.distribute.get_strategy()
         self.model, self.averaged = build(), build()
         self._variables = named_variables(self.model)
         self._averages = named_variables(self.averaged)
         self._trainable = trainable(self._variables)
-        self.optimizer = Adam(self._trainable)
+        self._statistics = [  # what a layer writes as it computes; frozen weights it only reads
+            variable
+            for variable in self._variables.values()
+            if not variable.trainable and variable.aggregation == tf.VariableAggregation.MEAN
+        ]
+        self.optimizer = optimizer(self._trainable)
         self._penalty, self._ema_decay, self._seed = penalty, ema_decay, seed
+        self._loss, self._clip_norm, self._accumulate = loss, clip_norm, accumulate
         self._train = tf.function(self._train_step, autograph=False)
 
     @property
@@ -52,41 +67,131 @@ class Learner:
         }
         return {f"{group}/{name}": v for group, vs in groups.items() for name, v in vs.items()}
 
-    def train_step(self, batch: tuple, *, step: int, rate: float) -> Metrics:
-        """Takes one step on one batch.
+    def train_step(self, batch: tuple, *, step: int, rate: float, leave: bool = False) -> Metrics:
+        """Takes one step on one batch, unless its loss or gradient is not finite.
 
         Args:
-          batch: Images `[N, H, W, C]` and labels `[N]`, of all replicas.
+          batch: Images `[N, H, W, C]` and labels `[N]` or `[N, classes]`, of all replicas.
           step: Steps done before this one.
           rate: Learning rate.
+          leave: Whether this process wants to stop; every process learns of it.
 
         Returns:
-          Scalars: "loss" (cross entropy and penalty) and "accuracy", before the step.
+          Scalars: "loss" (mean loss and penalty) and "accuracy", before the step; "finite", 1 if
+          the step was taken, else 0 and nothing has changed; "leave", how many replicas want to.
         """
-        return self._train(batch, tf.constant(step, tf.int64), tf.constant(rate, tf.float32))
+        return self._train(
+            batch,
+            tf.constant(step, tf.int64),
+            tf.constant(rate, tf.float32),
+            tf.constant(leave, tf.float32),
+        )
 
-    def _train_step(self, batch: tuple, step: tf.Tensor, rate: tf.Tensor) -> Metrics:
-        return summed(self._strategy.run(self._replica_step, (*batch, step, rate)))
+    def not_finite(self, batch: tuple, *, step: int) -> numerics.Finding:
+        """Says where a step of `train_step` that was not taken became infinite or NaN.
+
+        It goes through the model again, every operation checked, and changes nothing.
+        """
+        before = [variable.numpy() for variable in self._statistics]
+
+        def rows(images: tf.Tensor, labels: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
+            logits = self.model(images, training=True, seed=self._dropout_seed(step))
+            sums = tf.reduce_sum(images, tf.range(1, tf.rank(images)))
+            return tf.math.is_finite(self._loss(labels, logits)) & tf.math.is_finite(sums)
+
+        def gradients(images: tf.Tensor, labels: tf.Tensor, step: tf.Tensor) -> list[tf.Tensor]:
+            return self._gradients(images, labels, step)[0]
+
+        def run(function: Callable) -> tf.Tensor | list[tf.Tensor]:
+            inputs = (*batch, tf.constant(step, tf.int64))
+            traced = tf.function(lambda *x: self._strategy.run(function, x), autograph=False)
+            return self._strategy.experimental_local_results(traced(*inputs))
+
+        try:
+            good = tf.concat(run(rows), 0).numpy()
+            operation = numerics.first_not_finite(lambda: run(gradients))
+        finally:
+            for variable, value in zip(self._statistics, before, strict=True):
+                variable.assign(value)
+        return numerics.Finding(operation, tuple(int(row) for row in (~good).nonzero()[0]))
+
+    def _train_step(
+        self, batch: tuple, step: tf.Tensor, rate: tf.Tensor, leave: tf.Tensor
+    ) -> Metrics:
+        everywhere = self._strategy.run(self._replica_step, (*batch, step, rate, leave))
+        return {
+            name: self._strategy.experimental_local_results(value)[0]  # equal on all
+            for name, value in everywhere.items()
+        }
 
     def _replica_step(
-        self, images: tf.Tensor, labels: tf.Tensor, step: tf.Tensor, rate: tf.Tensor
+        self,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        step: tf.Tensor,
+        rate: tf.Tensor,
+        leave: tf.Tensor,
     ) -> Metrics:
         """One replica's part. The loss is a mean over the whole batch, so gradients add up."""
+        before = [variable.read_value() for variable in self._statistics]
+        gradients, loss, accuracy = self._gradients(images, labels, step)
+        sums = tf.stack([loss, accuracy, leave])
         replica = tf.distribute.get_replica_context()
-        replicas = replica.num_replicas_in_sync
-        seed = tf.random.experimental.stateless_fold_in([self._seed, 1], step)  # 0 augments
+        if replica.num_replicas_in_sync > 1:
+            *gradients, sums = replica.all_reduce(tf.distribute.ReduceOp.SUM, [*gradients, sums])
+        finite = tf.reduce_all(
+            [tf.math.is_finite(sums[0])]
+            + [tf.reduce_all(tf.math.is_finite(gradient)) for gradient in gradients]
+        )
+
+        def update() -> tf.Tensor:
+            wanted = gradients
+            if self._clip_norm:
+                wanted = optimizers.clipped(gradients, self._clip_norm)
+            self.optimizer.apply(wanted, rate=rate, step=step)
+            decay = average.warmed_up(self._ema_decay, step)
+            average.update(self._averages.values(), self._variables.values(), decay)
+            return tf.ones([])
+
+        def undo() -> tf.Tensor:
+            for variable, value in zip(self._statistics, before, strict=True):
+                tf.raw_ops.AssignVariableOp(resource=variable.handle, value=value)
+            return tf.zeros([])
+
+        taken = tf.cond(finite, update, undo)
+        return {"loss": sums[0], "accuracy": sums[1], "finite": taken, "leave": sums[2]}
+
+    def _gradients(
+        self, images: tf.Tensor, labels: tf.Tensor, step: tf.Tensor
+    ) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor]:
+        """This replica's share of the gradients, of the loss and of the accuracy."""
+        parts = self._accumulate
+        if parts == 1:
+            return self._part(images, labels, self._dropout_seed(step), 1)
+        sums = None
+        rows = images.shape[0] // parts
+        for part in range(parts):
+            chosen = slice(part * rows, (part + 1) * rows)
+            with tf.control_dependencies([] if sums is None else tf.nest.flatten(sums)):
+                x, y = tf.identity(images[chosen]), tf.identity(labels[chosen])
+            seed = tf.random.experimental.stateless_fold_in(self._dropout_seed(step), part)
+            found = self._part(x, y, seed, parts)
+            sums = found if sums is None else tf.nest.map_structure(tf.add, sums, found)
+        return sums
+
+    def _part(
+        self, images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, parts: int
+    ) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor]:
+        """The same of one of so many parts."""
+        shares = parts * tf.distribute.get_replica_context().num_replicas_in_sync
         with tf.GradientTape() as tape:
             logits = self.model(images, training=True, seed=seed)
-            entropy = losses.cross_entropy(labels, logits)
-            mean = tf.reduce_sum(entropy) / (entropy.shape[0] * replicas)
-            loss = mean + self._penalty(self.model) / replicas
-        variables = list(self._trainable.values())
-        gradients = tape.gradient(loss, variables)
-        if replicas > 1:
-            gradients = replica.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
-        self.optimizer.apply(gradients, rate=rate, step=step)
-        decay = average.warmed_up(self._ema_decay, step)
-        average.update(self._averages.values(), self._variables.values(), decay)
+            mean = tf.reduce_mean(self._loss(labels, logits)) / shares
+            loss = mean + self._penalty(self.model) / shares
+        gradients = tape.gradient(loss, list(self._trainable.values()))
         right = metrics.in_top_k(labels, logits, 1)
-        accuracy = tf.reduce_mean(tf.cast(right, tf.float32)) / replicas
-        return {"loss": loss, "accuracy": accuracy}
+        accuracy = tf.reduce_mean(tf.cast(right, tf.float32)) / shares
+        return gradients, loss, accuracy
+
+    def _dropout_seed(self, step: tf.Tensor) -> tf.Tensor:
+        return tf.random.experimental.stateless_fold_in([self._seed, 1], step)  # 0 augments

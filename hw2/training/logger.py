@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import io
 import math
 import os
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import tensorflow as tf
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from hw2.errors import writing
+from hw2.errors import RunError, writing
 from hw2.training.loop import Run
 
 COLUMNS = (
@@ -32,7 +36,18 @@ class Logger:
     On a terminal a live bar shows them, elsewhere plain lines do; evaluations are lines on both.
     """
 
-    def __init__(self, folder: Path, run: Run, *, frequency: int, batch_size: int, out: Console):
+    def __init__(
+        self,
+        folder: Path,
+        run: Run,
+        *,
+        frequency: int,
+        batch_size: int,
+        out: Console,
+        unlogged: Sequence[tuple[float, float]] = (),
+        tensorboard: bool = True,
+        stop_on_error: bool = True,
+    ):
         """Opens the logs, and drops rows that a killed run wrote past the step of `run`.
 
         Args:
@@ -41,6 +56,10 @@ class Logger:
           frequency: Steps between rows.
           batch_size: Examples of a step.
           out: Where lines and the bar go.
+          unlogged: Loss and accuracy of the steps since the last row, of the run that goes on.
+          tensorboard: Whether to write TensorBoard events too.
+          stop_on_error: Whether a disk that refuses a row ends the training; if not, the row
+            waits for room.
 
         Raises:
           RunError: The folder cannot be written.
@@ -49,8 +68,14 @@ class Logger:
         self._first = run.step + 1
         self._file = folder / "metrics.csv"
         _keep_rows(self._file, run.step)
-        self._writer = _tensorboard(folder / "tensorboard")
-        self._steps: list[tuple[float, float]] = []  # loss, accuracy
+        self._writer = _tensorboard(folder / "tensorboard") if tensorboard else None
+        if tensorboard and self._writer is None:
+            out.print(
+                "note: no TensorBoard here, so metrics.csv has the curves; pip install tensorboard"
+            )
+        self._stop_on_error = stop_on_error
+        self._waiting: list[list] = []  # rows that the disk refused
+        self.unlogged: list[tuple[float, float]] = list(unlogged)  # loss, accuracy
         self._seconds: list[float] = []
         self._bar = Progress(
             TextColumn("step {task.completed}/{task.total}"),
@@ -70,27 +95,53 @@ class Logger:
     def __exit__(self, *exception) -> None:
         self._bar.stop()
         if self._writer:
-            self._writer.close()
+            with contextlib.suppress(tf.errors.OpError):  # a full disk has been told of
+                self._writer.close()
 
     def __call__(self, run: Run) -> None:
         """Takes this step's values, and writes a row when one is due."""
-        self._steps.append((run.metrics["loss"], run.metrics["accuracy"]))
+        self.unlogged.append((run.metrics["loss"], run.metrics["accuracy"]))
         if run.step > self._first:  # the first step waits for TensorFlow to trace the graph
             self._seconds.append(run.seconds)
         self._bar.update(self._task, completed=run.step)
         if run.step % self._frequency and not run.validation and run.step != run.last_step:
             return
         row = self._row(run)
-        with writing(self._file), self._file.open("a", newline="") as file:
-            csv.writer(file).writerow("" if value is None else value for value in row.values())
+        self._append(["" if value is None else value for value in row.values()])
         if self._writer:
-            _write(self._writer, run.step, {n: v for n, v in row.items() if n != "step"})
+            try:
+                _write(self._writer, run.step, {n: v for n, v in row.items() if n != "step"})
+            except tf.errors.OpError as error:
+                warnings.warn(f"no more TensorBoard events: {error.message}", stacklevel=1)
+                self._writer = None
         self._show(run, row)
+
+    def _append(self, row: list) -> None:
+        """Adds a row, and those that wait, whole or not at all."""
+        self._waiting.append(row)
+        text = io.StringIO(newline="")
+        csv.writer(text).writerows(self._waiting)
+        try:
+            with writing(self._file), self._file.open("ab", buffering=0) as file:
+                size = os.fstat(file.fileno()).st_size
+                data = text.getvalue().encode()
+                try:
+                    while data:
+                        data = data[file.write(data) :]
+                except OSError:
+                    file.truncate(size)
+                    raise
+        except RunError as error:
+            if self._stop_on_error:
+                raise
+            warnings.warn(f"{error}; this training tries again at its next row", stacklevel=1)
+        else:
+            self._waiting = []
 
     def _row(self, run: Run) -> dict[str, float | None]:
         seconds = math.fsum(self._seconds) / len(self._seconds) if self._seconds else None
-        loss, accuracy = (math.fsum(v) / len(v) for v in zip(*self._steps, strict=True))
-        self._steps, self._seconds = [], []
+        loss, accuracy = (math.fsum(v) / len(v) for v in zip(*self.unlogged, strict=True))
+        self.unlogged, self._seconds = [], []
         values = (
             run.step,
             loss,

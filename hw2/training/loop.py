@@ -23,6 +23,7 @@ class Run:
     metrics: dict[str, float] = dataclasses.field(default_factory=dict)  # of the last step
     validation: Scores | None = None  # of the averaged weights, when this step was evaluated
     stop_reason: str | None = None
+    hooks_due: bool = False  # whether the last step's hooks have not all returned yet
 
     def stop(self, reason: str) -> None:
         """Asks `fit` to return once this step's hooks have all run."""
@@ -30,7 +31,11 @@ class Run:
 
 
 class Hook(Protocol):
-    """Anything called between steps, in plain Python, outside the graph."""
+    """Anything called between steps, in plain Python, outside the graph.
+
+    A hook that was interrupted is called again for the same step when training goes on, and so
+    are those of that step before it.
+    """
 
     def __call__(self, run: Run) -> None: ...
 
@@ -42,17 +47,21 @@ def fit(
     *,
     rate: Callable[[int], float],
     hooks: Sequence[Hook],
+    check: Callable[[], None] = lambda: None,
 ) -> None:
     """Trains until the last step, or until a hook asks to stop.
 
     Args:
-      run: Where to begin and end; changed in place.
+      run: Where to begin and end; changed in place. If its hooks are due, they come first.
       step: Called as `step(batch, step=, rate=)`; returns scalars.
       batches: The batches from `run.step` on.
       rate: Learning rate by steps done before.
       hooks: Called in order after every step.
+      check: Called before every step; may raise to end training there.
     """
+    _call(hooks, run)
     while run.step < run.last_step and run.stop_reason is None:
+        check()
         start = time.perf_counter()
         run.rate = rate(run.step)
         metrics = step(next(batches), step=run.step, rate=run.rate)
@@ -60,8 +69,8 @@ def fit(
         run.seconds = time.perf_counter() - start
         run.step += 1
         run.validation = None
-        for hook in hooks:
-            hook(run)
+        run.hooks_due = True
+        _call(hooks, run)
     run.stop(f"reached step {run.step}")
 
 
@@ -73,3 +82,10 @@ def every(n: int, hook: Hook) -> Hook:
             hook(run)
 
     return call
+
+
+def _call(hooks: Sequence[Hook], run: Run) -> None:
+    if run.hooks_due:
+        for hook in hooks:
+            hook(run)
+        run.hooks_due = False

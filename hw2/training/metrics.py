@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable
 
+import numpy as np
 import tensorflow as tf
 
 from hw2.training import losses
+from hw2.training.losses import Loss
 
 
 def in_top_k(labels: tf.Tensor, logits: tf.Tensor, k: int) -> tf.Tensor:
@@ -17,12 +19,14 @@ def in_top_k(labels: tf.Tensor, logits: tf.Tensor, k: int) -> tf.Tensor:
     answers the same for every class scores chance, not 1. Logits that are not finite are wrong.
 
     Args:
-      labels: `[N]` integers.
+      labels: `[N]` integers, or `[N, classes]` shares, of which the largest is the label.
       logits: `[N, classes]`, at least k classes.
 
     Returns:
       `[N]` booleans.
     """
+    if len(labels.shape) == 2:
+        labels = tf.argmax(labels, 1)
     best = tf.math.top_k(logits, k).indices  # [N, k]
     found = tf.reduce_any(best == tf.cast(labels, best.dtype)[:, None], 1)
     return found & tf.reduce_all(tf.math.is_finite(logits), 1)
@@ -35,42 +39,71 @@ class Scores:
     top1: float
     topk: float
     k: int
-    loss: float  # mean cross entropy, in nats
+    loss: float  # mean, in nats
     num_examples: int
+    by_class: tuple[tuple[int, int], ...] = dataclasses.field(default=(), repr=False, compare=False)
+    # right at the first guess and all, for each class
+
+    @property
+    def mean_class_top1(self) -> float:
+        """Mean over the classes that have pictures of the share that is right."""
+        return float(np.mean([right / count for right, count in self.by_class if count]))
+
+    def plain(self) -> dict[str, float]:
+        """As plain JSON, without the classes."""
+        return {n: v for n, v in dataclasses.asdict(self).items() if n != "by_class"}
 
 
-def scorer(model: tf.Module) -> Callable[[Iterable[tuple], int], Scores]:
-    """Makes `score(batches, k)`, which evaluates the model as it then is.
+def scorer(model: tf.Module, loss: Loss = losses.cross_entropy) -> Callable[..., Scores]:
+    """Makes `score(batches, k, check=)`, which evaluates the model as it then is.
 
     The batches hold every picture once: images `[N, H, W, C]`, labels `[N]` and weights `[N]`,
-    0 for rows that only fill the last batch. Runs under the strategy in force.
+    0 for rows that only fill the last batch. `check` is called before each batch, and may raise
+    to end the evaluation. Runs under the strategy in force.
+
+    Args:
+      model: What to evaluate.
+      loss: Of each example.
     """
     strategy = tf.distribute.get_strategy()
 
     def replica_sums(images, labels, weights, k):
         logits = model(images, training=False)
-        values = {
-            "count": tf.ones_like(weights),
-            "loss": losses.cross_entropy(labels, logits),
-            "top1": tf.cast(in_top_k(labels, logits, 1), tf.float32),
-            "topk": tf.cast(in_top_k(labels, logits, k), tf.float32),
+        present = weights > 0
+        top1 = tf.cast(in_top_k(labels, logits, 1) & present, tf.float32)
+        count = tf.cast(present, tf.float32)
+        classes = logits.shape[1]
+        return {
+            "right": tf.math.unsorted_segment_sum(top1, labels, classes),
+            "count": tf.math.unsorted_segment_sum(count, labels, classes),
+            "loss": tf.reduce_sum(tf.where(present, loss(labels, logits), 0)),
+            "topk": tf.reduce_sum(tf.cast(in_top_k(labels, logits, k) & present, tf.float32)),
         }
-        return {n: tf.reduce_sum(tf.where(weights > 0, v, 0)) for n, v in values.items()}
 
     @tf.function(autograph=False)
     def batch_sums(batch, k):
         return summed(strategy.run(replica_sums, (*batch, k)))
 
-    def score(batches: Iterable[tuple], k: int) -> Scores:
-        sums = dict.fromkeys(("count", "loss", "top1", "topk"), 0.0)
+    def score(batches: Iterable[tuple], k: int, check: Callable[[], None] = lambda: None) -> Scores:
+        sums: dict[str, np.ndarray] = {}
         for batch in batches:
+            check()
             for name, value in batch_sums(batch, k).items():
-                sums[name] += float(value)
-        count = sums["count"]
+                sums[name] = sums.get(name, 0) + value.numpy().astype(np.float64)
+        count = float(sums["count"].sum()) if sums else 0
         if not count:
             raise ValueError("evaluation must have at least one picture, got none.")
-        means = {name: sums[name] / count for name in ("top1", "topk", "loss")}
-        return Scores(**means, k=k, num_examples=round(count))
+        return Scores(
+            top1=float(sums["right"].sum()) / count,
+            topk=float(sums["topk"]) / count,
+            k=k,
+            loss=float(sums["loss"]) / count,
+            num_examples=round(count),
+            by_class=tuple(
+                (round(right), round(of))
+                for right, of in zip(sums["right"].tolist(), sums["count"].tolist(), strict=True)
+            ),
+        )
 
     return score
 

@@ -1,15 +1,41 @@
-"""Optimizers on TensorFlow's fused kernels."""
+"""Optimizers on TensorFlow's fused kernels.
+
+Each `apply` runs in every replica alike, on gradients that are already summed over replicas; it
+writes each replica's own copy, so that the copies stay equal without further traffic.
+
+Weight decay is decoupled: it shrinks a weight by rate * decay before the step, and never enters
+the gradient or its running means. It spares variables of one axis, which are biases and the
+scales and offsets of normalization.
+Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2017,
+arxiv.org/abs/1711.05101; sparing: He et al., "Bag of Tricks", 2018, arxiv.org/abs/1812.01187.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol
+
 import tensorflow as tf
+
+NAMES = ("adam", "adamw", "sgd")
+
+
+class Optimizer(Protocol):
+    """Changes variables by gradients; a `tf.Module`, for its slots to be found by name."""
+
+    def apply(self, gradients: Sequence[tf.Tensor], *, rate: tf.Tensor, step: tf.Tensor) -> None:
+        """Changes the variables by one step.
+
+        Args:
+          gradients: One for each variable, in their order.
+          rate: Learning rate, a scalar.
+          step: Steps done before this one, an integer scalar.
+        """
+        ...
 
 
 class Adam(tf.Module):
     """Adam: steps by the running mean of gradients over the root of that of their squares.
-
-    `apply` runs in every replica alike, on gradients that are already summed over replicas; it
-    writes each replica's own copy, so that the copies stay equal without further traffic.
 
     Source: Kingma and Ba, "Adam: A Method for Stochastic Optimization", 2014,
     arxiv.org/abs/1412.6980.
@@ -22,33 +48,30 @@ class Adam(tf.Module):
         beta1: float = 0.9,
         beta2: float = 0.999,
         epsilon: float = 1e-8,
+        weight_decay: float = 0.0,
     ):
         """Makes two slots, zero at first, for each of the named variables."""
         super().__init__()
         self.mean = {name: _slot(v) for name, v in variables.items()}
         self.square = {name: _slot(v) for name, v in variables.items()}
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
+        self.weight_decay = weight_decay
         self._variables = list(variables.values())
 
-    def apply(self, gradients: list[tf.Tensor], *, rate: tf.Tensor, step: tf.Tensor) -> None:
-        """Changes the variables by one step.
-
-        Args:
-          gradients: One for each variable, in their order.
-          rate: Learning rate, a scalar.
-          step: Steps done before this one, an integer scalar.
-        """
+    def apply(self, gradients: Sequence[tf.Tensor], *, rate: tf.Tensor, step: tf.Tensor) -> None:
+        """Changes the variables by one step; see `Optimizer`."""
         slots = zip(
             self._variables, self.mean.values(), self.square.values(), gradients, strict=True
         )
         for variable, mean, square, gradient in slots:
+            _decay(variable, self.weight_decay, rate)
             count = tf.cast(step + 1, variable.dtype)
             tf.raw_ops.ResourceApplyAdam(
                 var=variable.handle,
                 m=mean.handle,
                 v=square.handle,
-                beta1_power=tf.pow(self.beta1, count),
-                beta2_power=tf.pow(self.beta2, count),
+                beta1_power=tf.pow(tf.constant(self.beta1, count.dtype), count),
+                beta2_power=tf.pow(tf.constant(self.beta2, count.dtype), count),
                 lr=tf.cast(rate, variable.dtype),
                 beta1=self.beta1,
                 beta2=self.beta2,
@@ -57,5 +80,111 @@ class Adam(tf.Module):
             )
 
 
+class Sgd(tf.Module):
+    """Steps by the gradient, or with momentum by a sum of all before that fades.
+
+    Source: Sutskever et al., "On the importance of initialization and momentum in deep learning",
+    2013, proceedings.mlr.press/v28/sutskever13.html.
+    """
+
+    def __init__(
+        self,
+        variables: dict[str, tf.Variable],
+        *,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float = 0.0,
+    ):
+        """Makes a slot, zero at first, for each of the named variables if there is momentum.
+
+        Args:
+          variables: By name.
+          momentum: Share of the last step that the next one repeats, in [0, 1).
+          nesterov: Whether to take the gradient where momentum leads, not where the weights are.
+          weight_decay: Share of a weight, times the rate, that each step takes away.
+
+        Raises:
+          ValueError: Nesterov without momentum.
+        """
+        super().__init__()
+        if nesterov and not momentum:
+            raise ValueError("nesterov must come with momentum above 0, got 0.")
+        self.momentum, self.nesterov, self.weight_decay = momentum, nesterov, weight_decay
+        self.velocity = {name: _slot(v) for name, v in variables.items()} if momentum else {}
+        self._variables = list(variables.values())
+
+    def apply(self, gradients: Sequence[tf.Tensor], *, rate: tf.Tensor, step: tf.Tensor) -> None:
+        """Changes the variables by one step; see `Optimizer`."""
+        velocities = list(self.velocity.values()) or [None] * len(self._variables)
+        for variable, velocity, gradient in zip(
+            self._variables, velocities, gradients, strict=True
+        ):
+            _decay(variable, self.weight_decay, rate)
+            lr = tf.cast(rate, variable.dtype)
+            if velocity is None:
+                tf.raw_ops.ResourceApplyGradientDescent(
+                    var=variable.handle, alpha=lr, delta=gradient
+                )
+                continue
+            tf.raw_ops.ResourceApplyKerasMomentum(
+                var=variable.handle,
+                accum=velocity.handle,
+                lr=lr,
+                grad=gradient,
+                momentum=self.momentum,
+                use_nesterov=self.nesterov,
+            )
+
+
+def make(
+    name: str,
+    variables: dict[str, tf.Variable],
+    *,
+    momentum: float = 0.9,
+    nesterov: bool = False,
+    weight_decay: float = 0.0,
+) -> Optimizer:
+    """Makes an optimizer by name.
+
+    Args:
+      name: Of `NAMES`; "adam" is without weight decay, "adamw" with it.
+      variables: By name.
+      momentum: Of "sgd".
+      nesterov: Of "sgd".
+      weight_decay: Of "sgd" and "adamw".
+
+    Raises:
+      ValueError: There is no such optimizer, or an argument is not for it.
+    """
+    if name not in NAMES:
+        raise ValueError(f"optimizer must be one of {', '.join(NAMES)}, got {name!r}.")
+    if name == "adam" and weight_decay:
+        raise ValueError(
+            f"adam must have weight_decay 0, got {weight_decay}; adamw is Adam with weight decay."
+        )
+    if name != "sgd" and nesterov:
+        raise ValueError(f"nesterov must come with sgd, got {name}.")
+    if name == "sgd":
+        return Sgd(variables, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay)
+    return Adam(variables, weight_decay=weight_decay)
+
+
+def clipped(gradients: Sequence[tf.Tensor], largest: float) -> list[tf.Tensor]:
+    """Scales all gradients alike so that their joint norm is at most `largest`.
+
+    Source: Pascanu et al., "On the difficulty of training recurrent neural networks", 2012,
+    arxiv.org/abs/1211.5063.
+    """
+    return tf.clip_by_global_norm(gradients, largest)[0]
+
+
 def _slot(variable: tf.Variable) -> tf.Variable:
     return tf.Variable(tf.zeros(variable.shape, variable.dtype), trainable=False)
+
+
+def _decay(variable: tf.Variable, decay: float, rate: tf.Tensor) -> None:
+    if decay and len(variable.shape) > 1:
+        share = tf.cast(rate * decay, variable.dtype)
+        tf.raw_ops.AssignSubVariableOp(
+            resource=variable.handle, value=share * variable.read_value()
+        )

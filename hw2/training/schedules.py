@@ -1,9 +1,54 @@
-"""How the learning rate follows the validation accuracy."""
+"""How the learning rate follows the steps, and the validation accuracy."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
+
+NAMES = ("constant", "steps", "cosine")
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """The learning rate as a function of the steps done.
+
+    It rises on a straight line over the warm-up, whose last step has the full rate; then it
+    stays ("constant"), is multiplied by `factor` at each milestone ("steps"), or falls on half a
+    cosine to 0 at the last step ("cosine").
+
+    Source: warm-up, Goyal et al., 2017, arxiv.org/abs/1706.02677; cosine, Loshchilov and Hutter,
+    2016, arxiv.org/abs/1608.03983.
+
+    Attributes:
+      rate: After the warm-up.
+      last_step: Where training ends.
+      kind: Of `NAMES`.
+      warmup: Steps of warm-up.
+      milestones: Steps, rising.
+      factor: At each milestone.
+    """
+
+    rate: float
+    last_step: int
+    kind: str = "constant"
+    warmup: int = 0
+    milestones: tuple[int, ...] = ()
+    factor: float = 0.1
+
+    def __post_init__(self):
+        if self.kind not in NAMES:
+            raise ValueError(f"schedule must be one of {', '.join(NAMES)}, got {self.kind!r}.")
+
+    def __call__(self, step: int) -> float:
+        """The rate of the step that follows `step` others."""
+        if step < self.warmup:
+            return self.rate * (step + 1) / self.warmup
+        if self.kind == "cosine":
+            whole = max(self.last_step - self.warmup, 1)
+            done = min((step - self.warmup) / whole, 1.0)
+            return self.rate * (1 + math.cos(math.pi * done)) / 2
+        passed = sum(step >= milestone for milestone in self.milestones)
+        return self.rate * self.factor**passed if self.kind == "steps" else self.rate
 
 
 @dataclasses.dataclass

@@ -1,0 +1,205 @@
+"""What one training is made of, from the settings and from the checkpoint it goes on from."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from rich.console import Console
+
+from hw2 import config as settings
+from hw2 import identity, run_folder
+from hw2.config import Config
+from hw2.errors import DataError, RunError
+from hw2.identity import Identity
+from hw2.layers import norm
+from hw2.layers.penalty import l2_penalty
+from hw2.training import environment, losses, optimizers
+from hw2.training import progress as progresses
+from hw2.training.checkpoints import Checkpoint
+from hw2.training.learner import Learner
+from hw2.training.loop import Run
+from hw2.training.progress import Progress
+from hw2.training.saving import restore
+from hw2.training.schedules import Plateau, Schedule
+
+# Settings that may change within a run, which then is another one from there on.
+RECORDED = (
+    "accumulate",
+    "brightness",
+    "clip_norm",
+    "conv_algorithm",
+    "halve_after",
+    "label_smoothing",
+    "learning_rate",
+    "log_frequency",
+    "loss",
+    "momentum",
+    "nesterov",
+    "rate_epochs",
+    "rate_factor",
+    "save_checkpoint_steps",
+    "schedule",
+    "stop_after",
+    "warmup_epochs",
+    "weight_decay",
+)
+
+
+def last_step(config: Config, count: int) -> int:
+    """Where training ends.
+
+    Args:
+      config: The settings.
+      count: Pictures of an epoch.
+
+    Raises:
+      DataError: There are fewer than fill a batch.
+    """
+    if count < config.batch_size:
+        raise DataError(
+            f"too few pictures in {config.train_data_path} - {count} to train, fewer than "
+            f"--batch_size={config.batch_size}; lower it, or add pictures"
+        )
+    if config.epochs:
+        return math.ceil(config.epochs * count / config.batch_size)
+    return config.max_steps
+
+
+def learner(config: Config, same: Identity, *, begins: bool = True) -> Learner:
+    """Makes the learner; to be called inside the scope of the strategy.
+
+    Args:
+      config: The settings.
+      same: Of the training.
+      begins: Whether it begins, rather than goes on from a checkpoint with all that trains.
+    """
+
+    def build() -> tf.Module:
+        model = identity.model(same, load_pretrained=begins)
+        if config.sync_batch_norm:
+            norm.synchronize(model)
+        return model
+
+    return Learner(
+        build,
+        penalty=l2_penalty,
+        ema_decay=config.ema_decay,
+        seed=config.seed,
+        optimizer=lambda variables: optimizers.make(
+            config.optimizer,
+            variables,
+            momentum=config.momentum,
+            nesterov=config.nesterov,
+            weight_decay=config.weight_decay,
+        ),
+        loss=losses.smoothed(losses.LOSSES[config.loss], config.label_smoothing),
+        clip_norm=config.clip_norm,
+        accumulate=config.accumulate,
+    )
+
+
+def schedule(config: Config, count: int, last: int) -> Schedule:
+    """The learning rate by steps.
+
+    Args:
+      config: The settings.
+      count: Pictures of an epoch.
+      last: Step where training ends.
+    """
+    epoch = count / config.batch_size  # steps, rarely whole
+    return Schedule(
+        config.learning_rate,
+        last,
+        config.schedule,
+        warmup=round(config.warmup_epochs * epoch),
+        milestones=tuple(round(n * epoch) for n in settings.epochs_of(config.rate_epochs)),
+        factor=config.rate_factor,
+    )
+
+
+def recorded(config: Config, last: int) -> dict[str, Any]:
+    """The settings that a checkpoint records, for a later start to be warned of others."""
+    values = {name: getattr(config, name) for name in RECORDED}
+    return values | ({"last_step": last} if config.schedule == "cosine" else {})
+
+
+def history(found: Checkpoint, now: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What has changed at each start of a run, this one included; warns if this one has.
+
+    Args:
+      found: Where to go on from.
+      now: "environment" and "settings".
+    """
+    changes = [words for part in now for words in environment.changes(found.state[part], now[part])]
+    before = found.state.get("history", [])
+    if not changes:
+        return before
+    warnings.warn(environment.warning(changes), stacklevel=2)
+    return [*before, {"step": found.step, "changes": changes}]
+
+
+def resume(
+    config: Config, made: Learner, found: Checkpoint | None, last: int
+) -> tuple[Run, Progress]:
+    """Puts everything where the checkpoint has it.
+
+    Raises:
+      RunError: The checkpoint is damaged, or of another model.
+    """
+    run = Run(0, last)
+    if found is None:
+        return run, Progress(Plateau(config.halve_after, config.stop_after))
+    restore(made.tensors, found.tensors(), found)
+    progress = progresses.from_state(found.state)
+    plateau = progress.plateau
+    plateau.halve_after, plateau.stop_after = config.halve_after, config.stop_after
+    run.step = found.step
+    if progress.unfinished:
+        run.rate, run.hooks_due = progress.unfinished.rate, True
+        run.metrics = {
+            "loss": progress.unfinished.loss,
+            "accuracy": progress.unfinished.accuracy,
+        }
+    elif plateau.exhausted:
+        run.stop(f"no gain over {plateau.without_gain} evaluations")
+    elif run.step >= last:
+        flag = f"--epochs={config.epochs}" if config.epochs else f"--max_steps={last}"
+        run.stop(f"{flag} is reached")
+    return run, progress
+
+
+def begin_from(config: Config, made: Learner, same: Identity, out: Console) -> None:
+    """Begins with the averaged weights of another run, all of them or all but the head.
+
+    Raises:
+      RunError: There is no such run, or its model or classes differ.
+    """
+    folder = run_folder.find(Path(config.init_from), flag="init_from")
+    checkpoint, tensors = run_folder.choose(folder, "best")
+    theirs = checkpoint.state["identity"].get("class_names", [])
+    if theirs != same["class_names"] and not config.new_head:
+        raise RunError(
+            f"other classes in {checkpoint.path} - the checkpoint has {len(theirs)}, the data "
+            f"{len(same['class_names'])}; give --new_head to keep all weights but the last layer's"
+        )
+    head = identity.head(same) if config.new_head else set()
+    for group in ("model/", "ema/"):
+        values: dict[str, np.ndarray] = {
+            group + name.removeprefix("ema/"): value
+            for name, value in tensors.items()
+            if name.startswith("ema/") and name.removeprefix("ema/") not in head
+        }
+        variables = {
+            name: variable
+            for name, variable in made.tensors.items()
+            if name.startswith(group) and name.removeprefix(group) not in head
+        }
+        restore(variables, values, checkpoint)
+    but = f", but {', '.join(sorted(head))}" if head else ""
+    out.print(f"beginning with the weights of {checkpoint.path}{but}")

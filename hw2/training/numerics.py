@@ -1,0 +1,92 @@
+"""Where a training becomes infinite or NaN."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+import tensorflow as tf
+
+from hw2.errors import NotFinite
+
+_DETECTED = re.compile(r'in output \d+ of (?:eagerly-executing|graph) op "?(\w+)"?')
+_NODE = re.compile(r"\{\{node ([^}]+?)(?:_\d+)?\}\}")
+SHOWN = 5  # names of pictures in a message
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """The first operation with a value that is not finite, and the rows of the batch with one."""
+
+    operation: str | None
+    rows: tuple[int, ...]
+
+
+def first_not_finite(function: Callable[[], object]) -> str | None:
+    """Calls a function that traces its graph, every operation checked.
+
+    Returns:
+      The first operation whose result was not finite, with its place in the model; None if all
+      results were.
+    """
+    tf.debugging.enable_check_numerics()
+    try:
+        function()
+    except tf.errors.InvalidArgumentError as error:
+        return operation_in(error)
+    finally:
+        tf.debugging.disable_check_numerics()
+    return None
+
+
+def operation_in(error: tf.errors.OpError) -> str | None:
+    """The operation that a check of `tf.debugging.enable_check_numerics` found, if it was one."""
+    found = _DETECTED.search(error.message)
+    if not found:
+        return None
+    node = _NODE.search(error.message)
+    place = f" ({node[1].removesuffix('/CheckNumericsV2')})" if node else ""
+    return found[1] + place
+
+
+@contextlib.contextmanager
+def naming(step: int) -> Iterator[None]:
+    """Turns what a check of `--check_numerics` finds in a step into `NotFinite`."""
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:
+        operation = operation_in(error)
+        if operation is None:
+            raise
+        raise NotFinite(
+            f"a value is not finite in step {step + 1} - first in {operation}; the last "
+            "checkpoint is as it was: lower --learning_rate, or give --clip_norm"
+        ) from error
+
+
+def message(
+    finding: Finding | None, loss: float, *, step: int, rate: float, names: Sequence[str]
+) -> str:
+    """What to tell the user of a step that was not taken.
+
+    Args:
+      finding: Where, if it was looked for.
+      loss: Of the step; it may be finite when a gradient is not.
+      step: The step, counted from 1.
+      rate: Learning rate.
+      names: Of the pictures of the step.
+    """
+    what = f"loss is {loss}" if not math.isfinite(loss) else "a gradient is not finite"
+    place = f", first in {finding.operation}" if finding and finding.operation else ""
+    rows = finding.rows if finding and len(finding.rows) < len(names) else ()
+    pictures = [names[row] for row in rows] or list(names)
+    shown = ", ".join(pictures[:SHOWN]) + (", ..." if len(pictures) > SHOWN else "")
+    whose = "in the pictures" if rows else "in the batch of"
+    return (
+        f"{what} in step {step}{place}, {whose} {shown} - the step at learning rate {rate:g} was "
+        "not taken, and the last checkpoint is as it was; look at the pictures if they are few, "
+        "else lower --learning_rate or give --clip_norm, and start again"
+    )

@@ -1,0 +1,112 @@
+"""How far a training is: what a checkpoint knows besides tensors and the run's identity."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+from hw2.training.metrics import Scores
+from hw2.training.schedules import Plateau
+
+
+@dataclasses.dataclass
+class Unfinished:
+    """A step that is done, but whose hooks are not: evaluation was interrupted."""
+
+    loss: float
+    accuracy: float
+    rate: float
+
+
+@dataclasses.dataclass
+class Progress:
+    """Where training is.
+
+    Attributes:
+      plateau: The rule that follows the validation accuracy.
+      best: Scores at `plateau.best_step`; None before the first evaluation.
+      validation: Scores of this step, if it was evaluated.
+      unlogged: Loss and accuracy of the steps since the last row of the log.
+      unfinished: The last step, if its hooks are yet to be called.
+    """
+
+    plateau: Plateau
+    best: Scores | None = None
+    validation: Scores | None = None
+    unlogged: list[tuple[float, float]] = dataclasses.field(default_factory=list)
+    unfinished: Unfinished | None = None
+
+    def to_state(self) -> dict[str, Any]:
+        """As plain JSON; of scores without the classes, which are many."""
+        scores = {
+            name: value and value.plain()
+            for name, value in (("best", self.best), ("validation", self.validation))
+        }
+        return dataclasses.asdict(self) | scores
+
+
+def from_state(state: Mapping[str, Any]) -> Progress:
+    """Reads it back from a checkpoint's state.
+
+    Raises:
+      ValueError: Something is missing, of another type, or not finite.
+    """
+    names = [field.name for field in dataclasses.fields(Progress)]
+    missing = [name for name in names if name not in state]
+    if missing:
+        raise ValueError(f"the state has no {missing[0]!r}")
+    return _read(Progress, {name: state[name] for name in names}, "state")
+
+
+def check(state: Mapping[str, Any]) -> None:
+    """Refuses a state that no training can go on from.
+
+    Raises:
+      ValueError: With the reason.
+    """
+    from_state(state)
+    for name in ("identity", "environment", "settings"):
+        if not isinstance(state.get(name), dict):
+            raise ValueError(f"state.{name} is {_kind(state.get(name))}, not an object")
+    if not isinstance(state.get("history"), list):
+        raise ValueError(f"state.history is {_kind(state.get('history'))}, not a list")
+
+
+def _read(kind: Any, value: Any, place: str) -> Any:
+    """Makes what a type says of plain JSON, with nothing converted that is not exact."""
+    if typing.get_origin(kind) in (types.UnionType, typing.Union):
+        [wanted] = [option for option in typing.get_args(kind) if option is not type(None)]
+        return None if value is None else _read(wanted, value, place)
+    if dataclasses.is_dataclass(kind):
+        if not isinstance(value, dict):
+            raise ValueError(f"{place} is {_kind(value)}, not an object")
+        hints = typing.get_type_hints(kind)
+        spared = {f.name for f in dataclasses.fields(kind) if f.default is not dataclasses.MISSING}
+        if odd := sorted((hints.keys() - spared - value.keys()) | (value.keys() - hints.keys())):
+            raise ValueError(f"{place} must have {', '.join(hints)}; {odd[0]!r} is amiss")
+        return kind(**{name: _read(hints[name], value[name], f"{place}.{name}") for name in value})
+    if typing.get_origin(kind) in (list, tuple):
+        if not isinstance(value, list):
+            raise ValueError(f"{place} is {_kind(value)}, not a list")
+        inner = typing.get_args(kind)
+        if typing.get_origin(kind) is list:
+            return [_read(inner[0], item, place) for item in value]
+        if inner[-1] is not ... and len(inner) != len(value):
+            raise ValueError(f"{place} has {len(value)} values, not {len(inner)}")
+        inner = [inner[0]] * len(value) if inner[-1] is ... else inner
+        return tuple(_read(k, item, place) for k, item in zip(inner, value, strict=True))
+    if kind is float and type(value) is int:
+        value = float(value)
+    if type(value) is not kind:
+        raise ValueError(f"{place} is {_kind(value)}, not {kind.__name__}")
+    if kind is float and not math.isfinite(value):
+        raise ValueError(f"{place} is {value}")
+    return value
+
+
+def _kind(value: Any) -> str:
+    return "missing" if value is None else f"of type {type(value).__name__}"

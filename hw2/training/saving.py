@@ -1,0 +1,113 @@
+"""When a checkpoint is written, and what becomes of a disk that refuses it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from hw2.errors import RunError
+from hw2.training import checkpoints, pruning
+from hw2.training.checkpoints import Checkpoint
+from hw2.training.loop import Run
+
+
+class Saver:
+    """A hook that writes a checkpoint and removes old ones; the last to be called of a step."""
+
+    def __init__(
+        self,
+        folder: Path,
+        variables: Mapping[str, tf.Variable],
+        state: Callable[[Run, bool], dict[str, Any]],
+        best_step: Callable[[], int],
+        *,
+        keep: int,
+        keep_every: int = 0,
+        stop_on_error: bool = True,
+    ):
+        """Saves nothing yet; set `saved_step` when there is a checkpoint to go on from.
+
+        Args:
+          folder: Where checkpoints are kept.
+          variables: By name.
+          state: What a checkpoint has besides, as JSON; called with whether hooks are due.
+          best_step: The step of the best checkpoint; -1 for none.
+          keep: How many checkpoints to keep.
+          keep_every: See `checkpoints.prune`.
+          stop_on_error: Whether a disk that refuses ends the training; at its last step, it
+            always does.
+        """
+        self._folder, self._variables, self._state = folder, variables, state
+        self._best_step, self._keep, self._keep_every = best_step, keep, keep_every
+        self._stop_on_error = stop_on_error
+        self.saved_step: int | None = None
+
+    def __call__(self, run: Run) -> None:
+        """Writes a checkpoint of this step.
+
+        Raises:
+          NotFinite: The weights have diverged.
+          RunError: The disk refuses.
+        """
+        try:
+            self._save(run, unfinished=False)
+        except RunError as error:
+            if self._stop_on_error or run.step == run.last_step or run.stop_reason:
+                raise
+            warnings.warn(f"{error}; this training tries again at its next save", stacklevel=1)
+
+    def finish(self, run: Run) -> None:
+        """Writes a checkpoint of a training that stops between two saves, unless it has one."""
+        if run.step != self.saved_step:
+            self._save(run, unfinished=run.hooks_due)
+
+    def _save(self, run: Run, *, unfinished: bool) -> None:
+        tensors = {name: variable.numpy() for name, variable in self._variables.items()}
+        checkpoints.write(self._folder, run.step, tensors, self._state(run, unfinished))
+        self.saved_step = run.step
+        try:
+            pruning.prune(
+                self._folder,
+                keep=self._keep,
+                keep_every=self._keep_every,
+                best_step=self._best_step(),
+            )
+        except OSError as error:
+            warnings.warn(f"old checkpoints stay in {self._folder}: {error}", stacklevel=1)
+
+
+def restore(
+    variables: Mapping[str, tf.Variable], values: Mapping[str, np.ndarray], checkpoint: Checkpoint
+) -> None:
+    """Sets variables by name, all or none.
+
+    Raises:
+      RunError: With the names that are missing, not expected, or of another shape.
+    """
+    shapes = [
+        f"{name} is {list(values[name].shape)}, the model's {list(variables[name].shape)}"
+        for name in sorted(variables.keys() & values.keys())
+        if tuple(variables[name].shape) != values[name].shape
+    ]
+    differences = {
+        "missing": sorted(variables.keys() - values.keys()),
+        "not expected": sorted(values.keys() - variables.keys()),
+        "of another shape": shapes,
+    }
+    words = [
+        f"{len(names)} {kind}: {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"
+        for kind, names in differences.items()
+        if names
+    ]
+    if words:
+        raise RunError(
+            f"another model in {checkpoint.path} - {'; '.join(words)}; "
+            "give the --model, sizes and --optimizer it was trained with"
+        )
+    for name, variable in variables.items():
+        variable.assign(values[name])

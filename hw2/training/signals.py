@@ -1,0 +1,109 @@
+"""SIGTERM and SIGINT: the first asks training to end well, the second ends it at once."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+
+from hw2.errors import Interrupted
+
+CAUGHT = (signal.SIGTERM, signal.SIGINT)
+
+
+class Signals:
+    """Remembers the first signal while `caught`, for `check` to raise at a place that is safe."""
+
+    def __init__(self):
+        self.received: int | None = None
+        self.waiting = False  # whether a signal waits for `check`; else it is raised at once
+        self.catch: Callable[[], None] = lambda: None
+
+    def check(self) -> None:
+        """Ends the work here if a signal has come.
+
+        Raises:
+          Interrupted: It has.
+        """
+        if self.received is not None:
+            raise Interrupted(self.received)
+
+    def defer(self) -> None:
+        """From here on, signals wait for `check`.
+
+        They are caught anew: TensorFlow takes SIGTERM for itself when machines find each other.
+        """
+        self.waiting = True
+        self.catch()
+
+    def raise_at_once(self) -> None:
+        """From here on, signals are raised where they come; one that waits, here.
+
+        Raises:
+          Interrupted: One waits.
+        """
+        self.waiting = False
+        self.check()
+
+
+@contextlib.contextmanager
+def caught() -> Iterator[Signals]:
+    """Catches both signals while the block runs; then those who had them have them again.
+
+    Python sees a signal only between two of its own steps, which a kernel of TensorFlow can put
+    off for minutes. So a thread waits for signals too, and ends the process at the second.
+    Off the main thread, where Python lets nobody catch signals, it catches none.
+    """
+    signals = Signals()
+    if threading.current_thread() is not threading.main_thread():
+        yield signals
+        return
+
+    def handle(signum: int, frame: object) -> None:
+        first = signals.received is None
+        signals.received = signals.received or signum
+        if first and not signals.waiting:
+            raise Interrupted(signum)
+
+    mine, wakes = socket.socketpair()
+    wakes.setblocking(False)
+    threading.Thread(target=_leave_at_the_second, args=(mine,), daemon=True).start()
+    before = {signum: signal.signal(signum, handle) for signum in CAUGHT}
+
+    def catch() -> None:
+        for signum in CAUGHT:
+            signal.signal(signum, handle)
+
+    signals.catch = catch
+    descriptor = signal.set_wakeup_fd(wakes.fileno(), warn_on_full_buffer=False)
+    try:
+        yield signals
+    finally:
+        signal.set_wakeup_fd(descriptor)
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+        wakes.close()  # which ends the thread
+
+
+def _leave_at_the_second(mine: socket.socket) -> None:
+    count = 0
+    with mine:
+        while numbers := mine.recv(64):
+            for signum in numbers:
+                if signum not in CAUGHT:
+                    continue
+                count += 1
+                if count > 1:
+                    _say(f"stopped at once by a second {signal.Signals(signum).name}")
+                    os._exit(128 + signum)
+                _say(f"{signal.Signals(signum).name}: ending well; once more to leave at once")
+
+
+def _say(words: str) -> None:
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):
+            os.write(2, f"{words}\n".encode())

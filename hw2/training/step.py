@@ -1,0 +1,70 @@
+"""Steps as `fit` takes them: those that are not finite end the training, with words."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Sequence
+
+from hw2.errors import Interrupted, NotFinite
+from hw2.training import numerics
+from hw2.training.learner import Learner
+from hw2.training.signals import Signals
+
+
+class Steps:
+    """A learner's steps, and what all processes of a training agreed on in them."""
+
+    def __init__(
+        self,
+        learner: Learner,
+        signals: Signals,
+        *,
+        names: Callable[[int], Sequence[str]],
+        alone: bool = True,
+    ):
+        """Wraps a learner.
+
+        Args:
+          learner: Takes the steps.
+          signals: That ask this process to end.
+          names: Of the pictures in the batch of a step, by steps done before.
+          alone: Whether this is the only process.
+        """
+        self._learner, self._signals, self._names = learner, signals, names
+        self._alone, self._agreed = alone, False
+
+    def __call__(self, batch: tuple, *, step: int, rate: float) -> dict[str, float]:
+        """Takes a step; see `Learner.train_step`.
+
+        Raises:
+          NotFinite: The loss or a gradient is not finite; nothing was changed.
+        """
+        leave = self._signals.received is not None
+        with numerics.naming(step):
+            result = self._learner.train_step(batch, step=step, rate=rate, leave=leave)
+            metrics = {name: float(value) for name, value in result.items()}
+        self._agreed = metrics.pop("leave") > 0
+        if not metrics.pop("finite"):
+            # With several machines, one that looks again would wait for the others.
+            finding = self._learner.not_finite(batch, step=step) if self._alone else None
+            raise NotFinite(
+                numerics.message(
+                    finding,
+                    metrics["loss"],
+                    step=step + 1,
+                    rate=rate,
+                    names=self._names(step),
+                )
+            )
+        return metrics
+
+    def check(self) -> None:
+        """Ends the training here if a signal has come, to any of its processes.
+
+        Raises:
+          Interrupted: It has.
+        """
+        if self._alone:
+            self._signals.check()
+        elif self._agreed:
+            raise Interrupted(self._signals.received or signal.SIGTERM)

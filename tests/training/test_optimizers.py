@@ -1,0 +1,181 @@
+"""Optimizers, schedules and losses beside Keras's."""
+
+import itertools
+import math
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from hw2 import config
+from hw2.training import losses, optimizers, schedules
+from hw2.training.schedules import Schedule
+
+STEPS = 100
+BOUND = 1e-6
+# Numbers that float32 has exactly, and variables of float64: so the bound is for the rule, not for
+# 100 roundings, nor for Keras's, whose Adam takes the power of 0.999 rounded to float32.
+ADAM = {"epsilon": 2.0**-26}
+BETAS = {"beta1": 0.90625, "beta2": 1 - 2.0**-10}
+SCHEDULES = [
+    Schedule(1e-2, STEPS),
+    Schedule(1e-2, STEPS, "steps", milestones=(30, 70)),
+    Schedule(1e-2, STEPS, "cosine", warmup=10),
+]
+
+
+def recipes():
+    """Name, settings, weight decay, largest norm."""
+    for momentum, nesterov in [(0.0, False), (0.9, False), (0.9, True)]:
+        settings = {"momentum": momentum, "nesterov": nesterov}
+        for decay, clip in itertools.product((0.0, 0.1), (0.0, 1.5)):
+            yield "sgd", settings, decay, clip
+    for clip in (0.0, 1.5):
+        yield "adam", {}, 0.0, clip
+        yield "adamw", {}, 0.1, clip
+
+
+def peer(name, settings, decay, clip):
+    options = {"global_clipnorm": clip or None, "weight_decay": decay or None, **settings}
+    if name != "sgd":
+        options |= {"beta_1": BETAS["beta1"], "beta_2": BETAS["beta2"], **ADAM}
+    kinds = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}
+    return getattr(keras.optimizers, kinds[name])(0.1, **options)
+
+
+def together(made, other, theirs, clip):
+    """A graph in which both take a step."""
+
+    @tf.function(autograph=False)
+    def step(wanted, rate, count):
+        made.apply(optimizers.clipped(wanted, clip) if clip else wanted, rate=rate, step=count)
+        other.apply(list(wanted), theirs)
+
+    return step
+
+
+def test_optimizers_agree_with_keras_for_100_steps():
+    rng = np.random.default_rng(0)
+    first = {"w": rng.standard_normal((4, 3)), "b": rng.standard_normal(3)}
+    gradients = [
+        [tf.constant(rng.standard_normal(value.shape)) for value in first.values()]
+        for _ in range(STEPS)
+    ]
+    errors = {}
+    for name, settings, decay, clip in recipes():
+        ours = {n: tf.Variable(value) for n, value in first.items()}
+        theirs = [keras.Variable(value, name=n, dtype="float64") for n, value in first.items()]
+        if name == "sgd":
+            made = optimizers.Sgd(ours, weight_decay=decay, **settings)
+        else:
+            made = optimizers.Adam(ours, weight_decay=decay, **BETAS, **ADAM)
+        other = peer(name, settings, decay, clip)
+        if decay:
+            other.exclude_from_weight_decay(var_names=["b"])
+        other.build(theirs)
+
+        step = together(made, other, theirs, clip)
+        for schedule in SCHEDULES:
+            for variable in (*made.variables, *other.variables):
+                variable.assign(tf.zeros_like(variable))
+            for one, two, value in zip(ours.values(), theirs, first.values(), strict=True):
+                one.assign(value)
+                two.assign(value)
+            for count, wanted in enumerate(gradients):
+                rate = schedule(count)
+                other.learning_rate = rate
+                step(wanted, tf.constant(rate), tf.constant(count))
+            for one, two in zip(ours.values(), theirs, strict=True):
+                a, b = one.numpy(), two.numpy()
+                assert np.max(np.abs(a - first[two.name])) > 0.01
+                key = (name, *settings.values(), decay, clip, schedule.kind, two.name)
+                errors[key] = np.max(np.abs(a - b)) / np.max(np.abs(b))
+    assert len(errors) == 2 * 3 * (3 * 2 * 2 + 4)
+    assert max(errors.values()) <= BOUND, max(errors.items(), key=lambda item: item[1])
+
+
+def test_weight_decay_spares_what_has_one_axis():
+    variables = {"w": tf.Variable(tf.ones([2, 2])), "b": tf.Variable(tf.ones([2]))}
+    made = optimizers.make("adamw", variables, weight_decay=0.5)
+    made.apply([tf.zeros([2, 2]), tf.zeros([2])], rate=tf.constant(0.1), step=tf.constant(0))
+    np.testing.assert_allclose(variables["w"], np.full((2, 2), 0.95), rtol=1e-6)
+    np.testing.assert_array_equal(variables["b"], [1, 1])
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "words"),
+    [
+        ("lars", {}, "must be one of adam, adamw, sgd, got 'lars'"),
+        ("adam", {"weight_decay": 0.1}, "adam must have weight_decay 0, got 0.1"),
+        ("adam", {"nesterov": True}, "nesterov must come with sgd, got adam"),
+        ("sgd", {"nesterov": True, "momentum": 0.0}, "must come with momentum above 0"),
+    ],
+)
+def test_what_an_optimizer_has_not_is_refused(name, settings, words):
+    with pytest.raises(ValueError, match=words):
+        optimizers.make(name, {"w": tf.Variable([1.0])}, **settings)
+
+
+def test_schedules_agree_with_keras():
+    cosine = Schedule(0.1, 50, "cosine", warmup=10)
+    theirs = keras.optimizers.schedules.CosineDecay(
+        0.01, 40, warmup_target=0.1, warmup_steps=9
+    )  # which has the full rate one step after the warm-up, as ours does
+    np.testing.assert_allclose(
+        [cosine(step) for step in range(10)], [float(theirs(step)) for step in range(10)], rtol=1e-6
+    )
+    plain = keras.optimizers.schedules.CosineDecay(0.1, 40)
+    np.testing.assert_allclose(
+        [cosine(10 + step) for step in range(50)],
+        [float(plain(step)) for step in range(50)],
+        rtol=1e-5,
+        atol=1e-9,
+    )
+    steps = Schedule(0.1, 99, "steps", milestones=(3, 5))
+    theirs = keras.optimizers.schedules.PiecewiseConstantDecay([2, 4], [0.1, 0.01, 0.001])
+    np.testing.assert_allclose(
+        [steps(step) for step in range(9)], [float(theirs(step)) for step in range(9)], rtol=1e-6
+    )
+    assert {Schedule(0.3, 9)(step) for step in range(20)} == {0.3}
+    with pytest.raises(ValueError, match="one of constant, steps, cosine, got 'linear'"):
+        Schedule(0.1, 9, "linear")
+
+
+def test_losses_are_keras_losses_of_indices_and_of_shares():
+    rng = np.random.default_rng(0)
+    logits = tf.constant(rng.standard_normal((6, 5)), tf.float32)
+    labels = tf.constant(rng.integers(0, 5, 6), tf.int32)
+    shares = tf.nn.softmax(tf.constant(rng.standard_normal((6, 5)), tf.float32))
+    certain = tf.one_hot(labels, 5)
+    theirs = {
+        "cross_entropy": lambda y, s: keras.losses.categorical_crossentropy(
+            y, logits, from_logits=True, label_smoothing=s
+        ),
+        "kl": lambda y, s: keras.losses.kl_divergence(y * (1 - s) + s / 5, tf.nn.softmax(logits)),
+        "binary": lambda y, s: keras.losses.binary_crossentropy(
+            y * (1 - s) + s / 5, logits, from_logits=True
+        ),
+    }
+    assert theirs.keys() == losses.LOSSES.keys()
+    for name, loss in losses.LOSSES.items():
+        for smoothing in (0.0, 0.1):
+            ours = losses.smoothed(loss, smoothing)
+            for y, dense in ((labels, certain), (shares, shares)):
+                np.testing.assert_allclose(
+                    ours(y, logits), theirs[name](dense, smoothing), rtol=1e-5, atol=2e-6
+                )
+    certain_loss = losses.kl_divergence(labels, logits)
+    np.testing.assert_array_equal(certain_loss, losses.cross_entropy(labels, logits))
+
+
+def test_the_names_in_the_settings_are_those_here():
+    assert config.OPTIMIZERS == optimizers.NAMES
+    assert config.SCHEDULES == schedules.NAMES
+    assert set(config.LOSSES) == losses.LOSSES.keys()
+
+
+def test_clipping_keeps_the_direction():
+    clipped = optimizers.clipped([tf.constant([3.0]), tf.constant([[4.0]])], 1.0)
+    assert math.isclose(float(clipped[0][0]), 0.6, rel_tol=1e-6)
+    assert math.isclose(float(clipped[1][0, 0]), 0.8, rel_tol=1e-6)

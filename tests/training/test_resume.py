@@ -1,0 +1,271 @@
+"""A run that goes on ends as if it had not been stopped; what would not is refused or told."""
+
+import json
+import signal
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from hw2.errors import DataError, RunError, UsageError
+from hw2.training import checkpoints
+from tests.training.compare import assert_same_run, last, learned
+
+SEVERAL = {"mirrored": True}
+RECIPE = [  # whatever has state of its own
+    "--optimizer=sgd",
+    "--nesterov",
+    "--weight_decay=1e-3",
+    "--schedule=cosine",
+    "--warmup_epochs=0.1",
+    "--clip_norm=1",
+    "--halve_after=1",
+    "--stop_after=9",
+]
+
+
+@pytest.mark.parametrize(
+    ("flags", "options", "breaks"),
+    [
+        ([], {}, [1, 4, 8, 9, 13, 16, 17, 20, 23]),
+        ([*RECIPE, "--accumulate=2"], {}, [3, 11, 21]),
+        (["--logical_devices=2"], SEVERAL, [2, 7, 16, 19]),
+    ],
+)
+def test_stopped_at_any_step_a_run_ends_bit_for_bit(train, stop, tmp_path, flags, options, breaks):
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    train(whole, *flags, **options)
+    assert last(whole)[2]["validation"]["num_examples"] == 359  # no multiple of batch or devices
+    for step in breaks:
+        stop(cut, step, *flags, **options)
+        assert last(cut)[0] == f"step-{step:08d}"
+    train(cut, *flags, **options)
+    assert_same_run(cut, whole)
+    assert [row[0] for row in learned(cut)[1:]] == ["5", "8", "10", "15", "16", "20", "24"]
+
+
+def test_a_stop_within_the_evaluation_is_made_up_for(train, stop, tmp_path, monkeypatch):
+    from hw2.training.step import Steps
+
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    train(whole)
+    plain, calls = Steps.check, []
+
+    def check(self):  # between two batches of the second evaluation
+        calls.append(self)
+        if len(calls) == 8 + 23 + 8 + 5:
+            signal.raise_signal(signal.SIGTERM)
+        plain(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Steps, "check", check)
+        stop(cut, -1)
+    name, _, state = last(cut)
+    assert name == "step-00000016"
+    assert state["unfinished"]["loss"] > 0
+    assert state["validation"] is None
+    train(cut)
+    assert_same_run(cut, whole)
+
+
+def test_a_run_that_is_complete_or_out_of_patience_says_so(train, tmp_path, capsys):
+    train(tmp_path / "run", "--max_steps=2", "--fresh")
+    train(tmp_path / "run", "--max_steps=2")
+    assert "already complete at step 2: --max_steps=2 is reached" in capsys.readouterr().err
+    patience = ["--learning_rate=1e-9", "--stop_after=1", "--save_checkpoint_steps=2"]
+    train(tmp_path / "patience", *patience)
+    capsys.readouterr()
+    train(tmp_path / "patience", *patience)
+    out, err = capsys.readouterr()
+    assert "already complete at step 4: no gain over 1 evaluations" in err
+    assert json.loads(out)["step"] == 4
+
+
+def test_what_makes_exactness_impossible_is_refused_or_told(train, tmp_path):
+    run = tmp_path / "run"
+    train(run, "--max_steps=2")
+    for flag, words in [
+        ("--batch_size=32", "batch_size was 16, is 32"),
+        ("--seed=1", "seed was 0, is 1"),
+        ("--ema_decay=0.5", "ema_decay was 0.9999, is 0.5"),
+        ("--optimizer=sgd", "optimizer was 'adam', is 'sgd'"),
+    ]:
+        with pytest.raises(RunError, match=words):
+            train(run, "--max_steps=3", flag)
+    path = run / "checkpoints" / "step-00000002"
+    state = json.loads((path / "state.json").read_text())
+    tensors = checkpoints.read(path).tensors()
+    state["environment"] |= {"tensorflow": "2.20.0", "threads": 99, "deterministic": True}
+    checkpoints.write(run / "checkpoints", 2, tensors, state)
+    with pytest.warns(UserWarning, match="not bit for bit the run that was stopped") as told:
+        train(run, "--max_steps=4", "--learning_rate=0.02", "--logical_devices=2", **SEVERAL)
+    words = str(told[0].message)
+    for change in (
+        "tensorflow was 2.20.0, is ",
+        "threads was 99, is ",
+        "deterministic was True, is False",
+        "replicas was 1, is 2",
+        "learning_rate was 0.01, is 0.02",
+    ):
+        assert change in words
+    [entry] = last(run)[2]["history"]
+    assert entry["step"] == 2
+    assert "replicas was 1, is 2" in entry["changes"]
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Makes class folders of the digits' first pictures."""
+    from PIL import Image
+
+    digits = load_digits()
+
+    def make(name, classes):
+        for label, class_name in enumerate(classes):
+            folder = tmp_path / name / class_name
+            folder.mkdir(parents=True)
+            for i, picture in enumerate(digits.images[digits.target == label][:8]):
+                Image.fromarray(np.uint8(picture * 15)).save(folder / f"{i}.png")
+        return f"--train_data_path={tmp_path / name}"
+
+    return make
+
+
+def test_classes_go_by_name_and_a_new_head_learns_others(train, folders, tmp_path, capsys):
+    few = ["--batch_size=8", "--max_steps=4"]
+    run = tmp_path / "run"
+    train(run, folders("five", "abcde"), *few)
+    with pytest.raises(
+        RunError,
+        match=r"5 classes \[a, b, c, d, e\], the data has 7 \[\+f, \+g\]; use --init_from=",
+    ):
+        train(run, folders("seven", "abcdefg"), *few)
+    with pytest.raises(RunError, match=r"the data has 5 \[\+f, -c\]"):
+        train(run, folders("renamed", "abdef"), *few)
+    state = checkpoints.newest(run / "checkpoints")
+    state.state["identity"]["class_names"] = list("bacde")  # the same, permuted
+    checkpoints.write(run / "checkpoints", 4, state.tensors(), state.state)
+    with pytest.raises(RunError, match=r"in another order: a, b, c, d, e\]"):
+        train(run, folders("again", "abcde"), *few)
+
+    seven, init = f"--train_data_path={tmp_path / 'seven'}", f"--init_from={run}"
+    with pytest.raises(RunError, match="has 5, the data 7; give --new_head"):
+        train(tmp_path / "other", seven, init, *few)
+    train(tmp_path / "new", seven, init, "--new_head", *few, "--learning_rate=1e-12", "--fresh")
+    err = capsys.readouterr().err
+    assert "but stages/head/b, stages/head/w" in err
+    old, new = last(run)[1], last(tmp_path / "new")[1]
+    kept = "stages/conv/stages/conv1/conv/w"
+    rest = np.frombuffer(new[f"model/{kept}"], np.float32)
+    theirs = np.frombuffer(old[f"ema/{kept}"], np.float32)
+    np.testing.assert_allclose(rest, theirs, atol=1e-6)
+    assert len(new["model/stages/head/b"]) == 7 * 4
+
+
+def test_another_model_is_refused_before_anything_is_set(train, tmp_path):
+    train(tmp_path, "--max_steps=2")
+    found = checkpoints.newest(tmp_path / "checkpoints")
+    tensors = found.tensors()
+    tensors["model/stages/older/w"] = tensors.pop("model/stages/head/w")
+    tensors["model/stages/head/b"] = np.zeros(11, np.float32)
+    checkpoints.write(tmp_path / "checkpoints", 2, tensors, found.state)
+    words = (
+        "1 missing: model/stages/head/w; 1 not expected: model/stages/older/w; 1 of another "
+        r"shape: model/stages/head/b is \[11\], the model's \[10\]; give the --model"
+    )
+    with pytest.raises(RunError, match=words):
+        train(tmp_path, "--max_steps=3")
+
+
+def test_a_state_that_cannot_be_is_passed_over_and_a_pointer_outside_ignored(train, tmp_path):
+    train(tmp_path, "--max_steps=16")
+    folder = tmp_path / "checkpoints"
+    (folder / "checkpoint").write_text('model_checkpoint_path: "/etc/passwd"')
+    newest = checkpoints.newest(folder)
+    for step, change in enumerate(
+        [
+            {"plateau": {"halve_after": "x"}},
+            {"plateau": None},
+            {"unlogged": [[1.0, "a"]]},
+            {"best": {**newest.state["best"], "top1": True}},
+            {"environment": []},
+            {"format": 99},
+            {"step": 3},
+        ],
+        17,
+    ):
+        checkpoints.write(folder, step, newest.tensors(), {**newest.state, "step": step, **change})
+    checkpoints.write(folder, 30, {"w": np.zeros(2, np.float32)}, {**newest.state, "step": 30})
+    (folder / "step-00000030" / "state.json").write_text("[" * 100_000)
+    with pytest.warns(UserWarning, match="passed over") as told:
+        train(tmp_path, "--max_steps=16")
+    assert len(told) == 8
+    words = "\n".join(str(warning.message) for warning in told)
+    for reason in (
+        "state.plateau must have halve_after",
+        "state.plateau is missing, not an object",
+        "state.unlogged is of type str, not float",
+        "state.best.top1 is of type bool, not float",
+        "state.environment is of type list, not an object",
+        "state.json is of format 99, this program reads 1",
+        "state.json is of step 3",
+        "state.json has changed since it was written",
+    ):
+        assert reason in words
+    assert checkpoints.newest(folder).step == 16
+    assert len(list(folder.glob("*.corrupt"))) == 8
+
+
+def test_only_fresh_begins_again_where_no_checkpoint_is_good(train, tmp_path):
+    train(tmp_path, "--max_steps=2")
+    [path] = checkpoints.listing(tmp_path / "checkpoints")
+    (path / "tensors.safetensors").write_bytes(b"")
+    for _ in range(2):  # the first start must not have made way for the second
+        with pytest.raises(RunError, match=r"no good checkpoint in .*give --fresh") as refused:
+            train(tmp_path, "--max_steps=2")
+    assert refused.value.exit_code == 4
+    train(tmp_path, "--max_steps=2", "--fresh")
+    assert (tmp_path / "before-fresh-1" / "checkpoints" / path.name).exists()
+    assert "fresh" not in (tmp_path / "flags.cfg").read_text()
+    assert checkpoints.newest(tmp_path / "checkpoints").step == 2
+
+
+def test_a_dry_run_tries_everything_and_keeps_nothing(train, tmp_path, capsys):
+    train(tmp_path / "run", "--dry_run")
+    assert not (tmp_path / "run").exists()
+    out, err = capsys.readouterr()
+    assert "nothing was kept" in err
+    result = json.loads(out)
+    assert result["dry_run"]
+    assert result["step"] == 1
+    assert "log_path" not in result
+
+
+def test_overfitting_learns_its_batches_by_heart(train, tmp_path, capsys):
+    flags = ["--overfit_batches=1", "--max_steps=150", "--save_checkpoint_steps=50", "--noflip"]
+    flags += ["--brightness=0", "--contrast_min=1", "--contrast_max=1"]
+    train(tmp_path / "run", *flags)
+    assert json.loads(capsys.readouterr().out)["val_top1"] == 1
+
+
+def test_epochs_and_a_batch_larger_than_the_data(train, tmp_path, capsys):
+    train(tmp_path / "run", "--epochs=2", "--batch_size=800", "--save_checkpoint_steps=99")
+    assert json.loads(capsys.readouterr().out)["step"] == 4  # 2 * 1438 / 800, rounded up
+    with pytest.raises(DataError, match="1438 to train, fewer than --batch_size=1440; lower it"):
+        train(tmp_path / "other", "--batch_size=1440")
+    with pytest.raises(UsageError, match="multiple of the 2 devices, and of the 3 parts"):
+        train(tmp_path / "other", "--accumulate=3", "--logical_devices=2", **SEVERAL)
+
+
+def test_the_rate_finder_writes_its_curve_and_trains_nothing(train, tmp_path, capsys):
+    train(tmp_path / "run", "--find_rate")
+    out, err = capsys.readouterr()
+    result = json.loads(out)
+    assert 1e-5 < result["learning_rate"] < 1
+    assert "--learning_rate=" in err
+    table, picture = result["files"]
+    with open(picture, "rb") as file:
+        assert file.read(8) == b"\x89PNG\r\n\x1a\n"
+    rates = np.loadtxt(table, delimiter=",", skiprows=1)[:, 0]
+    assert (np.diff(rates) > 0).all()
+    assert checkpoints.listing(tmp_path / "run" / "checkpoints") == []
