@@ -1,26 +1,36 @@
-"""Pictures that lie in memory as one array."""
+"""Pictures that lie in memory, or mapped into it, as one array."""
 
 from __future__ import annotations
 
 import functools
+import io
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
+from PIL import Image
 
 from hw2.errors import DataError
 from hw2.input import decode, idx
+from hw2.input.content import DIGEST
 from hw2.input.examples import Examples
 from hw2.input.paths import shown
 
 
-def examples(images: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> Examples:
+def examples(
+    images: np.ndarray,
+    labels: np.ndarray,
+    class_names: Sequence[str],
+    *,
+    digests: np.ndarray | None = None,
+) -> Examples:
     """Makes examples of arrays, scaled on loading as decoded files are.
 
     Args:
       images: uint8 `[N, H, W, C]`, not empty.
       labels: `[N]` integers in [0, len(class_names)).
       class_names: One name per class.
+      digests: `[N]`, where pictures that are there twice matter.
 
     Raises:
       ValueError: The arrays are of another kind, or do not fit together.
@@ -30,14 +40,45 @@ def examples(images: np.ndarray, labels: np.ndarray, class_names: Sequence[str])
             "images must be uint8 [N, H, W, C] and not empty, got "
             f"{images.dtype} {list(images.shape)}."
         )
-    width = max(5, len(str(len(images) - 1)))
+    return of(lambda index: images[index], images.shape, labels, class_names, digests)
+
+
+def of(
+    picture: Callable[[int], np.ndarray],
+    shape: tuple[int, int, int, int],
+    labels: np.ndarray,
+    class_names: Sequence[str],
+    digests: np.ndarray | None,
+) -> Examples:
+    """Makes examples of whatever gives picture `index` as uint8 `[H, W, C]`.
+
+    Args:
+      picture: From an index to the picture.
+      shape: (N, H, W, C) of all of them.
+      labels: As `examples` takes them; so are `class_names` and `digests`.
+    """
+    width = max(5, len(str(shape[0] - 1)))
     return Examples(
-        tuple(f"{index:0{width}d}" for index in range(len(images))),
+        tuple(f"{index:0{width}d}" for index in range(shape[0])),
         labels.astype(np.int32),
         tuple(class_names),
-        channels=images.shape[3],
-        load=functools.partial(_load, images),
+        channels=shape[3],
+        load=functools.partial(_load, picture),
+        digests=digests,
+        content=lambda index: png(picture(index)),
     )
+
+
+def digests(images: np.ndarray) -> np.ndarray:
+    """Hashes each of `[N, ...]` pictures, `[N]` of dtype `content.DIGEST`."""
+    return np.array([decode.digest_of(image.tobytes()) for image in images], DIGEST)
+
+
+def png(image: np.ndarray) -> bytes:
+    """Writes uint8 `[H, W, 1 or 3]` as a PNG file."""
+    buffer = io.BytesIO()
+    Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def read_idx(
@@ -60,8 +101,8 @@ def read_idx(
             f"bad labels in {shown(folder)} - label {highest}, but {len(class_names)} classes; "
             "name every class"
         )
-    return examples(images[..., np.newaxis], labels, class_names)
+    return examples(images[..., np.newaxis], labels, class_names, digests=digests(images))
 
 
-def _load(images: np.ndarray, index: int, short_side: int) -> np.ndarray:
-    return decode.resize(images[index], short_side)
+def _load(picture: Callable[[int], np.ndarray], index: int, short_side: int) -> np.ndarray:
+    return decode.resize(picture(index), short_side)

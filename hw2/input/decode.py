@@ -8,6 +8,8 @@ high byte. CMYK becomes RGB.
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import io
 import os
 import stat
 from collections.abc import Iterator
@@ -17,10 +19,11 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from hw2.errors import DataError
-from hw2.input import formats
+from hw2.input import extent, formats
 from hw2.input.paths import shown
+from hw2.input.rules import MAX_PIXELS
 
-MAX_PIXELS = 100_000_000  # 300 MB as RGB
+DIGEST_BYTES = 16  # of BLAKE2b; two of a billion pictures are the same with 1e-21
 MAX_ASPECT = 100  # a line of 3000x1 pixels would grow to 600 MB at a short side of 260
 
 ORIENTATION = 0x0112  # EXIF 2.32, section 4.6.4
@@ -42,8 +45,31 @@ class Header(NamedTuple):
     animated: bool
 
 
+class Found(NamedTuple):
+    """What the whole of a file tells."""
+
+    format: str
+    width: int  # as stored, before any orientation
+    height: int
+    animated: bool
+    trailing: bool  # bytes follow the picture
+    digest: bytes  # of the content
+
+
+class Stamp(NamedTuple):
+    """What changes when a file is written again."""
+
+    size: int
+    mtime_ns: int
+
+
 def picture(
-    path: str | os.PathLike[str], short_side: int, *, max_pixels: int = MAX_PIXELS
+    path: str | os.PathLike[str],
+    short_side: int,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    min_size: int = 1,
+    stamp: Stamp | None = None,
 ) -> np.ndarray:
     """Decodes a file to uint8 `[h, w, 3]` whose short side is `short_side`, the aspect kept.
 
@@ -51,6 +77,8 @@ def picture(
       path: A JPEG, PNG, GIF, BMP or WebP file, whatever its name says.
       short_side: In pixels; no resize happens when the picture has it already.
       max_pixels: Larger pictures are refused by their header, before memory is taken.
+      min_size: Pictures with a shorter side are refused.
+      stamp: What the scan saw; a file that has changed since is refused.
 
     Raises:
       DataError: The file cannot be read as a picture; the message names it and the reason.
@@ -59,19 +87,29 @@ def picture(
     leaves twice `short_side`.
     """
     with _naming(path), _opened(path) as file:
-        image = _header(file, max_pixels)
-        size = scaled(image.size, short_side)
-        if image.format == "PNG":
-            image.verify()  # the checksums, which decoding skips
-            file.seek(0)
-            image = _header(file, max_pixels)
-        image.draft(None, (2 * short_side, 2 * short_side))
-        image.load()
-        orientation = _orientation(image)
-        if orientation in UPRIGHT:
-            image = image.transpose(UPRIGHT[orientation])
-            size = size if orientation < 5 else size[::-1]  # 5 to 8 turn it on its side
-        return np.asarray(_resized(_rgb(image), size))
+        if stamp and stamp_of(os.fstat(file.fileno())) != stamp:
+            raise _Refused("content changed since scan", "start again, which scans anew")
+        return _decoded(file, short_side, max_pixels, min_size)
+
+
+def picture_in(
+    content: bytes,
+    name: str,
+    short_side: int,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    min_size: int = 1,
+    digest: bytes | None = None,
+) -> np.ndarray:
+    """Decodes the bytes of a file as `picture` does; `name` is what messages call it.
+
+    Raises:
+      DataError: As `picture`, or the bytes are not those whose digest the scan saw.
+    """
+    with _naming(name):
+        if digest is not None and digest_of(content) != digest:
+            raise _Refused("content changed since scan", "start again, which scans anew")
+        return _decoded(_nonempty(content), short_side, max_pixels, min_size)
 
 
 def header(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Header:
@@ -81,8 +119,69 @@ def header(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Hea
       DataError: It is not; the message names the file and the reason.
     """
     with _naming(path), _opened(path) as file:
-        image = _header(file, max_pixels)
+        image = _header(file, max_pixels, 1)
         return Header(image.format, getattr(image, "is_animated", False))
+
+
+def inspect(
+    path: str | os.PathLike[str],
+    *,
+    max_pixels: int = MAX_PIXELS,
+    min_size: int = 1,
+    decode: bool = True,
+) -> Found:
+    """Reads a whole file, and decodes it unless `decode` is off, without keeping the pixels.
+
+    Raises:
+      DataError: As `picture`.
+
+    Cost: the header is checked before anything else is read, and a JPEG is decoded at an eighth
+    of its size, which reads all of its data.
+    """
+    with _naming(path), _opened(path) as file:
+        _header(file, max_pixels, min_size)
+        if os.fstat(file.fileno()).st_size > 8 * max_pixels + 2**20:  # 64 bits a pixel, stored
+            raise _Refused("too many bytes for its pixels", "save it anew")
+        file.seek(0)
+        return _found(file.read(), max_pixels, min_size, decode)
+
+
+def inspect_in(
+    content: bytes,
+    name: str,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    min_size: int = 1,
+    decode: bool = True,
+) -> Found:
+    """Inspects the bytes of a file as `inspect` does; `name` is what messages call it.
+
+    Raises:
+      DataError: As `picture`.
+    """
+    with _naming(name):
+        _nonempty(content)
+        return _found(content, max_pixels, min_size, decode)
+
+
+def content_of(path: str | os.PathLike[str]) -> bytes:
+    """Reads the bytes of a regular file.
+
+    Raises:
+      DataError: It cannot be read; the message names the file and the reason.
+    """
+    with _naming(path), _opened(path) as file:
+        return file.read()
+
+
+def digest_of(content: bytes) -> bytes:
+    """The hash of a file's content, without zeros at its end, as NumPy keeps it."""
+    return hashlib.blake2b(content, digest_size=DIGEST_BYTES).digest().rstrip(b"\0")
+
+
+def stamp_of(status: os.stat_result) -> Stamp:
+    """Size and time of a file."""
+    return Stamp(status.st_size, status.st_mtime_ns)
 
 
 def resize(picture: np.ndarray, short_side: int) -> np.ndarray:
@@ -107,7 +206,42 @@ def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     return image if image.size == size else image.resize(size, Image.Resampling.BILINEAR)
 
 
-def _header(file: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
+def _decoded(file: BinaryIO, short_side: int, max_pixels: int, min_size: int) -> np.ndarray:
+    image = _header(file, max_pixels, min_size)
+    size = scaled(image.size, short_side)
+    image = _verified(file, image)
+    image.draft(None, (2 * short_side, 2 * short_side))
+    image.load()
+    orientation = _orientation(image)
+    if orientation in UPRIGHT:
+        image = image.transpose(UPRIGHT[orientation])
+        size = size if orientation < 5 else size[::-1]  # 5 to 8 turn it on its side
+    return np.asarray(_resized(_rgb(image), size))
+
+
+def _found(content: bytes, max_pixels: int, min_size: int, decode: bool) -> Found:
+    file = io.BytesIO(content)
+    image = _header(file, max_pixels, min_size)
+    width, height = image.size
+    animated = getattr(image, "is_animated", False)
+    if decode:
+        image = _verified(file, image)
+        image.draft(None, (1, 1))
+        image.load()
+    trailing = (extent.end(content, image.format) or len(content)) < len(content)
+    return Found(image.format, width, height, animated, trailing, digest_of(content))
+
+
+def _verified(file: BinaryIO, image: ImageFile.ImageFile) -> ImageFile.ImageFile:
+    """Checks the checksums of a PNG, which decoding skips."""
+    if image.format != "PNG":
+        return image
+    image.verify()
+    file.seek(0)
+    return formats.READERS["PNG"](file)
+
+
+def _header(file: BinaryIO, max_pixels: int, min_size: int) -> ImageFile.ImageFile:
     start = file.read(formats.SIGNATURE_BYTES)
     file.seek(0)
     name = formats.name(start)
@@ -119,8 +253,13 @@ def _header(file: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
     width, height = image.size
     if width * height > max_pixels:
         raise _Refused(
-            f"too many pixels ({width * height} > limit {max_pixels})",
+            f"too many pixels ({width * height} > limit {max_pixels}; --max_pixels)",
             "shrink it, or raise the limit",
+        )
+    if min(width, height) < min_size:
+        raise _Refused(
+            f"too small ({width}x{height}, below {min_size}; --min_size)",
+            "remove it, or lower the limit",
         )
     if max(image.size) > MAX_ASPECT * min(image.size):
         raise _Refused(f"too thin ({width}x{height}, over {MAX_ASPECT}:1)", "crop or remove it")
@@ -146,6 +285,12 @@ def _rgb(image: Image.Image) -> Image.Image:
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, image).convert("RGB")
     return image.convert("RGB")
+
+
+def _nonempty(content: bytes) -> BinaryIO:
+    if not content:
+        raise _Refused("empty", "replace or remove it")
+    return io.BytesIO(content)
 
 
 class _Refused(Exception):

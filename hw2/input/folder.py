@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import functools
 import itertools
 import os
 import unicodedata
@@ -12,52 +11,80 @@ from collections.abc import Sequence
 import numpy as np
 
 from hw2.errors import DataError
-from hw2.input import decode, formats
+from hw2.input import formats, survey
 from hw2.input.examples import Examples
+from hw2.input.listing import Listing
 from hw2.input.paths import first_few, shown
+from hw2.input.rules import Rules
 
 LAYOUT = "the layout is ROOT/CLASS/.../PICTURE.jpg, with two classes at least"
 JUNK = ("__MACOSX", "Thumbs.db", "ehthumbs.db", "desktop.ini")  # left behind by other systems
-PARTS = {"train", "training", "test", "testing", "val", "valid", "validation"}
-LISTED = 20  # bad files named in one error
+PARTS = {  # what the folders of a data set's parts are called, in any case
+    "train": ("train", "training"),
+    "validation": ("val", "valid", "validation"),
+    "test": ("test", "testing"),
+}
 PICTURES = {*itertools.chain(*formats.SUFFIXES.values()), *formats.OTHER_SUFFIXES}
 
 
-def read(root: str | os.PathLike[str], *, max_pixels: int = decode.MAX_PIXELS) -> Examples:
-    """Finds the pictures below `root`, and opens the header of each.
-
-    Classes are the first-level folders in the order of their names. Hidden files and what other
-    systems leave behind are skipped; files of other kinds are counted in the notes. Links are
-    followed, and no folder is read twice.
+def read(
+    root: str | os.PathLike[str], rules: Rules | None = None, *, report: survey.Report | None = None
+) -> Examples:
+    """Finds the pictures below `root`, and scans them.
 
     Raises:
-      DataError: No two classes; a class without pictures; two class names that look the same;
-        pictures that cannot be read, of which the message lists the first 20 with the reason.
+      DataError: As `listing` and `survey.examples`.
+    """
+    rules = rules or Rules()
+    return survey.examples(listing(root, rules), rules, report=report)
 
-    Cost: about 0.1 ms for each picture, and no pixel is decoded.
+
+def listing(root: str | os.PathLike[str], rules: Rules) -> Listing:
+    """Finds the pictures below `root` by their suffixes, and opens none.
+
+    Classes are the first-level folders in the order of their names. Hidden files and what other
+    systems leave behind are skipped; files of other kinds are counted in the notes. Links within
+    the root are followed, and nothing is read twice.
+
+    Raises:
+      DataError: No two classes; two class names that look the same; a folder that is a link out
+        of the root, which `rules` may allow.
+
+    Cost: about 3 microseconds for each picture.
     """
     root = os.fspath(root)
     class_names = _classes(root)
     ignored = collections.Counter(_beside(root))
-    files = sorted(_files(root, class_names, ignored))
-    _check_none_empty(root, class_names, [label for label, _ in files])
-    notes = _twins(root, class_names) + _ignored(ignored)
-    notes += _check_pictures(root, [name for _, name in files], max_pixels)
-    names = tuple(name for _, name in files)
-    return Examples(
+    found = _files(root, class_names, ignored, rules)
+    links = {name for _, name, linked in found if linked}
+    files, refused = found, {}
+    if links:
+        files, refused = _followed(root, found, ignored, rules)
+    names = [name for _, name, _ in files]
+    return Listing(
+        root,
         names,
-        np.array([label for label, _ in files], np.int32),
+        np.array([label for label, _, _ in files], np.int32),
         tuple(class_names),
-        channels=3,
-        load=functools.partial(_load, root, names, max_pixels),
-        notes=tuple(notes),
+        source=root,
+        refused=refused,
+        notes=tuple(_twins(root, class_names) + _ignored(ignored)),
     )
 
 
-def _load(
-    root: str, names: Sequence[str], max_pixels: int, index: int, short_side: int
-) -> np.ndarray:
-    return decode.picture(os.path.join(root, names[index]), short_side, max_pixels=max_pixels)
+def parts(root: str | os.PathLike[str]) -> dict[str, str]:
+    """Finds the parts that a folder holds, "train", "validation" and "test", and their paths.
+
+    A folder has parts where one is for training, and none of its folders is anything else.
+    """
+    folders = [e for e in _scan(os.fspath(root)) if os.path.isdir(e.path) and not _is_junk(e.name)]
+    found = {}
+    for entry in folders:
+        part = next((p for p, names in PARTS.items() if entry.name.casefold() in names), None)
+        if part is None or part in found:
+            return {}
+        found[part] = entry.path
+    return found if "train" in found else {}
 
 
 def _classes(root: str) -> list[str]:
@@ -72,10 +99,11 @@ def _classes(root: str) -> list[str]:
     if len(names) < 2:
         found = f"one class folder only, {shown(names[0])}" if names else "no class folders"
         raise DataError(f"no classes in {shown(root)} - {found}; {LAYOUT}")
-    if all(name.casefold() in PARTS for name in names):
+    known = list(itertools.chain(*PARTS.values()))
+    if all(name.casefold() in known for name in names):
         raise DataError(
-            f"no classes in {shown(root)} - {first_few(names)} are parts of a data set; give "
-            "the folder of one part"
+            f"no classes in {shown(root)} - {first_few(names)} are parts of a data set, and none "
+            "is called train; give the folder of one part"
         )
     return names
 
@@ -87,33 +115,75 @@ def _beside(root: str) -> dict[str, int]:
 
 
 def _files(
-    root: str, class_names: Sequence[str], ignored: collections.Counter[str]
-) -> list[tuple[int, str]]:
-    """Label and name of every picture, reading real folders before those behind links."""
+    root: str, class_names: Sequence[str], ignored: collections.Counter[str], rules: Rules
+) -> list[tuple[int, str, bool]]:
+    """Label and name of every picture, and whether it is a link.
+
+    Real folders are read before those behind links.
+    """
     files = []
     seen = set()
     real = collections.deque(enumerate(class_names))
     links: collections.deque[tuple[int, str]] = collections.deque()
     while real or links:
         label, folder = (real or links).popleft()
-        status = os.stat(os.path.join(root, folder))
+        path = os.path.join(root, folder)
+        status = os.stat(path)
         if (status.st_dev, status.st_ino) in seen:
             ignored["links to folders read already"] += 1
             continue
         seen.add((status.st_dev, status.st_ino))
-        for entry in _scan(os.path.join(root, folder)):
+        if os.path.islink(path) and _leads_out(root, path) and not rules.allow_outside_links:
+            raise DataError(
+                f"link out of the root in {shown(path)} - it leads to "
+                f"{shown(os.path.realpath(path))}; --allow_outside_links follows it"
+            )
+        for entry in _scan(path):
             name = f"{folder}/{entry.name}"
             if _is_junk(entry.name):
                 continue
-            if os.path.isdir(entry.path) and _is_picture(name):
-                ignored["folders named like pictures"] += 1
-            elif os.path.isdir(entry.path):
-                (links if entry.is_symlink() else real).append((label, name))
+            linked = entry.is_symlink()
+            if os.path.isdir(entry.path) if linked else entry.is_dir():
+                if _is_picture(name):
+                    ignored["folders named like pictures"] += 1
+                else:
+                    (links if linked else real).append((label, name))
             elif _is_picture(name):
-                files.append((label, name))
+                files.append((label, name, linked))
             else:
                 ignored[_suffix(name) or "without suffix"] += 1
-    return files
+    return sorted(files)
+
+
+def _followed(
+    root: str,
+    files: Sequence[tuple[int, str, bool]],
+    ignored: collections.Counter[str],
+    rules: Rules,
+) -> tuple[list[tuple[int, str, bool]], dict[int, str]]:
+    """Leaves out links to pictures that are there anyway, and refuses those out of the root."""
+    base = os.path.join(os.path.realpath(root), "")
+    seen = {base + name for _, name, linked in files if not linked}
+    kept, refused = [], {}
+    for label, name, linked in files:
+        path = os.path.join(root, name)
+        if linked and os.path.exists(path):  # where a dangling one leads is of no interest
+            target = os.path.realpath(path)
+            if target in seen:
+                ignored["links to pictures read already"] += 1
+                continue
+            seen.add(target)
+            if _leads_out(root, path) and not rules.allow_outside_links:
+                refused[len(kept)] = (
+                    f"link out of the root, to {shown(target)}; --allow_outside_links follows it"
+                )
+        kept.append((label, name, linked))
+    return kept, refused
+
+
+def _leads_out(root: str, path: str) -> bool:
+    base = os.path.realpath(root)
+    return os.path.commonpath([base, os.path.realpath(path)]) != base
 
 
 def _scan(folder: str) -> list[os.DirEntry[str]]:
@@ -137,16 +207,6 @@ def _is_junk(name: str) -> bool:
     return name.startswith(".") or name in JUNK
 
 
-def _check_none_empty(root: str, class_names: Sequence[str], labels: Sequence[int]) -> None:
-    present = set(labels)
-    empty = [name for label, name in enumerate(class_names) if label not in present]
-    if empty:
-        raise DataError(
-            f"empty classes in {shown(root)} - no picture in {first_few(empty)}; fill or remove "
-            f"them ({LAYOUT})"
-        )
-
-
 def _twins(root: str, class_names: Sequence[str]) -> list[str]:
     """Refuses names that are the same in Unicode's eyes, notes those that differ in case only."""
     notes = []
@@ -163,33 +223,6 @@ def _twins(root: str, class_names: Sequence[str]) -> list[str]:
         twin = by_case.setdefault(form.casefold(), name)
         if twin != name:
             notes.append(f"classes {shown(twin)} and {shown(name)} differ in case only")
-    return notes
-
-
-def _check_pictures(root: str, names: Sequence[str], max_pixels: int) -> list[str]:
-    """Opens every header; notes what is odd."""
-    bad, animated, misnamed = [], [], []
-    for name in names:
-        try:
-            header = decode.header(os.path.join(root, name), max_pixels=max_pixels)
-        except DataError as error:
-            bad.append(str(error))
-            continue
-        if header.animated:
-            animated.append(name)
-        if _suffix(name) not in formats.SUFFIXES[header.format]:
-            misnamed.append(name)
-    if bad:
-        more = [f"and {len(bad) - LISTED} more"] if len(bad) > LISTED else []
-        raise DataError(
-            f"bad pictures in {shown(root)} - {len(bad)} of {len(names)} cannot be used; replace "
-            "or remove them:\n  " + "\n  ".join(bad[:LISTED] + more)
-        )
-    notes = []
-    if animated:
-        notes.append(f"only the first frame is used of {first_few(animated)}")
-    if misnamed:
-        notes.append(f"content and suffix disagree in {first_few(misnamed)}")
     return notes
 
 

@@ -16,6 +16,7 @@ READERS = {
     "BMP": BmpImageFile,
     "WEBP": WebPImageFile,
 }
+NAMES = tuple(READERS)
 SUFFIXES = {  # what files of these formats are usually called
     "JPEG": (".jpg", ".jpeg"),
     "PNG": (".png",),

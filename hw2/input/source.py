@@ -2,38 +2,126 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+from collections.abc import Sequence
 
 from hw2.errors import DataError
-from hw2.input import arrays, builtin, folder, idx
-from hw2.input.examples import Examples
+from hw2.input import arrays, builtin, folder, idx, npy, survey, table
+from hw2.input.examples import Examples, joined
 from hw2.input.paths import shown
+from hw2.input.rules import Rules
 
-PARTS = ("train", "test")
+PARTS = ("train", "validation", "test")
 FORMS = (
-    f"give one of {', '.join(builtin.NAMES)}, a folder of class folders, or a folder with "
-    f"{idx.FILES['train'][0]} and its kin"
+    f"give one of {', '.join(builtin.NAMES)}, a folder of class folders, a folder with train/ "
+    "and val/ or test/ in it, a .csv of file and class, an .npy or .npz of images with labels "
+    f"beside, a folder with {idx.FILES['train'][0]} and its kin, or TFRecord shards"
 )
 
 
-def read(path: str | os.PathLike[str], part: str = "train") -> Examples:
-    """Reads a data set by name, IDX files in a folder, or class folders.
+def read(
+    path: str | os.PathLike[str],
+    part: str = "train",
+    rules: Rules | None = None,
+    *,
+    class_names: Sequence[str] | None = None,
+    report: survey.Report | None = None,
+) -> Examples:
+    """Reads a data set, told by what it is.
 
     Args:
-      path: The name goes before a folder of that name, which is `./digits`.
-      part: "train" or "test". Class folders are one part, and are read whatever it says.
+      path: A name, which goes before a folder of that name (`./digits`); a folder; a file; or
+        two files of an array and its labels, with a comma between.
+      part: "train", "validation" or "test". What is one part is read whatever it says; where
+        there is one part to test on, it is the part to validate on too. The training part of
+        a folder with a part to validate on holds both, told apart in `Examples.validation`.
+      rules: What is accepted.
+      class_names: The classes there may be. Errors then name the line of a label that is none.
+      report: Called now and then with the number of files scanned, and of all.
 
     Raises:
       DataError: The path is none of these, or what it stands for cannot be used.
       ValueError: There is no such part.
     """
     if part not in PARTS:
-        raise ValueError(f"part must be train or test, got {part!r}.")
+        raise ValueError(f"part must be {', '.join(PARTS[:-1])} or {PARTS[-1]}, got {part!r}.")
+    rules = rules or Rules()
+    options = {"class_names": class_names, "report": report}
     if path in builtin.NAMES:
-        return builtin.read(os.fspath(path), part)
-    if not os.path.isdir(path):
-        why = "not a folder" if os.path.lexists(path) else "no such folder"
+        return builtin.read(os.fspath(path), "test" if part != "train" else part)
+    path = os.fspath(path)
+    if os.path.isdir(path):
+        return _folder(path, part, rules, options)
+    images, comma, labels = path.rpartition(",")
+    if comma and images.endswith(npy.SUFFIXES) and not os.path.lexists(path):
+        for file in (images, labels):
+            if not os.path.isfile(file):
+                raise DataError(f"no data in {shown(file)} - no such file; {FORMS}")
+        return npy.read(images, labels, part, rules, **options)
+    if not os.path.isfile(path):
+        why = "neither a file nor a folder" if os.path.lexists(path) else "no such folder"
         raise DataError(f"no data in {shown(path)} - {why}; {FORMS}")
+    if path.endswith(npy.SUFFIXES):
+        return npy.read(path, None, part, rules, **options)
+    if path.endswith(".csv") and table.is_list(path):
+        return table.read(path, rules, **options)
+    if shards := _shards(path, part):
+        return _records().read(shards, rules, **options)
+    why = "labels without images" if path.endswith(".csv") else "a file of another kind"
+    raise DataError(f"no data in {shown(path)} - {why}; {FORMS}")
+
+
+def _folder(path: str, part: str, rules: Rules, options: dict) -> Examples:
     if idx.is_in(path):
-        return arrays.read_idx(path, part)
-    return folder.read(path)
+        return arrays.read_idx(path, "test" if part != "train" else part)
+    if (found := npy.find(path, "train")) or npy.find(path, "test"):
+        wanted = npy.find(path, part) or (part != "train" and npy.find(path, "validation"))
+        wanted = wanted or (part != "train" and npy.find(path, "test"))
+        if not wanted and found and found.endswith(".npz"):
+            wanted = found
+        if not wanted:
+            raise DataError(f"no {part} images in {shown(path)} - neither .npy nor .npz; {FORMS}")
+        return npy.read(wanted, None, part, rules, **options)
+    if shards := _shards(path, part):
+        examples = _records().read(shards, rules, **options)
+        if part == "train" and _records().has_part(path, "validation"):
+            held_out = _records().read(_shards(path, "validation"), rules, **options)
+            return joined(examples, held_out)
+        return examples
+    if parts := folder.parts(path):
+        return _parts(path, parts, part, rules, options)
+    return folder.read(path, rules, report=options["report"])
+
+
+def _parts(root: str, parts: dict[str, str], part: str, rules: Rules, options: dict) -> Examples:
+    """A folder with train/ in it, and val/ or test/ or both."""
+    if part != "train":
+        other = {"validation": "test", "test": "validation"}[part]
+        found = parts.get(part) or parts.get(other)
+        if found is None:
+            raise DataError(f"no {part} part in {shown(root)} - it holds train/ only; add test/")
+        return read(found, part, rules, **options)
+    examples = read(parts["train"], "train", rules, **options)
+    if "validation" in parts:
+        classes = options | {"class_names": examples.class_names}
+        held_out = read(parts["validation"], "validation", rules, **classes)
+        examples = joined(examples, held_out)
+    if "test" in parts:
+        note = f"{shown(parts['test'])} is not used; --test_data_path={shown(root)} scores it"
+        examples = dataclasses.replace(examples, notes=(*examples.notes, note))
+    return examples
+
+
+def _shards(path: str, part: str) -> list[str]:
+    """Shards at a path, without TensorFlow where there is none."""
+    names = [os.path.basename(path)] if os.path.isfile(path) else os.listdir(path)
+    if not any(name.endswith((".tfrecord", ".tfrecords")) or "-of-" in name for name in names):
+        return []
+    return _records().shards(path, part)
+
+
+def _records():
+    from hw2.input import records  # brings TensorFlow, which scanning a folder does not need
+
+    return records

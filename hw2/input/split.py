@@ -4,17 +4,44 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Sequence
+import re
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.model_selection import train_test_split
 
 from hw2.errors import DataError
+from hw2.input import content
 from hw2.input.examples import Examples
 from hw2.input.paths import first_few, shown
 
-HEADER = ["name", "class", "part"]
+HEADER = ["name", "class", "part", "digest"]  # of the content, in hexadecimal, where it is known
 PARTS = ("train", "validation")
+_HEX = re.compile(r"(?:[0-9a-f]{2})*")
+
+
+def draw(examples: Examples, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Takes the parts that the source itself names, or else a fraction of every class.
+
+    Pictures of the same content fall into the same part.
+
+    Args:
+      examples: What to split.
+      fraction: Of the pictures to hold out, in (0, 1).
+      seed: The same seed draws the same pictures.
+
+    Returns:
+      Indices for training and for validation, each sorted int64.
+    """
+    if examples.validation is not None:
+        return np.flatnonzero(~examples.validation), np.flatnonzero(examples.validation)
+    first = np.arange(len(examples), dtype=np.int64)
+    if examples.digests is not None:
+        first = content.first_of_each(examples.digests)
+    unique = np.flatnonzero(first == np.arange(len(first)))
+    _, validation = stratified(examples.labels[unique], fraction, seed)
+    held_out = np.isin(first, unique[validation])
+    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 
 def stratified(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -66,19 +93,22 @@ def notes(examples: Examples, train: np.ndarray, validation: np.ndarray) -> tupl
 def write(
     path: str | os.PathLike[str], examples: Examples, train: np.ndarray, validation: np.ndarray
 ) -> None:
-    """Writes `name,class,part` lines; the file is there whole or not at all.
+    """Writes `name,class,part,digest` lines; the file is there whole or not at all.
 
     Raises:
       OSError: The folder cannot be written.
     """
     partial = f"{os.fspath(path)}.partial"
-    part_of = {index: PARTS[0] for index in train} | {index: PARTS[1] for index in validation}
+    part_of = np.full(len(examples), -1, np.int8)
+    part_of[train], part_of[validation] = 0, 1
+    digests = _digests(examples)
     with open(partial, "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
         lines = csv.writer(file)
         lines.writerow(HEADER)
-        for index, part in sorted(part_of.items()):
+        for index in np.flatnonzero(part_of >= 0):
             class_name = examples.class_names[examples.labels[index]]
-            lines.writerow([examples.names[index], class_name, part])
+            digest = bytes(digests[index]).hex()
+            lines.writerow([examples.names[index], class_name, PARTS[part_of[index]], digest])
         file.flush()
         os.fsync(file.fileno())
     os.replace(partial, path)
@@ -91,17 +121,22 @@ def read(path: str | os.PathLike[str], examples: Examples) -> tuple[np.ndarray, 
       Indices for training and for validation, each sorted int64.
 
     Raises:
-      DataError: The file is damaged, or pictures have come, gone or changed class since.
+      DataError: The file is damaged, or pictures have come, gone or changed since.
     """
-    rows = _rows(path)
-    here = {
-        name: examples.class_names[label]
-        for name, label in zip(examples.names, examples.labels, strict=True)
-    }
+    rows = _read(path)
+    at, gone = _find(rows, examples)
+    known = np.flatnonzero(at >= 0)
+    there = at[known]
+    classes = np.array([rows.class_numbers.get(n, -1) for n in examples.class_names], np.int64)
+    other_class = known[classes[examples.labels[known]] != rows.classes[there]]
+    before, now = rows.digests[there], _digests(examples)[known]
     changes = {
-        "missing": [name for name in rows if name not in here],
-        "new": [name for name in here if name not in rows],
-        "of another class": [n for n in rows if n in here and here[n] != rows[n][0]],
+        "missing": [rows.names[i] for i in gone],
+        "new": [examples.names[i] for i in np.flatnonzero(at < 0)],
+        "of another class": [examples.names[i] for i in other_class],
+        "of other content": [
+            examples.names[i] for i in known[(before != now) & (before != b"") & (now != b"")]
+        ],
     }
     if any(changes.values()):
         counts = ", ".join(
@@ -110,17 +145,73 @@ def read(path: str | os.PathLike[str], examples: Examples) -> tuple[np.ndarray, 
             if names
         )
         raise DataError(
-            f"old split in {shown(path)} - the data has changed: {counts}; "
-            "restore the data, or train anew in another --log_path"
+            f"old split in {shown(path)} - the data has changed, from {len(rows.names)} pictures "
+            f"to {len(examples)}: {counts}; restore the data, go on with --accept_new_data, or "
+            "train anew in another --log_path"
         )
-    parts = np.array([rows[name][1] for name in examples.names])
-    train, validation = (np.flatnonzero(parts == part).astype(np.int64) for part in PARTS)
-    return train, validation
+    held_out = rows.validation[at]
+    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 
-def _rows(path: str | os.PathLike[str]) -> dict[str, Sequence[str]]:
-    """Class and part by name."""
-    rows: dict[str, Sequence[str]] = {}
+def renewed(
+    path: str | os.PathLike[str], examples: Examples, fraction: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Splits changed data: what was there stays in its part, what is new is drawn.
+
+    Returns:
+      Indices for training and for validation, each sorted int64.
+
+    Raises:
+      DataError: The file is damaged.
+    """
+    rows = _read(path)
+    at, _ = _find(rows, examples)
+    _, held_out = draw(examples, fraction, seed)
+    validation = np.isin(np.arange(len(examples)), held_out)
+    validation[at >= 0] = rows.validation[at[at >= 0]]
+    return np.flatnonzero(~validation), np.flatnonzero(validation)
+
+
+def trained_on(path: str | os.PathLike[str], examples: Examples) -> list[tuple[str, str]]:
+    """Pairs of names: a training picture of the split, and one of `examples` of its content.
+
+    Raises:
+      DataError: The file is damaged.
+    """
+    rows = _read(path)
+    train = np.flatnonzero(~rows.validation)
+    found = content.pairs(rows.digests[train], _digests(examples))
+    return [(shown(rows.names[train[a]]), shown(examples.names[b])) for a, b in found]
+
+
+class _Rows(NamedTuple):
+    """The lines of a file: names, and what goes with each."""
+
+    names: list[str]
+    classes: np.ndarray  # [N], values of class_numbers
+    class_numbers: dict[str, int]
+    validation: np.ndarray  # [N] booleans
+    digests: np.ndarray
+
+
+def _digests(examples: Examples) -> np.ndarray:
+    if examples.digests is None:
+        return np.zeros(len(examples), content.DIGEST)
+    return examples.digests
+
+
+def _find(rows: _Rows, examples: Examples) -> tuple[np.ndarray, list[int]]:
+    """The row of each example, -1 for none; and the rows that no example has."""
+    if len(rows.names) == len(examples) and all(map(str.__eq__, rows.names, examples.names)):
+        return np.arange(len(examples)), []
+    index = {name: row for row, name in enumerate(rows.names)}
+    at = np.array([index.get(name, -1) for name in examples.names], np.int64)
+    return at, np.setdiff1d(np.arange(len(rows.names)), at).tolist()
+
+
+def _read(path: str | os.PathLike[str]) -> _Rows:
+    names, classes, validation, digests = [], [], bytearray(), []
+    numbers: dict[str, int] = {}
     line = 1
     try:
         with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
@@ -129,14 +220,26 @@ def _rows(path: str | os.PathLike[str]) -> dict[str, Sequence[str]]:
                 raise _bad(path, line, f"expected the header {','.join(HEADER)}")
             for row in lines:
                 line = lines.line_num
-                if len(row) != 3 or row[2] not in PARTS:
-                    raise _bad(path, line, f"expected a name, a class and {' or '.join(PARTS)}")
-                if row[0] in rows:
-                    raise _bad(path, line, f"{shown(row[0])} is there twice")
-                rows[row[0]] = row[1:]
+                if len(row) != len(HEADER) or row[2] not in PARTS or not _HEX.fullmatch(row[3]):
+                    why = f"expected a name, a class, {' or '.join(PARTS)} and a digest"
+                    raise _bad(path, line, why)
+                names.append(row[0])
+                classes.append(numbers.setdefault(row[1], len(numbers)))
+                validation.append(row[2] == PARTS[1])
+                digests.append(bytes.fromhex(row[3]))
     except (OSError, csv.Error) as error:
         raise _bad(path, line, shown(getattr(error, "strerror", None) or str(error))) from error
-    return rows
+    if len(set(names)) < len(names):
+        _, again = np.unique(np.array(names, object), return_index=True)
+        row = int(np.setdiff1d(np.arange(len(names)), again)[0])
+        raise _bad(path, row + 2, f"{shown(names[row])} is there twice")
+    return _Rows(
+        names,
+        np.array(classes, np.int64),
+        numbers,
+        np.frombuffer(validation, np.bool_),
+        np.array(digests, content.DIGEST),
+    )
 
 
 def _bad(path: str | os.PathLike[str], line: int, why: str) -> DataError:

@@ -272,11 +272,12 @@ def test_too_many_pixels_are_refused_by_the_header(tmp_path):
     path.write_bytes(png(60000, 60000, depth=8, color=2, rows=bytes(1000)))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert refusal(path) == (
-        "too many pixels (3600000000 > limit 100000000); shrink it, or raise the limit"
+        "too many pixels (3600000000 > limit 100000000; --max_pixels); "
+        "shrink it, or raise the limit"
     )
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kilobytes
     small = saved(tmp_path / "small.png", Image.new("L", (20, 10)))
-    assert refusal(small, max_pixels=199).startswith("too many pixels (200 > limit 199)")
+    assert refusal(small, max_pixels=199).startswith("too many pixels (200 > limit 199; --max_")
     assert decode.picture(small, 8, max_pixels=200).shape == (8, 16, 3)
 
 

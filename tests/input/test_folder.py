@@ -1,5 +1,6 @@
 import os
 import re
+import zlib
 
 import numpy as np
 import pytest
@@ -7,13 +8,16 @@ from PIL import Image
 
 from hw2.errors import DataError
 from hw2.input import folder
+from hw2.input.rules import Rules
 
 
 def add(root, *names, color="red"):
     for name in names:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (6, 4), color).save(path, format="PNG")
+        image = Image.new("RGB", (6, 4), color)
+        image.putpixel((5, 3), tuple(zlib.crc32(name.encode()).to_bytes(4, "big")[1:]))  # no twins
+        image.save(path, format="PNG")
 
 
 def refusal(root):
@@ -39,12 +43,20 @@ def test_worked_example(tmp_path):
 
 
 def test_real_pictures(stamps):
+    expected = [
+        path
+        for path in stamps.rglob("*")
+        if path.suffix.lower() in folder.PICTURES and path.is_file()
+    ]
     examples = folder.read(stamps)
-    assert len(examples) == 802
-    assert len(examples.class_names) == 17
-    assert examples.class_names[:2] == ("animals", "cartoon")
-    assert examples.notes == ("ignored 7858 .ogg, 952 .txt, 534 .dat, 248 .svg, 15 .wav",)
-    for index in range(0, 802, 50):
+    assert len(examples) == len(expected) > 700
+    assert len(examples.class_names) == len({p.relative_to(stamps).parts[0] for p in expected})
+    assert examples.notes[0].startswith("ignored 7")
+    assert " .ogg, " in examples.notes[0]
+    assert examples.notes[1:] == (
+        "conflicting labels of 2 pictures: military/fireman240a.png = people/fireman240a.png",
+    )
+    for index in range(0, len(examples), 50):
         picture = examples.load(index, 40)
         assert min(picture.shape[:2]) == 40
         assert picture.std() > 0
@@ -75,23 +87,49 @@ def test_odd_things_are_noted(tmp_path):
     assert examples.notes == (
         "classes A and a differ in case only",
         "ignored 1 folders named like pictures",
-        "only the first frame is used of A/moving.gif",
-        "content and suffix disagree in A/x.jpg",
+        "only the first frame is used of 1 animated: A/moving.gif",
+        "content and suffix disagree in 1: A/x.jpg",
     )
 
 
-def test_links_are_followed_and_no_folder_is_read_twice(tmp_path):
+def linked(tmp_path):
     root = tmp_path / "root"
     add(root, "a/1.png", "b/1.png")
-    add(tmp_path, "elsewhere/2.png")
+    add(tmp_path, "elsewhere/2.png", "elsewhere/3.png")
     (root / "a" / "loop").symlink_to(root / "a")
     (root / "a" / "self").symlink_to("self")
     (root / "a" / "other_class").symlink_to(root / "b")
+    (root / "a" / "again.png").symlink_to("1.png")
+    return root
+
+
+def test_links_are_followed_and_nothing_is_read_twice(tmp_path):
+    examples = folder.read(linked(tmp_path))
+    assert examples.names == ("a/1.png", "b/1.png")
+    assert examples.notes == (
+        "ignored 2 links to folders read already, 1 links to pictures read already, "
+        "1 without suffix",
+    )
+
+
+def test_links_out_of_the_root_are_refused_unless_they_are_allowed(tmp_path):
+    root = linked(tmp_path)
+    (root / "b" / "3.png").symlink_to(tmp_path / "elsewhere" / "3.png")
+    target = os.path.realpath(tmp_path / "elsewhere")
+    assert refusal(root).split("\n") == [
+        "bad pictures in ROOT - 1 of 3 cannot be used; replace or remove them, or "
+        "--on_bad_file=skip:",
+        f"  bad picture in ROOT/b/3.png - link out of the root, to {target}/3.png; "
+        "--allow_outside_links follows it",
+    ]
     (root / "b" / "outside").symlink_to(tmp_path / "elsewhere")
-    (root / "b" / "3.png").symlink_to(tmp_path / "elsewhere" / "2.png")
-    examples = folder.read(root)
-    assert examples.names == ("a/1.png", "b/1.png", "b/3.png", "b/outside/2.png")
-    assert examples.notes == ("ignored 2 links to folders read already, 1 without suffix",)
+    assert refusal(root) == (
+        f"link out of the root in ROOT/b/outside - it leads to {target}; "
+        "--allow_outside_links follows it"
+    )
+    examples = folder.read(root, Rules(allow_outside_links=True))
+    assert examples.names == ("a/1.png", "b/1.png", "b/3.png", "b/outside/2.png", "b/outside/3.png")
+    assert "1 pictures are there again in their class: b/3.png = b/outside/3.png" in examples.notes
 
 
 def test_names_of_any_bytes(tmp_path):
@@ -100,7 +138,7 @@ def test_names_of_any_bytes(tmp_path):
         os.mkdir(os.path.join(os.fsencode(tmp_path), name))
         path = os.path.join(os.fsencode(tmp_path), name, name + b".png")
         with open(path, "wb") as file:
-            Image.new("RGB", (4, 4)).save(file, "PNG")
+            Image.new("RGB", (4, 4), (names.index(name), 0, 0)).save(file, "PNG")
     examples = folder.read(tmp_path)
     assert sorted(map(os.fsencode, examples.class_names)) == sorted(names)
     for index in range(len(examples)):
@@ -122,14 +160,20 @@ def test_empty_classes_are_listed(tmp_path):
         (tmp_path / name).mkdir()
     (tmp_path / "c" / "x.txt").write_text("")
     assert refusal(tmp_path).startswith(
-        "empty classes in ROOT - no picture in b, c, d; fill or remove them (the layout is"
+        "empty classes in ROOT - no picture in b, c, d; fill or remove them, or "
+        "--allow_empty_class keeps their numbers"
     )
+    add(tmp_path, "d/1.png")
+    examples = folder.read(tmp_path, Rules(allow_empty_class=True))
+    assert examples.class_names == ("a", "b", "c", "d")
+    assert examples.labels.tolist() == [0, 3]
 
 
 def test_parts_are_not_classes(tmp_path):
-    add(tmp_path, "train/a/1.png", "Test/a/1.png")
+    add(tmp_path, "val/a/1.png", "Test/a/1.png")
     assert refusal(tmp_path) == (
-        "no classes in ROOT - Test, train are parts of a data set; give the folder of one part"
+        "no classes in ROOT - Test, val are parts of a data set, and none is called train; give "
+        "the folder of one part"
     )
 
 
@@ -147,7 +191,8 @@ def test_bad_pictures_are_listed(tmp_path):
     (tmp_path / "a" / "scan.tif").write_bytes(b"II*\0" + bytes(20))
     (tmp_path / "a" / "link.png").symlink_to("nowhere")
     assert refusal(tmp_path).split("\n") == [
-        "bad pictures in ROOT - 5 of 7 cannot be used; replace or remove them:",
+        "bad pictures in ROOT - 5 of 7 cannot be used; replace or remove them, or "
+        "--on_bad_file=skip:",
         "  bad picture in ROOT/a/empty.JPG - empty; replace or remove it",
         "  bad picture in ROOT/a/fifo.png - not a regular file; remove it",
         "  bad picture in ROOT/a/link.png - dangling link; restore or remove it",
@@ -162,7 +207,7 @@ def test_of_many_bad_pictures_the_first_are_listed(tmp_path):
     for index in range(30):
         (tmp_path / "b" / f"{index:02d}.png").write_text("")
     lines = refusal(tmp_path).split("\n")
-    assert lines[0] == "bad pictures in ROOT - 30 of 32 cannot be used; replace or remove them:"
+    assert lines[0].startswith("bad pictures in ROOT - 30 of 32 cannot be used; replace or ")
     assert len(lines) == 22
     assert re.search(r"b/19\.png", lines[20])
     assert lines[21] == "  and 10 more"

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 from PIL import Image
 from test_idx import fill
@@ -9,7 +11,7 @@ from hw2.input import source
 def class_folders(root):
     for name in ("a", "b"):
         (root / name).mkdir(parents=True)
-        Image.new("RGB", (4, 4)).save(root / name / "x.png")
+        Image.new("RGB", (4, 4), {"a": "red", "b": "blue"}[name]).save(root / name / "x.png")
     return root
 
 
@@ -35,17 +37,29 @@ def test_the_name_brings_class_names(fashion):
     assert source.read("fashion_mnist", "test").class_names[9] == "Ankle boot"
 
 
-@pytest.mark.parametrize(("path", "why"), [("none", "no such folder"), ("file", "not a folder")])
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("none", "no such folder"),
+        ("file", "a file of another kind"),
+        ("fifo", "neither a file nor a folder"),
+        ("labels.csv", "labels without images"),
+    ],
+)
 def test_anything_else(tmp_path, path, why):
     (tmp_path / "file").write_text("")
+    (tmp_path / "labels.csv").write_text("label\n1\n")
+    os.mkfifo(tmp_path / "fifo")
     with pytest.raises(DataError) as caught:
         source.read(tmp_path / path)
     assert str(caught.value) == (
         f"no data in {tmp_path / path} - {why}; give one of digits, fashion_mnist, a folder of "
-        "class folders, or a folder with train-images-idx3-ubyte and its kin"
+        "class folders, a folder with train/ and val/ or test/ in it, a .csv of file and class, "
+        "an .npy or .npz of images with labels beside, a folder with train-images-idx3-ubyte and "
+        "its kin, or TFRecord shards"
     )
 
 
 def test_a_part_that_is_none():
-    with pytest.raises(ValueError, match=r"part must be train or test, got 'validation'\."):
-        source.read("digits", "validation")
+    with pytest.raises(ValueError, match="part must be train, validation or test, got 'val'"):
+        source.read("digits", "val")

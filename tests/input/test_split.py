@@ -1,3 +1,4 @@
+import dataclasses
 import os
 import re
 
@@ -11,10 +12,15 @@ from hw2.input import split
 from hw2.input.examples import Examples
 
 
-def named(names, labels=None, class_names=("a", "b")):
+def named(names, labels=None, class_names=("a", "b"), digests=None):
     labels = np.arange(len(names)) % 2 if labels is None else labels
     return Examples(
-        tuple(names), np.array(labels, np.int32), tuple(class_names), 3, load=lambda i, s: None
+        tuple(names),
+        np.array(labels, np.int32),
+        tuple(class_names),
+        3,
+        load=lambda i, s: None,
+        digests=None if digests is None else np.array(digests, "S16"),
     )
 
 
@@ -71,7 +77,8 @@ def test_worked_example_of_the_file(tmp_path):
     path = tmp_path / "split.csv"
     split.write(path, named(["a/1.png", "b/2.png", "a/3.png"]), np.array([0, 1]), np.array([2]))
     assert path.read_bytes() == (
-        b"name,class,part\r\na/1.png,a,train\r\nb/2.png,b,train\r\na/3.png,a,validation\r\n"
+        b"name,class,part,digest\r\na/1.png,a,train,\r\nb/2.png,b,train,\r\n"
+        b"a/3.png,a,validation,\r\n"
     )
     assert os.listdir(tmp_path) == ["split.csv"]
 
@@ -109,27 +116,28 @@ def test_changed_data_is_refused(tmp_path):
     with pytest.raises(DataError) as caught:
         split.read(path, now)
     assert str(caught.value) == (
-        f"old split in {path} - the data has changed: 5 missing (0.png, 1.png, 2.png and 2 more), "
-        "1 new (new.png), 1 of another class (6.png); "
-        "restore the data, or train anew in another --log_path"
+        f"old split in {path} - the data has changed, from 8 pictures to 4: 5 missing (0.png, "
+        "1.png, 2.png and 2 more), 1 new (new.png), 1 of another class (6.png); restore the data, "
+        "go on with --accept_new_data, or train anew in another --log_path"
     )
 
 
 @pytest.mark.parametrize(
     ("content", "line", "why"),
     [
-        ("", 1, "expected the header name,class,part"),
-        ("name,class\n", 1, "expected the header name,class,part"),
-        ("name,class,part\nx,a,train\ny,b\n", 3, "expected a name, a class and train or valid"),
-        ("name,class,part\nx,a,test\n", 2, "expected a name, a class and train or validation"),
-        ("name,class,part\nx,a,train\nx,a,train\n", 3, "x is there twice"),
-        ('name,class,part\nx,a,"train', 1, "unexpected end of data"),
-        ('name,class,part\n"x"y,a,train\n', 1, "',' expected after '\"'"),
+        ("", 1, "expected the header name,class,part,digest"),
+        ("name,class\n", 1, "expected the header name,class,part,digest"),
+        ("HEAD\nx,a,train,\ny,b,\n", 3, "expected a name, a class, train or validation and a d"),
+        ("HEAD\nx,a,test,\n", 2, "expected a name, a class, train or validation and a digest"),
+        ("HEAD\nx,a,train,g1\n", 2, "expected a name, a class, train or validation and a digest"),
+        ("HEAD\nx,a,train,\nx,a,train,\n", 3, "x is there twice"),
+        ('HEAD\nx,a,"train', 1, "unexpected end of data"),
+        ('HEAD\n"x"y,a,train,\n', 1, "',' expected after '\"'"),
     ],
 )
 def test_damaged_files(tmp_path, content, line, why):
     path = tmp_path / "split.csv"
-    path.write_text(content)
+    path.write_text(content.replace("HEAD", "name,class,part,digest"))
     with pytest.raises(DataError) as caught:
         split.read(path, named(["x", "y"]))
     assert str(caught.value).startswith(f"bad split in {path}:{line} - {why}")
@@ -140,3 +148,58 @@ def test_no_file(tmp_path):
         DataError, match=r"bad split in .*/none:1 - No such file or directory; restore it"
     ):
         split.read(tmp_path / "none", named(["x", "y"]))
+
+
+# The same content.
+
+
+def test_the_same_content_falls_into_one_part():
+    digests = [bytes([65 + i // 3]) for i in range(60)]  # twenty pictures, three times each
+    examples = named([f"{i}.png" for i in range(60)], np.arange(60) // 30, digests=digests)
+    train, validation = split.draw(examples, 0.3, seed=1)
+    assert len(train) + len(validation) == 60
+    assert not {digests[i] for i in train} & {digests[i] for i in validation}
+    assert np.bincount(examples.labels[validation]).tolist() == [9, 9]
+
+
+def test_parts_that_the_source_names():
+    examples = named("abcd")
+    examples = dataclasses.replace(examples, validation=np.array([True, False, False, True]))
+    train, validation = split.draw(examples, 0.5, seed=0)
+    assert train.tolist() == [1, 2]
+    assert validation.tolist() == [0, 3]
+
+
+def test_other_content_under_an_old_name_is_refused(tmp_path):
+    path = tmp_path / "split.csv"
+    digests = [b"\1" * 16, b"\2" * 15, b"\3"]  # of which NumPy keeps no zeros at the end
+    examples = named("xyz", digests=digests)
+    split.write(path, examples, np.array([0, 2]), np.array([1]))
+    assert path.read_text().splitlines()[3] == "z,a,train,03"
+    assert split.read(path, examples)[1].tolist() == [1]
+    assert split.read(path, named("xyz"))[1].tolist() == [1]  # content that nobody hashed
+    changed = named("xyz", digests=[digests[0], b"new", digests[2]])
+    with pytest.raises(DataError, match=r"from 3 pictures to 3: 1 of other content \(y\);"):
+        split.read(path, changed)
+
+
+def test_new_data_is_accepted_and_old_pictures_stay_where_they_were(tmp_path):
+    path = tmp_path / "split.csv"
+    old = named([f"{i}.png" for i in range(40)])
+    train, validation = split.draw(old, 0.25, seed=0)
+    split.write(path, old, train, validation)
+    names = [f"{i}.png" for i in range(20, 80)]
+    new = named(names)
+    train_now, validation_now = split.renewed(path, new, 0.25, seed=0)
+    assert {names[i] for i in validation_now if i < 20} == {
+        f"{i}.png" for i in validation if i > 19
+    }
+    assert {names[i] for i in train_now if i < 20} == {f"{i}.png" for i in train if i > 19}
+    assert 0 < (validation_now >= 20).sum() < 20
+
+
+def test_test_pictures_that_were_trained_on(tmp_path):
+    path = tmp_path / "split.csv"
+    split.write(path, named("xyz", digests=[b"1", b"2", b"3"]), np.array([0, 1]), np.array([2]))
+    test = named("abcd", digests=[b"3", b"2", b"4", b"2"])
+    assert split.trained_on(path, test) == [("y", "b"), ("y", "d")]

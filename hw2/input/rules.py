@@ -1,0 +1,56 @@
+"""What a source of pictures may hold, and what happens when it holds something else."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+
+MAX_PIXELS = 100_000_000  # 300 MB as RGB
+
+
+@dataclasses.dataclass(frozen=True)
+class Rules:
+    """Limits and choices of reading a source.
+
+    Attributes:
+      on_bad_file: "error" lists the bad files and stops; "skip" leaves them out, and says so.
+      max_bad_fraction: Part of the pictures that may be skipped, or lie in several classes.
+      max_pixels: Larger pictures are refused by their header, before memory is taken.
+      min_size: Pictures with a shorter side are refused.
+      allow_empty_class: Whether a class without pictures keeps its number.
+      allow_outside_links: Whether links may lead out of the folder.
+      decode: Whether the scan decodes every picture; else it reads the header and the hash.
+      cache_folder: Where manifests are kept between starts; None for nowhere.
+
+    Raises:
+      ValueError: A field is out of range.
+    """
+
+    on_bad_file: str = "error"
+    max_bad_fraction: float = 0.01
+    max_pixels: int = MAX_PIXELS
+    min_size: int = 1
+    allow_empty_class: bool = False
+    allow_outside_links: bool = False
+    decode: bool = True
+    cache_folder: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.on_bad_file not in ("error", "skip"):
+            raise ValueError(f"on_bad_file must be error or skip, got {self.on_bad_file!r}.")
+        if not 0 <= self.max_bad_fraction <= 1:
+            raise ValueError(f"max_bad_fraction must be in [0, 1], got {self.max_bad_fraction}.")
+        if self.max_pixels < 1 or self.min_size < 1:
+            raise ValueError(
+                "max_pixels and min_size must be at least 1, got "
+                f"{self.max_pixels} and {self.min_size}."
+            )
+
+
+def default_cache_folder() -> str | None:
+    """`$XDG_CACHE_HOME/hw2`, or `~/.cache/hw2`; None where there is no home.
+
+    Source: the XDG Base Directory Specification.
+    """
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return os.path.join(home, "hw2") if os.path.isabs(home) else None

@@ -1,0 +1,122 @@
+"""Writes any source of pictures as TFRecord shards.
+
+    python -m hw2.input.shard FOLDER OUT
+    python -m hw2.input.shard LIST.csv OUT --shard_mb=512
+
+The bytes of each picture file are kept as they are; arrays become PNG. `OUT` is then a source
+like any other: --train_data_path=OUT.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from hw2.errors import DataError, Fault, writing
+from hw2.input import bar, records, source
+from hw2.input.examples import Examples
+from hw2.input.paths import shown
+from hw2.input.rules import Rules, default_cache_folder
+
+
+def write(examples: Examples, folder: str | os.PathLike[str], *, shard_mb: int = 256) -> list[str]:
+    """Writes examples as shards, in an order that mixes the classes, and an index beside them.
+
+    Args:
+      examples: What to write.
+      folder: Is made; it must hold no shards.
+      shard_mb: About the size of a shard, in MB.
+
+    Returns:
+      Paths of the shards.
+
+    Raises:
+      DataError: The folder is not empty.
+      RunError: It cannot be written.
+    """
+    folder = os.fspath(folder)
+    with writing(folder):
+        os.makedirs(folder, exist_ok=True)
+        if os.listdir(folder):
+            raise DataError(f"no room in {shown(folder)} - the folder is not empty; give a new one")
+        order = np.random.Generator(np.random.Philox(0)).permutation(len(examples))
+        partial, places, names, classes = [], [], [], []
+        for number, (path, rows) in enumerate(_shards(examples, order, folder, shard_mb)):
+            partial.append(path)
+            for index, start, length in rows:
+                places.append((number, start, length))
+                names.append(examples.names[index])
+                classes.append(examples.class_names[examples.labels[index]])
+        count = len(partial)
+        paths = [
+            os.path.join(folder, f"pictures-{number:05d}-of-{count:05d}.tfrecord")
+            for number in range(count)
+        ]
+        for old, new in zip(partial, paths, strict=True):
+            os.replace(old, new)
+        index = records._Index(
+            paths, np.array(places, records.PLACE), names, classes, examples.class_names
+        )
+        index.save(os.path.join(folder, records.INDEX))
+    return paths
+
+
+def _shards(
+    examples: Examples, order: np.ndarray, folder: str, shard_mb: int
+) -> Iterator[tuple[str, list[tuple[int, int, int]]]]:
+    """Writes shard after shard; gives the path of each, and index, start and length of its rows."""
+    at, number = 0, 0
+    while at < len(order):
+        path = os.path.join(folder, f".{number:05d}.partial")
+        rows, size = [], 0
+        with tf.io.TFRecordWriter(path) as writer:
+            while at < len(order) and size < shard_mb * 2**20:
+                index = int(order[at])
+                record = records.example(
+                    examples.content(index),
+                    examples.class_names[examples.labels[index]],
+                    int(examples.labels[index]),
+                    examples.names[index],
+                )
+                writer.write(record)
+                rows.append((index, size + records.HEAD, len(record)))
+                size += records.HEAD + len(record) + records.TAIL
+                at += 1
+        number += 1
+        yield path, rows
+
+
+def main() -> None:
+    """Reads the command line, writes, and says what was written."""
+    parser = argparse.ArgumentParser(
+        prog="python -m hw2.input.shard",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("data", help="any source: a folder, a list, arrays, a name")
+    parser.add_argument("out", help="a new folder")
+    parser.add_argument("--part", default="train", choices=source.PARTS)
+    parser.add_argument("--shard_mb", type=int, default=256, help="about the size of a shard")
+    parser.add_argument("--on_bad_file", default="error", choices=("error", "skip"))
+    options = parser.parse_args()
+    try:
+        rules = Rules(on_bad_file=options.on_bad_file, cache_folder=default_cache_folder())
+        with bar.reporting(f"scanning {shown(options.data)}") as report:
+            examples = source.read(options.data, options.part, rules, report=report)
+        paths = write(examples, options.out, shard_mb=options.shard_mb)
+    except Fault as fault:
+        print(f"error: {fault}", file=sys.stderr)
+        sys.exit(fault.exit_code)
+    for note in examples.notes:
+        print(f"note: {note}", file=sys.stderr)
+    size = sum(map(os.path.getsize, paths))
+    print(f"{len(examples):,} pictures in {len(paths)} shards, {size / 2**20:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()
