@@ -50,6 +50,7 @@ LOSSES = ("cross_entropy", "kl", "binary")
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "steps", "cosine")
 
+PRECISIONS = ("float32", "mixed_bfloat16")  # of images and products; weights are float32
 ALGORITHMS = ("auto", "im2col", "native")  # of hw2.ops.conv2d, those that do every shape
 
 STEMS = ("imagenet", "small")
@@ -86,6 +87,8 @@ class Config:
     freeze: bool = setting(False, "inception_resnet_v2: train the head alone")
 
     conv_algorithm: str = setting("auto", "how to convolve", one_of(*ALGORITHMS))
+    recompute_patches: bool = setting(False, "less memory in training, for more time")
+    precision: str = setting("float32", " or ".join(PRECISIONS), one_of(*PRECISIONS))
 
     batch_size: int = setting(128, "pictures a step, all devices together", at_least(1), "Training")
     max_steps: int = setting(10000, "steps after which training stops", at_least(1))

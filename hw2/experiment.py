@@ -117,7 +117,7 @@ def _train(
 
     caught.defer()
     stack.enter_context(strategy.scope())
-    stack.enter_context(ops.algorithm(config.conv_algorithm))
+    stack.enter_context(ops.algorithm(config.conv_algorithm, recompute=config.recompute_patches))
     stack.enter_context(pipeline.naming_errors())
     if config.check_numerics:
         tf.debugging.enable_check_numerics()

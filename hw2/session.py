@@ -41,8 +41,10 @@ RECORDED = (
     "loss",
     "momentum",
     "nesterov",
+    "precision",
     "rate_epochs",
     "rate_factor",
+    "recompute_patches",
     "save_checkpoint_steps",
     "schedule",
     "stop_after",
@@ -101,6 +103,7 @@ def learner(config: Config, same: Identity, *, begins: bool = True) -> Learner:
         loss=losses.smoothed(losses.LOSSES[config.loss], config.label_smoothing),
         clip_norm=config.clip_norm,
         accumulate=config.accumulate,
+        precision=config.precision,
     )
 
 

@@ -51,8 +51,12 @@ class Conv(tf.Module):
         self, x: tf.Tensor, *, training: bool = False, seed: tf.Tensor | None = None
     ) -> tf.Tensor:
         """Maps `[N, H, W, inputs]` to `[N, H', W', outputs]`."""
-        y = ops.conv2d(x, self.w, self.strides, self.padding)
-        return y if self.b is None else y + self.b
+        return self.apply(x)
+
+    def apply(self, x: tf.Tensor, *, relu: bool = False) -> tf.Tensor:
+        """The same, with ReLU behind it in the same pass if wanted; in the dtype of `x`."""
+        w = tf.cast(self.w, x.dtype)
+        return ops.conv2d(x, w, self.strides, self.padding, bias=self.b, relu=relu)
 
 
 def conv_stack(

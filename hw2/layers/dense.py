@@ -41,8 +41,8 @@ class Dense(tf.Module):
         self, x: tf.Tensor, *, training: bool = False, seed: tf.Tensor | None = None
     ) -> tf.Tensor:
         """Maps `[..., inputs]` to `[..., outputs]`."""
-        y = tf.matmul(x, self.w)
-        return y if self.b is None else y + self.b
+        y = tf.matmul(x, tf.cast(self.w, x.dtype))
+        return y if self.b is None else tf.nn.bias_add(y, tf.cast(self.b, x.dtype))
 
 
 def dense_stack(

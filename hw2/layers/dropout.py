@@ -78,7 +78,7 @@ def _drop(x: tf.Tensor, shape: tf.Tensor, rate: float, seed: tf.Tensor) -> tf.Te
     everyone = tf.concat([[rows * replica.num_replicas_in_sync], shape[1:]], 0)
     first = replica.replica_id_in_sync_group * rows
     keep = tf.random.stateless_uniform(everyone, seed)[first : first + rows] >= rate
-    return tf.where(keep, x / tf.cast(1 - rate, x.dtype), tf.zeros([], x.dtype))
+    return x * tf.cast(tf.where(keep, 1 / (1 - rate), 0.0), x.dtype)
 
 
 def _checked(rate: float) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
+from hw2 import ops
 from hw2.layers.conv import Conv
 from hw2.layers.norm import BatchNorm
 
@@ -24,24 +25,33 @@ class _Inception(tf.Module):
     ):
         super().__init__()
         one, three, five, pool = towers
-        self.one = Conv(inputs, one, 1, rng=rng, l2=l2)
+        # The last convolution of a tower has no bias, for the batch norm has one.
+        self.one = Conv(inputs, one, 1, bias=False, rng=rng, l2=l2)
         self.three = [
             Conv(inputs, bottlenecks[0], 1, rng=rng, l2=l2),
-            Conv(bottlenecks[0], three, 3, rng=rng, l2=l2),
+            Conv(bottlenecks[0], three, 3, bias=False, rng=rng, l2=l2),
         ]
         sizes = [bottlenecks[1], *[five] * len(wide)]
+        last = len(wide) - 1
         self.five = [Conv(inputs, bottlenecks[1], 1, rng=rng, l2=l2)] + [
-            Conv(sizes[i], sizes[i + 1], kernel, rng=rng, l2=l2) for i, kernel in enumerate(wide)
+            Conv(sizes[i], sizes[i + 1], kernel, bias=i < last, rng=rng, l2=l2)
+            for i, kernel in enumerate(wide)
         ]
-        self.pool = Conv(inputs, pool, 1, rng=rng, l2=l2)
+        self.pool = Conv(inputs, pool, 1, bias=False, rng=rng, l2=l2)
         self.norm = BatchNorm(sum(towers))
 
     def __call__(
         self, x: tf.Tensor, *, training: bool = False, seed: tf.Tensor | None = None
     ) -> tf.Tensor:
         """Maps `[N, H, W, inputs]` to `[N, H, W, sum(towers)]`."""
+        three, five, one = _side_by_side(x, [self.three[0], self.five[0], self.one])
         pooled = tf.nn.max_pool2d(x, 3, 1, "SAME")
-        towers = [self.one(x), _chain(self.three, x), _chain(self.five, x), self.pool(pooled)]
+        towers = [
+            one,
+            _chain(self.three[1:], tf.nn.relu(three)),
+            _chain(self.five[1:], tf.nn.relu(five)),
+            self.pool(pooled),
+        ]
         return tf.nn.relu(self.norm(tf.concat(towers, 3), training=training))
 
 
@@ -92,8 +102,20 @@ class InceptionV2(_Inception):
         super().__init__(inputs, towers, bottlenecks, (3, 3), rng=rng, l2=l2)
 
 
+def _side_by_side(x: tf.Tensor, convs: list[Conv]) -> list[tf.Tensor]:
+    """What 1x1 convolutions make of one image, by one product with all their filters."""
+    outputs = [conv.w.shape[3] for conv in convs]
+    w = tf.concat([conv.w for conv in convs], 3)
+    biases = [
+        tf.zeros([count]) if conv.b is None else conv.b
+        for conv, count in zip(convs, outputs, strict=True)
+    ]
+    y = ops.conv2d(x, tf.cast(w, x.dtype), bias=tf.concat(biases, 0))
+    return tf.split(y, outputs, 3)
+
+
 def _chain(convs: list[Conv], x: tf.Tensor) -> tf.Tensor:
     """ReLU between the convolutions of a tower; the last one's comes after the batch norm."""
     for conv in convs[:-1]:
-        x = tf.nn.relu(conv(x))
+        x = conv.apply(x, relu=True)
     return convs[-1](x)

@@ -62,6 +62,7 @@ class BatchNorm(tf.Module):
 
     def _shared(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Mean and variance over all replicas, in two passes, as the fused kernel has them."""
+        dtype, x = x.dtype, tf.cast(x, self.mean.dtype)
         replica = tf.distribute.get_replica_context()
 
         def total(value: tf.Tensor) -> tf.Tensor:
@@ -71,7 +72,7 @@ class BatchNorm(tf.Module):
         mean = total(tf.reduce_sum(x, [0, 1, 2])) / count
         variance = total(tf.reduce_sum(tf.square(x - mean), [0, 1, 2])) / count
         y = tf.nn.batch_normalization(x, mean, variance, self.offset, self.scale, self.epsilon)
-        return y, mean, variance * count / tf.maximum(count - 1, 1)
+        return tf.cast(y, dtype), mean, variance * count / tf.maximum(count - 1, 1)
 
 
 def synchronize(model: tf.Module) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 
@@ -10,15 +11,16 @@ import tensorflow as tf
 
 from hw2.ops import geometry, im2col, native, pointwise, tensors, winograd
 from hw2.ops.geometry import Padding, Pair, Window
+from hw2.ops.tensors import Finish
 
-# Each maps (x [N, H, W, groups*C], w [kH, kW, C, O], window) to y [N, H', W', O].
-ALGORITHMS: dict[str, Callable[[tf.Tensor, tf.Tensor, Window], tf.Tensor]] = {
+# Each maps (x [N, H, W, groups*C], w [kH, kW, C, O], window, finish) to y [N, H', W', O].
+ALGORITHMS: dict[str, Callable[[tf.Tensor, tf.Tensor, Window, Finish], tf.Tensor]] = {
     "im2col": im2col.conv2d,
     "pointwise": pointwise.conv2d,
     "winograd": winograd.conv2d,
     "native": native.conv2d,
 }
-_default = "auto"
+_default, _recompute = "auto", False
 
 
 def conv2d(
@@ -29,6 +31,8 @@ def conv2d(
     dilations: Pair = 1,
     *,
     data_format: str = "NHWC",
+    bias: tf.Tensor | None = None,
+    relu: bool = False,
     algorithm: str | None = None,
 ) -> tf.Tensor:
     """Convolves images with filters; callable in place of `tf.nn.conv2d`.
@@ -42,12 +46,15 @@ def conv2d(
         form of four pairs.
       dilations: Distances of neighbouring taps, in the forms of `strides`.
       data_format: "NHWC", or "NCHW" for `[N, C, H, W]` in and out (transposed here and back).
+      bias: `[O]`, added to every position; in one pass with the product where there is one.
+      relu: Whether negative results become 0, in the same pass.
       algorithm: "im2col"; "pointwise", "winograd", which refuse what they cannot do; "native",
         `tf.nn.conv2d` itself; "auto", the fastest of ours for the shapes; or None for the
         default, which is "auto" unless a `with algorithm(...)` says otherwise.
 
     Returns:
-      `[N, H', W', O]`. float16 and bfloat16 are summed in float32 and rounded once.
+      `[N, H', W', O]`. float16 and bfloat16 are summed in float32 and rounded once; the gradient
+      by bfloat16 images twice, since its products keep to bfloat16.
 
     Raises:
       ValueError: Ranks, channels, dtypes or options do not fit together.
@@ -58,8 +65,17 @@ def conv2d(
     w = tensors.weights(w, "kH, kW, C, O", x)
     _check_channels(x, w)
     window = geometry.window(w.shape[:2], strides, padding, dilations, data_format=data_format)
+    if bias is not None and bias.shape != w.shape[3:]:
+        raise ValueError(f"bias must be [{w.shape[3]}], one for each filter, got {bias.shape}.")
     compute = ALGORITHMS[chosen(x, w, window, algorithm)]
-    return tensors.restore(compute(x, w, window), data_format)
+
+    def apply(x, w, bias=None):
+        return compute(x, w, window, functools.partial(_finished, bias=bias, relu=relu))
+
+    if _recompute:
+        apply = tf.recompute_grad(apply)
+    y = apply(x, w) if bias is None else apply(x, w, tf.convert_to_tensor(bias))
+    return tensors.restore(y, data_format)
 
 
 def conv1d(
@@ -129,21 +145,34 @@ def chosen(x: tf.Tensor, w: tf.Tensor, window: Window, algorithm: str | None = N
 
 
 @contextlib.contextmanager
-def algorithm(name: str) -> Iterator[None]:
+def algorithm(name: str, *, recompute: bool = False) -> Iterator[None]:
     """Makes an algorithm the default of every `conv2d` called, or traced, inside the block.
 
     The default belongs to the process, not to the thread: the replica threads of
     `tf.distribute` must see it too.
 
+    Args:
+      name: As for `conv2d`.
+      recompute: Whether patches, and images in another basis, are computed again for the
+        gradient rather than kept for it: less memory for more time.
+
     Raises:
       ValueError: There is no such algorithm.
     """
-    global _default
-    before, _default = _default, _check_name(name)
+    global _default, _recompute
+    before = _default, _recompute
+    _default, _recompute = _check_name(name), recompute
     try:
         yield
     finally:
-        _default = before
+        _default, _recompute = before
+
+
+def _finished(y: tf.Tensor, *, bias: tf.Tensor | None, relu: bool) -> tf.Tensor:
+    """Adds the bias to the last axis, then ReLU; right behind a product TensorFlow fuses them."""
+    if bias is not None:
+        y = tf.nn.bias_add(y, tf.cast(bias, y.dtype))
+    return tf.nn.relu(y) if relu else y
 
 
 def _of_row(value: int | Sequence[int], data_format: str) -> int | Sequence[int]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import tensorflow as tf
 
 from hw2.ops.geometry import Window
+from hw2.ops.tensors import Finish, unfinished
 
 
-def conv2d(x: tf.Tensor, w: tf.Tensor, window: Window) -> tf.Tensor:
+def conv2d(x: tf.Tensor, w: tf.Tensor, window: Window, finish: Finish = unfinished) -> tf.Tensor:
     """Calls `tf.nn.conv2d`, with its limits: on a CPU, no gradients of groups, and none of
     dilated float64.
 
@@ -15,6 +16,7 @@ def conv2d(x: tf.Tensor, w: tf.Tensor, window: Window) -> tf.Tensor:
       x: `[N, H, W, groups*C]`; any of N, H, W may be unknown.
       w: `[kH, kW, C, O]`, of the same dtype.
       window: Its kernel is (kH, kW).
+      finish: What follows.
 
     Returns:
       `[N, H', W', O]`.
@@ -22,4 +24,4 @@ def conv2d(x: tf.Tensor, w: tf.Tensor, window: Window) -> tf.Tensor:
     padding = window.padding
     if not isinstance(padding, str):
         padding = [(0, 0), *padding, (0, 0)]
-    return tf.nn.conv2d(x, w, window.strides, padding, dilations=window.dilations)
+    return finish(tf.nn.conv2d(x, w, window.strides, padding, dilations=window.dilations))

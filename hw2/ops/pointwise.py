@@ -5,16 +5,17 @@ from __future__ import annotations
 import tensorflow as tf
 
 from hw2.ops.geometry import Window
-from hw2.ops.tensors import length
+from hw2.ops.tensors import Finish, length, unfinished
 
 
-def conv2d(x: tf.Tensor, w: tf.Tensor, window: Window) -> tf.Tensor:
+def conv2d(x: tf.Tensor, w: tf.Tensor, window: Window, finish: Finish = unfinished) -> tf.Tensor:
     """Multiplies each pixel by the filters.
 
     Args:
       x: `[N, H, W, C]`; any of N, H, W may be unknown.
       w: `[1, 1, C, O]`.
       window: 1x1, strides 1, no padding.
+      finish: What follows.
 
     Returns:
       `[N, H, W, O]`.
@@ -29,13 +30,13 @@ def conv2d(x: tf.Tensor, w: tf.Tensor, window: Window) -> tf.Tensor:
     c, o = w.shape[2:]
     n, height, width = (length(x, i) for i in range(3))
     y = tf.matmul(tf.reshape(x, [n * height * width, c]), tf.reshape(w, [c, o]))
-    return tf.reshape(y, [n, height, width, o])
+    return tf.reshape(finish(y), [n, height, width, o])
 
 
 def refusal(x: tf.Tensor, w: tf.Tensor, window: Window) -> str | None:
     """What a product of pixels would need and does not get; None where it can do it."""
-    if x.dtype not in (tf.float32, tf.float64):
-        return f"float32 or float64, got {x.dtype.name}"
+    if x.dtype not in (tf.bfloat16, tf.float32, tf.float64):
+        return f"bfloat16, float32 or float64, got {x.dtype.name}"
     if window.kernel != (1, 1) or window.strides != (1, 1):
         return f"a 1x1 window of stride 1, got {window}"
     if not isinstance(window.padding, str) and any(map(any, window.padding)):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
 from hw2.ops.geometry import Size
+
+Finish = Callable[[tf.Tensor], tf.Tensor]  # what follows a product, by the last axis alone
 
 _TO_LAST = {"NHWC": None, "NWC": None, "NCHW": [0, 2, 3, 1], "NCW": [0, 2, 1]}
 _FROM_LAST = {"NHWC": None, "NWC": None, "NCHW": [0, 3, 1, 2], "NCW": [0, 2, 1]}
@@ -67,6 +69,11 @@ def check_channels(x: tf.Tensor, c: int) -> None:
 def widen(x: tf.Tensor) -> tf.Tensor:
     """Casts float16 and bfloat16 to float32, so that sums round once, at the end."""
     return tf.cast(x, tf.float32) if x.dtype in (tf.float16, tf.bfloat16) else x
+
+
+def unfinished(y: tf.Tensor) -> tf.Tensor:
+    """The `Finish` that does nothing."""
+    return y
 
 
 def length(x: tf.Tensor, index: int) -> Size:

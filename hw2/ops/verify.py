@@ -168,6 +168,8 @@ def _bound(case: Case) -> float:
         x, w = (tf.TensorSpec(shape, case.dtype) for shape in OPS[case.op].inputs(case))
         if conv.chosen(x, w, case.window) == "winograd":
             return WINOGRAD_BOUND
+    if case.dtype == "bfloat16" and case.op in ("conv1d", "conv2d"):
+        return 2 * BOUNDS[case.dtype]  # the gradient by images is rounded as patches too
     return BOUNDS[case.dtype]
 
 

@@ -28,7 +28,7 @@ import numpy as np
 import tensorflow as tf
 
 from hw2.ops.geometry import Axis, Window
-from hw2.ops.tensors import length
+from hw2.ops.tensors import Finish, length, unfinished
 
 TAPS = 3
 
@@ -42,13 +42,21 @@ POINTS = {
 }
 
 
-def conv2d(x: tf.Tensor, w: tf.Tensor, window: Window, *, tile: int | None = None) -> tf.Tensor:
+def conv2d(
+    x: tf.Tensor,
+    w: tf.Tensor,
+    window: Window,
+    finish: Finish = unfinished,
+    *,
+    tile: int | None = None,
+) -> tf.Tensor:
     """Convolves by F(tile x tile, 3 x 3).
 
     Args:
       x: float32 `[N, H, W, C]`; N may be unknown, H and W may not.
       w: `[3, 3, C, O]`.
       window: 3x3, strides and dilations 1, any padding.
+      finish: What follows.
       tile: Outputs of a tile along each axis, 2 to 5; None takes the one of least arithmetic.
 
     Returns:
@@ -83,12 +91,12 @@ def conv2d(x: tf.Tensor, w: tf.Tensor, window: Window, *, tile: int | None = Non
         y = tf.matmul(tile_moves(tile), tf.reshape(y, [points**2, -1]))
         y = tf.reshape(y, [tile, tile, down.tiles, n, across.tiles, o])  # columns first, as v
         y = tf.transpose(y, [3, 2, 1, 4, 0, 5])  # [N, tiles, tile, tiles, tile, O]
-        return tf.reshape(y, [n, rows.out, columns.out, o])
+        return finish(tf.reshape(y, [n, rows.out, columns.out, o]))
     y = tf.reshape(y, [points, points * down.tiles, n * across.tiles * o])
     y = tf.reshape(tf.matmul(down.outward, y), [points, rows.out, n, across.tiles * o])
     y = tf.transpose(y, [2, 1, 0, 3])  # [N, H', points, tiles*O]
     y = tf.reshape(y, [n * rows.out, points * across.tiles, o])
-    return tf.reshape(tf.matmul(across.outward, y), [n, rows.out, columns.out, o])
+    return finish(tf.reshape(tf.matmul(across.outward, y), [n, rows.out, columns.out, o]))
 
 
 def refusal(x: tf.Tensor, w: tf.Tensor, window: Window) -> str | None:

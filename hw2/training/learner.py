@@ -28,6 +28,7 @@ class Learner:
         loss: Loss = losses.cross_entropy,
         clip_norm: float = 0.0,
         accumulate: int = 1,
+        precision: str = "float32",
     ):
         """Builds the model twice, the second time to hold the averaged weights.
 
@@ -41,6 +42,8 @@ class Learner:
           clip_norm: Largest norm of all gradients together; 0 for any.
           accumulate: Parts of a batch that go through the model one after another, for less
             memory; batch norm and dropout see them one by one.
+          precision: Of images and what layers make of them: "float32", or "mixed_bfloat16" for
+            products in bfloat16. Weights, sums and the loss are float32 either way.
         """
         self._strategy = tf.distribute.get_strategy()
         self.model, self.averaged = build(), build()
@@ -55,6 +58,7 @@ class Learner:
         self.optimizer = optimizer(self._trainable)
         self._penalty, self._ema_decay, self._seed = penalty, ema_decay, seed
         self._loss, self._clip_norm, self._accumulate = loss, clip_norm, accumulate
+        self._dtype = {"float32": tf.float32, "mixed_bfloat16": tf.bfloat16}[precision]
         self._train = tf.function(self._train_step, autograph=False)
 
     @property
@@ -95,7 +99,7 @@ class Learner:
         before = [variable.numpy() for variable in self._statistics]
 
         def rows(images: tf.Tensor, labels: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
-            logits = self.model(images, training=True, seed=self._dropout_seed(step))
+            logits = self._logits(images, self._dropout_seed(step))
             sums = tf.reduce_sum(images, tf.range(1, tf.rank(images)))
             return tf.math.is_finite(self._loss(labels, logits)) & tf.math.is_finite(sums)
 
@@ -185,13 +189,18 @@ class Learner:
         """The same of one of so many parts."""
         shares = parts * tf.distribute.get_replica_context().num_replicas_in_sync
         with tf.GradientTape() as tape:
-            logits = self.model(images, training=True, seed=seed)
+            logits = self._logits(images, seed)
             mean = tf.reduce_mean(self._loss(labels, logits)) / shares
             loss = mean + self._penalty(self.model) / shares
         gradients = tape.gradient(loss, list(self._trainable.values()))
         right = metrics.in_top_k(labels, logits, 1)
         accuracy = tf.reduce_mean(tf.cast(right, tf.float32)) / shares
         return gradients, loss, accuracy
+
+    def _logits(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """What the model says in training, `[N, classes]` float32."""
+        images = tf.cast(images, self._dtype)
+        return tf.cast(self.model(images, training=True, seed=seed), tf.float32)
 
     def _dropout_seed(self, step: tf.Tensor) -> tf.Tensor:
         return tf.random.experimental.stateless_fold_in([self._seed, 1], step)  # 0 augments

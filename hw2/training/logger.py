@@ -25,6 +25,7 @@ COLUMNS = (
     "learning_rate",
     "examples_per_second",
     "seconds_per_batch",
+    "share_waiting",
     "val_loss",
     "val_top1",
 )
@@ -76,7 +77,7 @@ class Logger:
         self._stop_on_error = stop_on_error
         self._waiting: list[list] = []  # rows that the disk refused
         self.unlogged: list[tuple[float, float]] = list(unlogged)  # loss, accuracy
-        self._seconds: list[float] = []
+        self._seconds: list[tuple[float, float]] = []  # a step, and its wait for data
         self._bar = Progress(
             TextColumn("step {task.completed}/{task.total}"),
             BarColumn(12),
@@ -102,7 +103,7 @@ class Logger:
         """Takes this step's values, and writes a row when one is due."""
         self.unlogged.append((run.metrics["loss"], run.metrics["accuracy"]))
         if run.step > self._first:  # the first step waits for TensorFlow to trace the graph
-            self._seconds.append(run.seconds)
+            self._seconds.append((run.seconds, run.waited))
         self._bar.update(self._task, completed=run.step)
         if run.step % self._frequency and not run.validation and run.step != run.last_step:
             return
@@ -139,7 +140,10 @@ class Logger:
             self._waiting = []
 
     def _row(self, run: Run) -> dict[str, float | None]:
-        seconds = math.fsum(self._seconds) / len(self._seconds) if self._seconds else None
+        seconds = waiting = None
+        if self._seconds:
+            total, waited = map(math.fsum, zip(*self._seconds, strict=True))
+            seconds, waiting = total / len(self._seconds), waited / total
         loss, accuracy = (math.fsum(v) / len(v) for v in zip(*self.unlogged, strict=True))
         self.unlogged, self._seconds = [], []
         values = (
@@ -149,6 +153,7 @@ class Logger:
             run.rate,
             seconds and round(self._batch_size / seconds, 1),
             seconds and round(seconds, 5),
+            waiting and round(waiting, 4),
             run.validation and run.validation.loss,
             run.validation and run.validation.top1,
         )
@@ -164,6 +169,7 @@ class Logger:
         if not self._out.is_terminal:
             if row["seconds_per_batch"]:
                 speed += f"  {row['seconds_per_batch']:.3f} s/batch"
+                speed += f"  {row['share_waiting']:.0%} waiting for data"
             self._out.print(f"{place}  {learned}{speed}  rate {run.rate:.2g}")
         if run.validation:
             scores = run.validation

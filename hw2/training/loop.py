@@ -20,6 +20,7 @@ class Run:
     last_step: int
     rate: float = 0.0  # learning rate of the last step
     seconds: float = 0.0  # the last step took, its wait for data included
+    waited: float = 0.0  # seconds of them that it waited for data
     metrics: dict[str, float] = dataclasses.field(default_factory=dict)  # of the last step
     validation: Scores | None = None  # of the averaged weights, when this step was evaluated
     stop_reason: str | None = None
@@ -64,7 +65,9 @@ def fit(
         check()
         start = time.perf_counter()
         run.rate = rate(run.step)
-        metrics = step(next(batches), step=run.step, rate=run.rate)
+        batch = next(batches)
+        run.waited = time.perf_counter() - start
+        metrics = step(batch, step=run.step, rate=run.rate)
         run.metrics = {name: float(value) for name, value in metrics.items()}  # waits for them
         run.seconds = time.perf_counter() - start
         run.step += 1

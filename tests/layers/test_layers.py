@@ -159,7 +159,8 @@ def test_dropout_layers_do_nothing_outside_training(rng, layer):
 def chain(x, convs):
     """A tower by TensorFlow's own convolution."""
     for i, conv in enumerate(convs):
-        x = tf.nn.conv2d(tf.nn.relu(x) if i else x, conv.w, 1, "SAME") + conv.b
+        x = tf.nn.conv2d(tf.nn.relu(x) if i else x, conv.w, 1, "SAME")
+        x = x if conv.b is None else x + conv.b
     return x
 
 
@@ -169,7 +170,8 @@ def chain(x, convs):
 def test_inception_is_four_towers(rng, module, kernels):
     block = module(6, (2, 3, 4, 5), (7, 8), rng=rng)
     assert [conv.w.shape[0] for conv in block.five] == kernels
-    for conv in (block.one, *block.three, *block.five, block.pool):
+    assert all(conv.b is None for conv in (block.one, block.three[-1], block.five[-1], block.pool))
+    for conv in (*block.three[:-1], *block.five[:-1]):
         conv.b.assign(rng.standard_normal(conv.b.shape))
     x = images(rng, 4, 5, 5, 6)
     towers = [
@@ -222,3 +224,30 @@ def test_max_pool_rounds_up():
     x = tf.reshape(tf.range(25.0), [1, 5, 5, 1])
     y = layers.MaxPool()(x)
     np.testing.assert_array_equal(y[0, :, :, 0], [[6, 8, 9], [16, 18, 19], [21, 23, 24]])
+
+
+@pytest.mark.parametrize("inception", [layers.InceptionV1, layers.InceptionV2])
+def test_layers_keep_to_the_precision_of_their_images(rng, inception):
+    stages = {
+        "conv": layers.conv_stack(3, [8], [3], rng=rng),
+        "inception": inception(8, (2, 3, 4, 5), (7, 8), rng=rng),
+        "pool": layers.MaxPool(),
+        "drop": layers.SpatialDropout(0.25),
+    }
+    model = layers.Sequential(stages)
+    x = tf.constant(images(rng, 8, 6, 6, 3))
+    with tf.GradientTape(persistent=True) as tape:
+        low = model(tf.cast(x, tf.bfloat16), training=True, seed=tf.constant([1, 2]))
+        high = model(x, training=True, seed=tf.constant([1, 2]))
+    assert low.dtype == tf.bfloat16
+    assert np.abs(tf.cast(low, tf.float32) - high).max() < 0.05 * np.abs(high).max()
+    for y in (low, high):
+        gradients = tape.gradient(y, model.trainable_variables)
+        assert {g.dtype for g in gradients} == {tf.float32}
+
+
+def test_branches_share_one_product(rng):
+    block = layers.InceptionV2(6, (2, 3, 4, 5), (7, 8), rng=rng)
+    graph = tf.function(block, autograph=False).get_concrete_function(tf.TensorSpec([4, 5, 5, 6]))
+    products = [op for op in graph.graph.get_operations() if op.type == "MatMul"]
+    assert [op.outputs[0].shape[1] for op in products if op.inputs[0].shape[1] == 6] == [17, 5]

@@ -1,0 +1,179 @@
+"""Pictures a second from files to batches: our pipeline beside Keras's and PyTorch's.
+
+    python benchmarks/input_pipeline.py --data=FOLDER
+
+All read the same class folders and make the same batches of [batch, 100, 100, 3] with flips, random
+crops, brightness, contrast and standardization. `photographs` is drawn and saved as JPEG in a
+temporary folder, so that decoding counts; `--data` measures a folder of your own instead. The row
+`kept in memory` is ours from the second epoch on. A call fetches `--batches` batches.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import interleaved
+import numpy as np
+from PIL import Image
+
+from hw2 import command
+
+SHORT_SIDE, CROP, SIDE = 260, 200, 100
+KERAS = "keras.utils.image_dataset_from_directory"
+THREADS = os.cpu_count() or 1
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", help="class folders; none for drawn photographs")
+    parser.add_argument("--pictures", type=int, default=256, help="to draw")
+    parser.add_argument("--size", type=int, nargs=2, default=[800, 600], help="of those, in pixels")
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--batches", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    command.quiet_tensorflow()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(options.data or scratch)
+        if not options.data:
+            _draw(folder, options.pictures, tuple(options.size))
+        peers = {
+            "hw2": _ours(folder, options.batch, cache_mb=0),
+            "hw2, kept in memory": _ours(folder, options.batch, cache_mb=4096),
+            KERAS: _keras(folder, options.batch),
+        }
+        try:
+            peers["torch DataLoader and Pillow"] = _torch(folder, options.batch)
+        except ImportError:
+            print("torch is not installed: pip install -e '.[peers]'", file=sys.stderr)
+        calls = {
+            name: lambda fetch=fetch: [fetch() for _ in range(options.batches)]
+            for name, fetch in peers.items()
+        }
+        warm = -(-options.pictures // options.batch)
+        for _ in range(warm):  # an epoch, which fills the memory
+            peers["hw2, kept in memory"]()
+        times = interleaved.seconds(calls, rounds=options.rounds)
+    middle = interleaved.medians(times)
+    count = options.batch * options.batches
+    rows = [
+        {
+            "pipeline": name,
+            "images/s": round(count / seconds, 1),
+            "spread": f"{interleaved.spread(times[name]):.0%}",
+            "ratio to Keras": round(middle[KERAS] / seconds, 2),
+        }
+        for name, seconds in middle.items()
+    ]
+    what = options.data or f"{options.pictures} JPEG of {options.size[0]}x{options.size[1]}"
+    interleaved.show(f"input_pipeline, {what}, batch {options.batch}", rows, as_json=options.json)
+
+
+def _draw(folder: Path, count: int, size: tuple[int, int]) -> None:
+    """Saves smooth random pictures, which JPEG packs about as it packs photographs."""
+    rng = np.random.default_rng(0)
+    for index in range(count):
+        path = folder / f"class{index % 4}" / f"{index}.jpg"
+        path.parent.mkdir(exist_ok=True)
+        coarse = rng.integers(0, 256, (size[1] // 8, size[0] // 8, 3), np.uint8)
+        Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC).save(path, quality=90)
+
+
+def _ours(folder: Path, batch: int, *, cache_mb: int) -> Callable[[], object]:
+    from hw2.input import pipeline, source
+    from hw2.input.preprocess import Preprocessing
+
+    examples = source.read(str(folder), "train")
+    preprocessing = Preprocessing(
+        image_size=SIDE,
+        channels=3,
+        short_side=SHORT_SIDE,
+        crop_size=CROP,
+        flip=True,
+        brightness=63.0,
+        contrast_min=0.2,
+        contrast_max=1.8,
+    )
+    batches = iter(
+        pipeline.training_batches(
+            examples,
+            np.arange(len(examples)),
+            preprocessing,
+            batch_size=batch,
+            seed=0,
+            cache_mb=cache_mb,
+        )
+    )
+    return lambda: next(batches)
+
+
+def _keras(folder: Path, batch: int) -> Callable[[], object]:
+    import keras
+    import tensorflow as tf
+    from keras import layers
+
+    data = keras.utils.image_dataset_from_directory(
+        folder, image_size=(SHORT_SIDE, SHORT_SIDE), batch_size=None, seed=0, verbose=False
+    )
+    change = keras.Sequential(
+        [
+            layers.RandomCrop(CROP, CROP),
+            layers.Resizing(SIDE, SIDE),
+            layers.RandomFlip("horizontal"),
+            layers.RandomBrightness(63 / 255),
+            layers.RandomContrast((0.8, 0.8)),
+        ]
+    )
+
+    def prepare(images, labels):
+        images = change(images, training=True)
+        return tf.image.per_image_standardization(images), labels
+
+    data = data.repeat().batch(batch, drop_remainder=True)
+    batches = iter(data.map(prepare, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2))
+    return lambda: next(batches)
+
+
+def _torch(folder: Path, batch: int) -> Callable[[], object]:
+    import torch
+    from torch.utils.data import DataLoader, Dataset
+
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".jpg", ".png"))
+    names = sorted({p.relative_to(folder).parts[0] for p in paths})
+
+    class Pictures(Dataset):
+        def __len__(self):
+            return 10**9
+
+        def __getitem__(self, index):
+            rng = np.random.default_rng(index)
+            path = paths[rng.integers(len(paths))]
+            with Image.open(path) as file:
+                image = file.convert("RGB")
+            scale = SHORT_SIDE / min(image.size)
+            image = image.resize([max(SHORT_SIDE, round(scale * s)) for s in image.size], 2)
+            side = int(rng.integers(CROP, SHORT_SIDE + 1))
+            left, top = (int(rng.integers(s - side + 1)) for s in image.size)
+            box = (left, top, left + side, top + side)
+            x = np.asarray(image.resize((SIDE, SIDE), 2, box), np.float32)
+            if rng.random() < 0.5:
+                x = x[:, ::-1]
+            x = x + rng.uniform(-63, 63)
+            mean = x.mean((0, 1))
+            x = (x - mean) * rng.uniform(0.2, 1.8) + mean
+            x = (x - x.mean()) / max(x.std(), 1e-3)
+            return torch.from_numpy(x.astype(np.float32)), names.index(path.parts[-2])
+
+    loader = DataLoader(Pictures(), batch, num_workers=THREADS, prefetch_factor=2)
+    batches = iter(loader)
+    return lambda: next(batches)
+
+
+if __name__ == "__main__":
+    main()
