@@ -47,7 +47,7 @@ def run(main: Callable[[settings.Config], None], *, machines: bool = False) -> N
 
 def quiet_tensorflow() -> None:
     """Imports TensorFlow and finds its devices, without the start-up lines in `NOISE`."""
-    with _without_noise():
+    with without_noise():
         import tensorflow as tf
 
         tf.config.list_physical_devices()  # looks for the GPU driver; configures nothing
@@ -124,7 +124,7 @@ def _drop_unwritten() -> None:
 
 
 @contextlib.contextmanager
-def _without_noise() -> Iterator[None]:
+def without_noise() -> Iterator[None]:
     """Holds back stderr, even from C++, then passes on all but `NOISE`; on an error, that too."""
     if sys.stderr is None:  # started with stderr closed: descriptor 2 may be anyone's
         yield

@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 from rich.console import Console
 
-from hw2 import closing, cluster, identity, ops, run_folder, session
+from hw2 import closing, cluster, command, identity, ops, run_folder, session
 from hw2 import config as settings
 from hw2.cluster import Cluster
 from hw2.config import Config
@@ -29,6 +29,7 @@ from hw2.input import builtin, order, pipeline, source, split
 from hw2.input.examples import Examples
 from hw2.input.pipeline import Part
 from hw2.models import summary
+from hw2.ops import fusion
 from hw2.run_folder import RunFolder
 from hw2.training import checkpoints, devices, environment, lock, losses, rate_finder, signals
 from hw2.training import progress as progresses
@@ -88,6 +89,8 @@ def _train(
     identity.check_model(config)  # mistakes are errors before anything is written
     devices.configure(threads=config.threads, deterministic=config.deterministic)
     strategy = _strategy(config, mirrored, group, out)
+    with command.without_noise():
+        fusion.warm_up()
     examples = _read(config.train_data_path, "train", out)
     test = None
     if config.test_data_path:

@@ -28,6 +28,11 @@ def fused(function: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
     return call
 
 
+def warm_up() -> None:
+    """Compiles next to nothing, for XLA's first words to come when they can be held back."""
+    tf.function(tf.identity, autograph=False, jit_compile=True)(tf.zeros([]))
+
+
 def _pays(tensors: tuple[tf.Tensor, ...]) -> bool:
     if tf.executing_eagerly() or not all(t.shape.is_fully_defined() for t in tensors):
         return False

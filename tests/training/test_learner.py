@@ -103,3 +103,25 @@ def gradients_of_half(half):
     first = norm_layer.mean.numpy()
     model(tf.constant(images[half * 8 : half * 8 + 8]), training=True, seed=tf.constant([0, 0]))
     return {"model/stages/conv/stages/conv1/norm/mean": first - norm_layer.mean.numpy()}
+
+
+def test_mixed_bfloat16_multiplies_in_bfloat16_and_keeps_all_else_in_float32():
+    rng = np.random.default_rng(1)
+    images = tf.constant(rng.standard_normal((16, 8, 8, 1)), tf.float32)
+    labels = tf.constant(rng.integers(0, 10, 16), tf.int32)
+
+    def learned(precision):
+        learner = Learner(plain, penalty=l2_penalty, ema_decay=0.9, seed=0, precision=precision)
+        steps = [learner.train_step((images, labels), step=i, rate=1e-3) for i in range(20)]
+        return learner, [float(metrics["loss"]) for metrics in steps]
+
+    (learner, low), (_, high) = learned("mixed_bfloat16"), learned("float32")
+    np.testing.assert_allclose(low, high, rtol=0.02)
+    assert low != high
+    assert low[-1] < 0.8 * low[0]
+    assert {variable.dtype for variable in learner.tensors.values()} == {tf.float32}
+    function = learner._train.get_concrete_function(
+        (images, labels), tf.constant(0, tf.int64), tf.constant(0.1), tf.constant(0.0)
+    )
+    products = [op for op in function.graph.get_operations() if op.type == "MatMul"]
+    assert {op.outputs[0].dtype for op in products} == {tf.bfloat16}
