@@ -1,5 +1,6 @@
 """Rows of metrics.csv are whole, and none is lost to a disk that is full for a while."""
 
+import contextlib
 import csv
 import io
 import resource
@@ -35,39 +36,36 @@ def steps(folder):
     return [int(row[0]) for row in rows[1:]]
 
 
-@pytest.fixture
-def full_after(tmp_path):
-    """Lets metrics.csv grow by so many bytes more; 0 for as many as it likes."""
+@contextlib.contextmanager
+def room_for(count, folder):
+    """Lets metrics.csv grow by so many bytes; within a test, for pytest too writes to a file."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    size = (folder / "metrics.csv").stat().st_size + count
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
-    def limit(extra):
-        size = (tmp_path / "metrics.csv").stat().st_size + extra if extra else before[0]
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
 
-    yield limit
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
-def test_rows_wait_for_room_and_none_is_torn(tmp_path, full_after):
+def test_rows_wait_for_room_and_none_is_torn(tmp_path):
     run, log = logger(tmp_path, stop_on_error=False)
     step(run, log)
-    full_after(10)
-    for _ in range(2):
-        with pytest.warns(UserWarning, match=r"metrics.csv - file too large; .* at its next row"):
-            step(run, log)
-        assert steps(tmp_path) == [1]
-    full_after(0)
+    with room_for(10, tmp_path):
+        for _ in range(2):
+            with pytest.warns(UserWarning, match=r"csv - file too large; .* at its next row"):
+                step(run, log)
+            assert steps(tmp_path) == [1]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         step(run, log)
     assert steps(tmp_path) == [1, 2, 3, 4]
 
 
-def test_or_the_training_stops(tmp_path, full_after):
+def test_or_the_training_stops(tmp_path):
     run, log = logger(tmp_path)
     step(run, log)
-    full_after(10)
-    with pytest.raises(RunError, match="file too large"):
+    with room_for(10, tmp_path), pytest.raises(RunError, match="file too large"):
         step(run, log)
     assert steps(tmp_path) == [1]
 
