@@ -9,6 +9,7 @@ from sklearn.datasets import load_digits
 
 from hw2.errors import DataError, RunError, UsageError
 from hw2.training import checkpoints
+from tests.training import machines
 from tests.training.compare import assert_same_run, last, learned
 
 SEVERAL = {"mirrored": True}
@@ -255,6 +256,15 @@ def test_epochs_and_a_batch_larger_than_the_data(train, tmp_path, capsys):
         train(tmp_path / "other", "--batch_size=1440")
     with pytest.raises(UsageError, match="multiple of the 2 devices, and of the 3 parts"):
         train(tmp_path / "other", "--accumulate=3", "--logical_devices=2", **SEVERAL)
+
+
+def test_one_device_is_no_cluster(train, tmp_path, monkeypatch):
+    for name, value in machines.by_slurm()[1].items():
+        monkeypatch.setenv(name, value)
+    train(tmp_path / "task1", "--max_steps=1")  # one of many trainings by srun
+    monkeypatch.setenv("TF_CONFIG", machines.by_tf_config()[1]["TF_CONFIG"])
+    with pytest.raises(UsageError, match="got 2 machines by TF_CONFIG; use multi_gpu_train.py"):
+        train(tmp_path / "other", "--max_steps=1")
 
 
 def test_the_rate_finder_writes_its_curve_and_trains_nothing(train, tmp_path, capsys):
