@@ -106,7 +106,8 @@ def _train(
     if group:
         found, training, validation = _agreed(strategy, folder, examples)
     if config.overfit_batches:
-        training = validation = training[: config.overfit_batches * config.batch_size]
+        mixed = training[order.permutation(len(training), config.seed, 0)]  # of every class
+        training = validation = mixed[: config.overfit_batches * config.batch_size]
     last_step = session.last_step(config, len(training))
     same = identity.of(config, examples, folder.split)
     recorded = {

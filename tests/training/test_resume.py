@@ -69,6 +69,19 @@ def test_a_stop_within_the_evaluation_is_made_up_for(train, stop, tmp_path, monk
     assert_same_run(cut, whole)
 
 
+def test_a_hook_that_stops_loses_nothing(train, tmp_path):
+    def stop(run):
+        if run.step == 3:
+            run.stop("enough for today")
+
+    train(tmp_path / "cut", hooks=[stop])
+    name, _, state = last(tmp_path / "cut")
+    assert (name, state["unfinished"], len(state["unlogged"])) == ("step-00000003", None, 3)
+    train(tmp_path / "cut")
+    train(tmp_path / "whole")
+    assert_same_run(tmp_path / "cut", tmp_path / "whole")
+
+
 def test_a_run_that_is_complete_or_out_of_patience_says_so(train, tmp_path, capsys):
     train(tmp_path / "run", "--max_steps=2", "--fresh")
     train(tmp_path / "run", "--max_steps=2")
@@ -263,7 +276,7 @@ def test_one_device_is_no_cluster(train, tmp_path, monkeypatch):
         monkeypatch.setenv(name, value)
     train(tmp_path / "task1", "--max_steps=1")  # one of many trainings by srun
     monkeypatch.setenv("TF_CONFIG", machines.by_tf_config()[1]["TF_CONFIG"])
-    with pytest.raises(UsageError, match="got 2 machines by TF_CONFIG; use multi_gpu_train.py"):
+    with pytest.raises(UsageError, match=r"got 2 machines by TF_CONFIG; use multi_gpu_train.py"):
         train(tmp_path / "other", "--max_steps=1")
 
 
