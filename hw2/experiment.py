@@ -58,7 +58,9 @@ def train(config: Config, *, mirrored: bool = False, hooks: Sequence[Hook] = ())
       Fault: With what is wrong and what to do.
       Interrupted: By a signal, once a checkpoint is written.
     """
-    group = cluster.from_environment(os.environ)
+    # Under Slurm, tasks that train on one device each are trainings by themselves.
+    environ = os.environ if mirrored else {"TF_CONFIG": os.environ.get("TF_CONFIG", "")}
+    group = cluster.from_environment(environ)
     with contextlib.ExitStack() as stack:
         stack.enter_context(devices.told_of_machines(several=group is not None))
         caught = stack.enter_context(signals.caught())
@@ -107,7 +109,8 @@ def _train(
     if group:
         found, training, validation = _agreed(strategy, folder, examples)
     if config.overfit_batches:
-        training = validation = training[: config.overfit_batches * config.batch_size]
+        mixed = training[order.permutation(len(training), config.seed, 0)]  # of every class
+        training = validation = mixed[: config.overfit_batches * config.batch_size]
     last_step = session.last_step(config, len(training))
     same = identity.of(config, examples, folder.split)
     recorded = {
@@ -497,7 +500,7 @@ def _strategy(
     elif mirrored:
         strategy = devices.mirrored(config.num_gpus, config.logical_devices)
     elif config.logical_devices > 1 or config.num_gpus > 1 or group:
-        several = f"{len(group.workers)} machines by TF_CONFIG or Slurm" if group else "several"
+        several = f"{len(group.workers)} machines by TF_CONFIG" if group else "several"
         raise UsageError(f"train.py must have one device, got {several}; use multi_gpu_train.py")
     else:
         devices.check_gpus(config.num_gpus)

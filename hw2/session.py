@@ -31,7 +31,6 @@ from hw2.training.schedules import Plateau, Schedule
 # Settings that may change within a run, which then is another one from there on.
 RECORDED = (
     "accumulate",
-    "brightness",
     "clip_norm",
     "conv_algorithm",
     "halve_after",

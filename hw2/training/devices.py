@@ -101,9 +101,9 @@ def told_of_machines(*, several: bool = False) -> Iterator[None]:
     try:
         yield
     except (tf.errors.ResourceExhaustedError, MemoryError) as error:
-        what = re.sub(r"^\{\{.*?\}\} ", "", str(getattr(error, "message", error))).split("\n")[0]
+        found = re.search(r"OOM when allocating tensor with (shape\S+)", str(error))
         raise MachineError(
-            f"out of memory - {what or 'the machine has none left'}; lower "
+            f"out of memory - {f'no room for {found[1]}' if found else 'none is left'}; lower "
             "--batch_size, or raise --accumulate to take it in parts, and start again: the last "
             "checkpoint is as it was"
         ) from error

@@ -147,6 +147,8 @@ class Learner:
             [tf.math.is_finite(sums[0])]
             + [tf.reduce_all(tf.math.is_finite(gradient)) for gradient in gradients]
         )
+        if self._clip_norm:  # whose squares may overflow where the gradients do not
+            finite &= tf.math.is_finite(tf.linalg.global_norm(gradients))
 
         def update() -> tf.Tensor:
             wanted = gradients

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 from collections.abc import Callable, Sequence
+
+import tensorflow as tf
 
 from hw2.errors import Interrupted, NotFinite
 from hw2.training import numerics
@@ -45,11 +48,9 @@ class Steps:
             metrics = {name: float(value) for name, value in result.items()}
         self._agreed = metrics.pop("leave") > 0
         if not metrics.pop("finite"):
-            # With several machines, one that looks again would wait for the others.
-            finding = self._learner.not_finite(batch, step=step) if self._alone else None
             raise NotFinite(
                 numerics.message(
-                    finding,
+                    self._finding(batch, step),
                     metrics["loss"],
                     step=step + 1,
                     rate=rate,
@@ -57,6 +58,13 @@ class Steps:
                 )
             )
         return metrics
+
+    def _finding(self, batch: tuple, step: int) -> numerics.Finding | None:
+        if not self._alone:  # one that looks again would wait for the others
+            return None
+        with contextlib.suppress(tf.errors.OpError):  # the words without it are good enough
+            return self._learner.not_finite(batch, step=step)
+        return None
 
     def check(self) -> None:
         """Ends the training here if a signal has come, to any of its processes.

@@ -22,17 +22,34 @@ def free_ports(count):
             one.close()
 
 
-def start(script, folder, *flags, count=2):
-    """Starts the workers; what they say goes to files `err<index>` beside the run folder."""
+def by_tf_config(count=2):
+    """The environment of each worker."""
     workers = [f"127.0.0.1:{port}" for port in free_ports(count)]
+    tasks = [{"type": "worker", "index": index} for index in range(count)]
+    return [
+        {"TF_CONFIG": json.dumps({"cluster": {"worker": workers}, "task": task})} for task in tasks
+    ]
+
+
+def by_slurm(count=2):
+    """What srun sets for each task of one host; the ports are the real ones."""
+    common = {
+        "SLURM_STEP_NUM_TASKS": str(count),
+        "SLURM_STEP_NODELIST": "localhost",
+        "SLURM_STEP_TASKS_PER_NODE": str(count),
+    }
+    return [{"SLURM_PROCID": str(index), **common} for index in range(count)]
+
+
+def start(script, folder, *flags, environments=None):
+    """Starts the workers; what they say goes to files `err<index>` beside the run folder."""
     processes = []
-    for index in range(count):
-        task = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
+    for index, environment in enumerate(environments or by_tf_config()):
         with open(f"{folder}.out{index}", "w") as out, open(f"{folder}.err{index}", "w") as err:
             process = subprocess.Popen(
                 [sys.executable, *script, f"--log_path={folder}", *flags],
                 cwd=ROOT,
-                env={**os.environ, "TF_CONFIG": json.dumps(task), "PYTHONPATH": str(ROOT)},
+                env={**os.environ, **environment, "PYTHONPATH": str(ROOT)},
                 stdout=out,
                 stderr=err,
             )

@@ -228,7 +228,7 @@ except MachineError as error:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 6, done.stderr
-    assert done.stdout.startswith("out of memory - ")
+    assert done.stdout.startswith("out of memory - no room for shape[32768,32768]; lower")
     assert "lower --batch_size, or raise --accumulate" in done.stdout
 
 

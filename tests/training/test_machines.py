@@ -29,7 +29,7 @@ def until_step(folder, step, processes):
 
 
 def test_a_worker_that_is_killed_ends_the_others_and_all_go_on(train, tmp_path):
-    folder, flags = tmp_path / "two", ["--max_steps=400", "--save_checkpoint_steps=40"]
+    folder, flags = tmp_path / "two", ["--max_steps=120", "--save_checkpoint_steps=40"]
     processes = machines.start(TINY, folder, *flags)
     until_step(folder, 40, processes)
     processes[1].kill()
@@ -45,7 +45,7 @@ def test_a_worker_that_is_killed_ends_the_others_and_all_go_on(train, tmp_path):
     assert machines.wait(processes, 120) == [0, 0], machines.said(folder, 1)
     assert "going on from step " in machines.said(folder, 0)
     [line] = (tmp_path / "two.out0").read_text().splitlines()
-    assert json.loads(line)["step"] == 400
+    assert json.loads(line)["step"] == 120
     assert (tmp_path / "two.out1").read_text() == ""
 
     train(tmp_path / "one", *flags, "--logical_devices=2", mirrored=True)
@@ -73,6 +73,18 @@ def test_whichever_worker_is_lost_however(tmp_path, victim, signum):
     assert f"error: lost /job:worker/replica:0/task:{victim} - " in machines.said(
         folder, 1 - victim
     )
+
+
+@pytest.mark.slow
+def test_workers_by_slurm_and_a_loss_that_is_not_finite_on_all(tmp_path):
+    slurm = machines.by_slurm()
+    processes = machines.start(TINY, tmp_path / "run", environments=slurm)
+    assert machines.wait(processes, 120) == [0, 0], machines.said(tmp_path / "run", 0)
+    assert "worker 1 of 2 takes connections" in machines.said(tmp_path / "run", 1)
+    processes = machines.start(TINY, tmp_path / "bad", "--learning_rate=1e30", "--optimizer=sgd")
+    assert machines.wait(processes, 120) == [5, 5], machines.said(tmp_path / "bad", 1)
+    assert "error: loss is " in machines.said(tmp_path / "bad", 0)
+    assert "not taken" in machines.said(tmp_path / "bad", 1)
 
 
 @pytest.mark.slow

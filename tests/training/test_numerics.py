@@ -92,6 +92,24 @@ def test_a_gradient_that_is_not_finite_is_told_from_the_loss():
         steps(batch(tf.distribute.get_strategy(), images), step=0, rate=0.1)
 
 
+def test_a_norm_that_overflows_is_not_clipped_to_nan():
+    strategy = tf.distribute.get_strategy()
+    made = Learner(
+        plain,
+        penalty=lambda model: 1e25 * tf.reduce_sum(model.stages["head"].w),
+        ema_decay=0.9,
+        seed=0,
+        clip_norm=1.0,
+    )
+    before = {name: variable.numpy() for name, variable in made.tensors.items()}
+    images = np.random.default_rng(0).standard_normal((16, 8, 8, 1))
+    result = made.train_step(batch(strategy, images), step=0, rate=0.1)
+    assert math.isfinite(float(result["loss"]))
+    assert float(result["finite"]) == 0
+    for name, variable in made.tensors.items():
+        np.testing.assert_array_equal(variable.numpy(), before[name], err_msg=name)
+
+
 def test_an_operation_is_found_by_its_name():
     def function():
         tf.function(lambda x: tf.math.log(x, name="deep") + 1, autograph=False)(tf.constant(-1.0))

@@ -9,6 +9,7 @@ from sklearn.datasets import load_digits
 
 from hw2.errors import DataError, RunError, UsageError
 from hw2.training import checkpoints
+from tests.training import machines
 from tests.training.compare import assert_same_run, last, learned
 
 SEVERAL = {"mirrored": True}
@@ -66,6 +67,19 @@ def test_a_stop_within_the_evaluation_is_made_up_for(train, stop, tmp_path, monk
     assert state["validation"] is None
     train(cut)
     assert_same_run(cut, whole)
+
+
+def test_a_hook_that_stops_loses_nothing(train, tmp_path):
+    def stop(run):
+        if run.step == 3:
+            run.stop("enough for today")
+
+    train(tmp_path / "cut", hooks=[stop])
+    name, _, state = last(tmp_path / "cut")
+    assert (name, state["unfinished"], len(state["unlogged"])) == ("step-00000003", None, 3)
+    train(tmp_path / "cut")
+    train(tmp_path / "whole")
+    assert_same_run(tmp_path / "cut", tmp_path / "whole")
 
 
 def test_a_run_that_is_complete_or_out_of_patience_says_so(train, tmp_path, capsys):
@@ -255,6 +269,15 @@ def test_epochs_and_a_batch_larger_than_the_data(train, tmp_path, capsys):
         train(tmp_path / "other", "--batch_size=1440")
     with pytest.raises(UsageError, match="multiple of the 2 devices, and of the 3 parts"):
         train(tmp_path / "other", "--accumulate=3", "--logical_devices=2", **SEVERAL)
+
+
+def test_one_device_is_no_cluster(train, tmp_path, monkeypatch):
+    for name, value in machines.by_slurm()[1].items():
+        monkeypatch.setenv(name, value)
+    train(tmp_path / "task1", "--max_steps=1")  # one of many trainings by srun
+    monkeypatch.setenv("TF_CONFIG", machines.by_tf_config()[1]["TF_CONFIG"])
+    with pytest.raises(UsageError, match=r"got 2 machines by TF_CONFIG; use multi_gpu_train.py"):
+        train(tmp_path / "other", "--max_steps=1")
 
 
 def test_the_rate_finder_writes_its_curve_and_trains_nothing(train, tmp_path, capsys):
