@@ -132,9 +132,10 @@ def test_two_devices_give_the_losses_of_one(trained, tmp_path):
     )
     one, two = losses(folder), losses(tmp_path / "two")
     assert one.keys() == two.keys()
-    np.testing.assert_allclose(
-        [float(two[step]) for step in one], [float(one[step]) for step in one], rtol=1e-4
-    )
+    one, two = ([float(value) for value in each.values()] for each in (one, two))
+    # Adam's first steps are signs of gradients, so rounding grows tenfold at each step.
+    np.testing.assert_allclose(two[0], one[0], rtol=1e-5)
+    np.testing.assert_allclose(two, one, rtol=1e-3)
     assert result["step"] == 6
 
 
@@ -175,7 +176,7 @@ def test_class_folders_train_and_are_evaluated_by_class_name(tmp_path):
         test = tmp_path / "-".join(present)
         test.mkdir()
         for name in present:
-            (test / name).symlink_to(data / name)
+            shutil.copytree(data / name, test / name)
         scores, err = run(
             "eval.py", f"--checkpoint_dir={tmp_path / 'run'}", f"--test_data_path={test}"
         )

@@ -17,8 +17,10 @@ from hw2.models.googlenet import MODULES
 from hw2.training import losses
 
 HEAVY = {"vgg16", "inception_resnet_v2"}  # at 100 pixels: half a gigabyte of gradients, 20 s
-# GoogLeNet's has no batch norms; ours has them after two convolutions and after each module.
-NORMS = 2 * (64 + 192 + sum(sum(towers) for towers, _ in MODULES.values()))
+# GoogLeNet has no batch norms; ours has them after two convolutions and after each module.
+# The last convolutions of a module's towers, before one, have no biases.
+BIASES = sum(sum(towers) for towers, _ in MODULES.values())
+NORMS = 2 * (64 + 192 + BIASES)
 
 # At 224 x 224 x 3 and 1,000 classes: torchvision's, timm's for seresnet and resnet50d, the paper's
 # sizes for zfnet, Caffe's for googlenet, Keras's without its last layer for inception_resnet_v2.
@@ -26,7 +28,7 @@ PUBLISHED = {
     "alexnet": 61_100_840,
     "zfnet": 62_357_608,
     "vgg16": 138_357_544,
-    "googlenet": 6_998_552 + NORMS,
+    "googlenet": 6_998_552 + NORMS - BIASES,
     "resnet18": 11_689_512,
     "resnet34": 21_797_672,
     "resnet50": 25_557_032,
