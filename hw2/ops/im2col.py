@@ -39,12 +39,33 @@ def conv2d(x: tf.Tensor, w: tf.Tensor, window: Window, finish: Finish = unfinish
     rows, columns = window.axes(length(x, 1), length(x, 2))
     filters = groups.filter_matrix(w, number)
     if x.shape[3] <= FEW and number == 1:
-        y = tf.matmul(unfold_columns(x, window), filters, transpose_a=True)
+        y = _product(unfold_columns(x, window), filters, columns=True)
     else:
         patches = unfold(groups.to_batch(x, number), *window)  # [groups*N, H', W', kH*kW*C]
-        y = groups.pixel_matrix(patches, number) @ filters
+        y = _product(groups.pixel_matrix(patches, number), filters)
     if number == 1:
         y = finish(y)
     y = tf.reshape(y, [number * length(x, 0), rows.out, columns.out, o // number])
     y = groups.from_batch(y, number)
     return tf.cast(y if number == 1 else finish(y), dtype)
+
+
+def _product(patches: tf.Tensor, filters: tf.Tensor, *, columns: bool = False) -> tf.Tensor:
+    """The matrix product, whose gradient lets go of the patches before it makes theirs.
+
+    Left to itself TensorFlow makes both gradients at once, and holds two patch matrices.
+    """
+
+    @tf.custom_gradient
+    def apply(patches, filters):
+        def grad(dy):
+            by_filters = tf.matmul(patches, dy, transpose_a=not columns)
+            with tf.control_dependencies([by_filters]):
+                dy = tf.identity(dy)
+            if columns:
+                return tf.matmul(filters, dy, transpose_b=True), by_filters
+            return tf.matmul(dy, filters, transpose_b=True), by_filters
+
+        return tf.matmul(patches, filters, transpose_a=columns), grad
+
+    return apply(patches, filters)
