@@ -66,7 +66,8 @@ def _run(main: Callable[[settings.Config], None], machines: bool) -> int:
     except Fault as fault:
         if debug:
             traceback.print_exc()
-        line = str(fault).replace("\n", "\\n")  # a path may hold one
+        # A path may hold an end of line; those before two spaces begin an item of a list.
+        line = re.sub(r"\n(?!  )", r"\\n", str(fault))
         print(f"error: {line}", file=sys.stderr)
         return fault.exit_code
     except Interrupted as stop:

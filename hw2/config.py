@@ -37,6 +37,7 @@ BYTE = Rule("in [0, 255]", lambda value: 0 <= value <= 255)
 DECAY = Rule("in [0, 1)", lambda value: 0 <= value < 1)
 FRACTION = Rule("in (0, 1)", lambda value: 0 < value < 1)
 EPOCHS = Rule("rising numbers as 60,110,150", lambda text: _rising(text))
+SHARE = Rule("in [0, 1]", lambda value: 0 <= value <= 1)
 SEED = Rule("in [0, 2147483647]", lambda value: 0 <= value < 2**31)  # fits every seed argument
 
 
@@ -75,6 +76,13 @@ class Config:
     contrast_min: float = setting(0.2, "lowest random contrast", at_least(0))
     contrast_max: float = setting(1.8, "highest random contrast", at_least(0))
     cache_mb: int = setting(1024, "memory for decoded pictures, in MB", at_least(0))
+    on_bad_file: str = setting("error", "error or skip", one_of("error", "skip"))
+    max_bad_fraction: float = setting(0.01, "largest part of the pictures to skip", SHARE)
+    max_pixels: int = setting(100_000_000, "larger pictures are bad", at_least(1))
+    min_size: int = setting(1, "pictures with a shorter side are bad", at_least(1))
+    allow_empty_class: bool = setting(False, "a class without pictures keeps its number")
+    allow_outside_links: bool = setting(False, "follow links that leave the data's folder")
+    allow_leak: bool = setting(False, "test on pictures that were trained on")
 
     model: str = setting("inception10", "name of the model", NOT_EMPTY, "Model")
     l2: float = setting(1e-3, "weight of the L2 penalty", at_least(0))

@@ -25,9 +25,10 @@ from hw2.cluster import Cluster
 from hw2.config import Config
 from hw2.errors import DataError, Interrupted, RunError, UsageError, writing
 from hw2.identity import Identity
-from hw2.input import builtin, order, pipeline, source, split
+from hw2.input import bar, builtin, content, order, pipeline, source, split
 from hw2.input.examples import Examples
 from hw2.input.pipeline import Part
+from hw2.input.rules import Rules, default_cache_folder
 from hw2.models import summary
 from hw2.ops import fusion
 from hw2.run_folder import RunFolder
@@ -93,10 +94,11 @@ def _train(
     strategy = _strategy(config, mirrored, group, out)
     with command.without_noise():
         fusion.warm_up()
-    examples = _read(config.train_data_path, "train", out)
+    examples = _read(config, config.train_data_path, "train", out)
     test = None
     if config.test_data_path:
-        test = _read(config.test_data_path, "test", out, examples.class_names)
+        test = _read(config, config.test_data_path, "test", out, examples.class_names)
+        _check_leak(config, examples, test)
     description = settings.to_flagfile(config, Path(sys.argv[0]).name), examples.class_names
     folder = RunFolder(Path(settings.run_folder(config)))
     if chief:
@@ -408,11 +410,11 @@ def _evaluator(
     same = checkpoint.state["identity"]
     class_names = same["class_names"]
     if config.test_data_path:
-        examples = _read(config.test_data_path, "test", out, class_names)
+        examples = _read(config, config.test_data_path, "test", out, class_names)
         indices = np.arange(len(examples))
     else:
         path = config.train_data_path or checkpoint.state["train_data_path"]
-        examples = _read(path, "train", out, class_names)
+        examples = _read(config, path, "train", out, class_names)
         _, indices = split.read(folder.split, examples)
     if config.num_examples > len(indices):
         raise DataError(
@@ -520,9 +522,16 @@ def _strategy(
     return strategy
 
 
-def _read(path: str, part: str, out: Console, class_names: Sequence[str] | None = None) -> Examples:
+def _read(
+    config: Config, path: str, part: str, out: Console, class_names: Sequence[str] | None = None
+) -> Examples:
     """Reads a data set and prints what it is; labels follow a model's class names if given."""
-    examples = source.read(path, part)
+    names = {field.name for field in dataclasses.fields(Rules)} & vars(config).keys()
+    rules = Rules(
+        **{name: getattr(config, name) for name in names}, cache_folder=default_cache_folder()
+    )
+    with bar.reporting(f"scanning {path}", out) as report:
+        examples = source.read(path, part, rules, class_names=class_names, report=report)
     if class_names is not None:
         examples = examples.with_classes(class_names)
     out.print(f"{path}: {len(examples):,} pictures in {len(examples.class_names)} classes")
@@ -531,14 +540,35 @@ def _read(path: str, part: str, out: Console, class_names: Sequence[str] | None 
     return examples
 
 
+def _check_leak(config: Config, examples: Examples, test: Examples) -> None:
+    """Refuses to test on what was trained on, told by content."""
+    if examples.digests is None or test.digests is None or config.allow_leak:
+        return
+    found = content.pairs(examples.digests, test.digests)
+    if found:
+        words = content.equations([(examples.names[a], test.names[b]) for a, b in found])
+        raise DataError(
+            f"the same pictures in {config.train_data_path} and {config.test_data_path} - "
+            f"{len(found)}: {words}; remove them from one, or --allow_leak"
+        )
+
+
+def _write_skipped(path: Path, examples: Examples) -> None:
+    """Names the bad pictures that were left out, each with its reason."""
+    if examples.skipped:
+        with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+            csv.writer(file).writerows([("name", "reason"), *examples.skipped])
+
+
 def _split(
     config: Config, examples: Examples, folder: RunFolder, out: Console, *, new: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """The split of this run: drawn and recorded when it begins, read when it goes on."""
     if new:
-        parts = split.stratified(examples.labels, config.validation_fraction, config.seed)
+        parts = split.draw(examples, config.validation_fraction, config.seed)
         with writing(folder.split):
             split.write(folder.split, examples, *parts)
+            _write_skipped(folder.path / "skipped.csv", examples)
     training, validation = split.read(folder.split, examples)
     if not len(validation):
         raise DataError(

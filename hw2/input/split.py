@@ -146,8 +146,8 @@ def read(path: str | os.PathLike[str], examples: Examples) -> tuple[np.ndarray, 
         )
         raise DataError(
             f"old split in {shown(path)} - the data has changed, from {len(rows.names)} pictures "
-            f"to {len(examples)}: {counts}; restore the data, go on with --accept_new_data, or "
-            "train anew in another --log_path"
+            f"to {len(examples)}: {counts}; restore the data, or train "
+            "anew in another --log_path"
         )
     held_out = rows.validation[at]
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)

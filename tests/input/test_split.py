@@ -118,7 +118,7 @@ def test_changed_data_is_refused(tmp_path):
     assert str(caught.value) == (
         f"old split in {path} - the data has changed, from 8 pictures to 4: 5 missing (0.png, "
         "1.png, 2.png and 2 more), 1 new (new.png), 1 of another class (6.png); restore the data, "
-        "go on with --accept_new_data, or train anew in another --log_path"
+        "or train anew in another --log_path"
     )
 
 
