@@ -198,7 +198,7 @@ def test_class_folders_train_and_are_evaluated_by_class_name(tmp_path):
         test = tmp_path / "-".join(present)
         test.mkdir()
         for name in present:
-            (test / name).symlink_to(data / name)
+            shutil.copytree(data / name, test / name)
         scores, err = run(
             "eval.py", f"--checkpoint_dir={tmp_path / 'run'}", f"--test_data_path={test}"
         )
