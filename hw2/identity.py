@@ -45,8 +45,8 @@ def of(config: Config, examples: Examples, split: Path) -> Identity:
       examples: The training data.
       split: The file that says which of them train.
     """
-    fields = {field.name for field in dataclasses.fields(Preprocessing)} - {"channels"}
-    preprocessing = {name: getattr(config, name) for name in fields}
+    fields = {field.name for field in dataclasses.fields(Preprocessing)}
+    preprocessing = {name: value for name, value in vars(config).items() if name in fields}
     return {
         "model": config.model,
         "l2": config.l2,
