@@ -37,6 +37,9 @@ BYTE = Rule("in [0, 255]", lambda value: 0 <= value <= 255)
 DECAY = Rule("in [0, 1)", lambda value: 0 <= value < 1)
 FRACTION = Rule("in (0, 1)", lambda value: 0 < value < 1)
 EPOCHS = Rule("rising numbers as 60,110,150", lambda text: _rising(text))
+HALF = Rule("in [0, 0.5]", lambda value: 0 <= value <= 0.5)
+DEGREES = Rule("in [0, 180]", lambda value: 0 <= value <= 180)
+TEN = Rule("in [0, 10]", lambda value: 0 <= value <= 10)
 SHARE = Rule("in [0, 1]", lambda value: 0 <= value <= 1)
 SEED = Rule("in [0, 2147483647]", lambda value: 0 <= value < 2**31)  # fits every seed argument
 
@@ -51,6 +54,7 @@ LOSSES = ("cross_entropy", "kl", "binary")
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "steps", "cosine")
 
+STANDARDS = ("image", "channel", "none")  # what gets mean 0 and deviation 1
 PRECISIONS = ("float32", "mixed_bfloat16")  # of images and products; weights are float32
 ALGORITHMS = ("auto", "im2col", "native")  # of hw2.ops.conv2d, those that do every shape
 
@@ -75,6 +79,19 @@ class Config:
     brightness: float = setting(63.0, "largest random change, of 255", BYTE)
     contrast_min: float = setting(0.2, "lowest random contrast", at_least(0))
     contrast_max: float = setting(1.8, "highest random contrast", at_least(0))
+    saturation_min: float = setting(1.0, "lowest random saturation", at_least(0))
+    saturation_max: float = setting(1.0, "highest random saturation", at_least(0))
+    hue: float = setting(0.0, "largest random turn of the hue, of the circle", HALF)
+    flip_up_down: bool = setting(False, "up-down flips at random")
+    shift: float = setting(0.0, "largest random shift, of the sides", SHARE)
+    rotation: float = setting(0.0, "largest random rotation, in degrees", DEGREES)
+    scale: float = setting(0.0, "largest random change of the size", DECAY)
+    fill: float = setting(0.0, "level of what comes in from outside", BYTE)
+    salt_and_pepper: float = setting(0.0, "part of the pixels made white or black", SHARE)
+    rand_augment: int = setting(0, "operations of RandAugment on each picture", at_least(0))
+    rand_augment_magnitude: float = setting(9.0, "of them, up to 10", TEN)
+    erasing: float = setting(0.0, "probability that a rectangle is erased", SHARE)
+    standardize: str = setting("image", " or ".join(STANDARDS), one_of(*STANDARDS))
     cache_mb: int = setting(1024, "memory for decoded pictures, in MB", at_least(0))
     on_bad_file: str = setting("error", "error or skip", one_of("error", "skip"))
     max_bad_fraction: float = setting(0.01, "largest part of the pictures to skip", SHARE)
@@ -159,7 +176,11 @@ class Config:
 
 FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 SWITCHES = frozenset(name for name in FIELDS if isinstance(FIELDS[name].default, bool))
-ORDERED = (("crop_size", "short_side"), ("contrast_min", "contrast_max"))
+ORDERED = (
+    ("crop_size", "short_side"),
+    ("contrast_min", "contrast_max"),
+    ("saturation_min", "saturation_max"),
+)
 ONE_RUN_ONLY = {"section", "log_path", "checkpoint_dir", "eval_dir", "debug"}
 ONE_RUN_ONLY |= {"fresh", "dry_run", "find_rate"}
 TOGETHER = (  # names, what must hold of them, and in words

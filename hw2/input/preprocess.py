@@ -38,9 +38,6 @@ class Preprocessing:
       rand_augment: How many operations of RandAugment a picture goes through.
       rand_augment_magnitude: Their magnitude, in [0, 10].
       erasing: Probability that a rectangle is erased.
-      mixup: Alpha of mixup; 0 for none.
-      cutmix: Alpha of cutmix; 0 for none.
-      label_smoothing: Part of a label that is spread over all classes.
       standardize: What becomes mean 0 and deviation 1: each "image", each "channel" of each
         image, or levels over 255 by "given" mean and deviation. "none" only divides by 255.
       mean: Of levels over 255, one number or one for each channel, where it is given.
@@ -70,9 +67,6 @@ class Preprocessing:
     rand_augment: int = 0
     rand_augment_magnitude: float = 9.0
     erasing: float = 0.0
-    mixup: float = 0.0
-    cutmix: float = 0.0
-    label_smoothing: float = 0.0
     standardize: str = "image"
     mean: tuple[float, ...] = ()
     deviation: tuple[float, ...] = ()
@@ -95,20 +89,16 @@ class Preprocessing:
                 "contrast must be a range of numbers that are at least 0, got "
                 f"{self.contrast_min} to {self.contrast_max}."
             )
-        for name, value in (
-            ("saturation", (self.saturation_min, self.saturation_max)),
-            ("mixup and cutmix", (min(self.mixup, self.cutmix), max(self.mixup, self.cutmix))),
-        ):
-            if not 0 <= value[0] <= value[1] < math.inf:
-                raise ValueError(
-                    f"{name} must be numbers that are at least 0, the lower first, got "
-                    f"{value[0]} and {value[1]}."
-                )
+        if not 0 <= self.saturation_min <= self.saturation_max < math.inf:
+            raise ValueError(
+                "saturation must be numbers that are at least 0, the lower first, got "
+                f"{self.saturation_min} and {self.saturation_max}."
+            )
         for name, high in _LIMITS.items():
             if not 0 <= getattr(self, name) <= high:
                 raise ValueError(f"{name} must be in [0, {high}], got {getattr(self, name)}.")
-        if self.label_smoothing == 1 or self.scale == 1:
-            raise ValueError("label_smoothing and scale must be below 1, got 1.")
+        if self.scale == 1:
+            raise ValueError("scale must be below 1, got 1.")
         if self.standardize not in STANDARDS:
             raise ValueError(
                 f"standardize must be {', '.join(STANDARDS)}, got {self.standardize!r}."
@@ -124,11 +114,6 @@ class Preprocessing:
         if self.standardize == "given" and not min(self.deviation) > 0:
             raise ValueError(f"deviation must be above 0, got {self.deviation}.")
 
-    @property
-    def soft_labels(self) -> bool:
-        """Whether training sees a share of every class instead of one label."""
-        return bool(self.label_smoothing or self.mixup or self.cutmix)
-
 
 _LIMITS = {
     "shift": 1,
@@ -140,7 +125,6 @@ _LIMITS = {
     "rand_augment": 14,
     "rand_augment_magnitude": LARGEST,
     "erasing": 1,
-    "label_smoothing": 1,
 }
 
 
