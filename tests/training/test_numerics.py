@@ -168,7 +168,8 @@ def test_pictures_of_one_colour_and_batches_of_one(train, tmp_path, capsys):
         for i in range(count):
             file = tmp_path / "data" / name / f"{i}.png"
             file.parent.mkdir(parents=True, exist_ok=True)
-            Image.new("L", (8, 8), {"black": 0, "white": 255, "one": 128}[name]).save(file)
+            level = {"black": i, "white": 255 - i, "one": 128}[name]  # no two files are equal
+            Image.new("L", (8, 8), level).save(file)
     data = f"--train_data_path={tmp_path / 'data'}"
     train(tmp_path / "run", data, "--batch_size=1", "--max_steps=8")
     found = checkpoints.newest(tmp_path / "run" / "checkpoints")
