@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import tensorflow as tf
 
 from hw2.ops import groups
@@ -11,7 +9,6 @@ from hw2.ops.geometry import Window
 from hw2.ops.patches import unfold, unfold_columns
 from hw2.ops.tensors import Finish, length, unfinished, widen
 
-LARGE = 2**27  # bytes of patches, from which half of the batch follows the other for memory
 FEW = 4  # channels, for which patches are laid out in columns; at 8 rows are faster
 
 
@@ -35,12 +32,6 @@ def conv2d(x: tf.Tensor, w: tf.Tensor, window: Window, finish: Finish = unfinish
 
     Source: Jia, "Learning Semantic Image Representations at a Large Scale", 2014 (Caffe).
     """
-    if _large(x, w, window):
-        half = x.shape[0] // 2
-        first = conv2d(x[:half], w, window, finish)
-        with tf.control_dependencies([first]):
-            rest = tf.identity(x[half:])
-        return tf.concat([first, conv2d(rest, w, window, finish)], 0)
     dtype, c, o = x.dtype, w.shape[2], w.shape[3]
     if dtype != tf.bfloat16:
         x, w = widen(x), widen(w)
@@ -57,14 +48,6 @@ def conv2d(x: tf.Tensor, w: tf.Tensor, window: Window, finish: Finish = unfinish
     y = tf.reshape(y, [number * length(x, 0), rows.out, columns.out, o // number])
     y = groups.from_batch(y, number)
     return tf.cast(y if number == 1 else finish(y), dtype)
-
-
-def _large(x: tf.Tensor, w: tf.Tensor, window: Window) -> bool:
-    """Whether the patches, and the slices they are made of, would take much memory at once."""
-    if not x.shape.is_fully_defined() or x.shape[0] < 2:
-        return False
-    places = math.prod(axis.out for axis in window.axes(*x.shape[1:3]))
-    return x.shape[0] * places * math.prod(w.shape[:2]) * x.shape[3] * x.dtype.size > LARGE
 
 
 def _product(patches: tf.Tensor, filters: tf.Tensor, *, columns: bool = False) -> tf.Tensor:
