@@ -5,8 +5,8 @@
 All read the same class folders and make the same batches of [batch, 100, 100, 3] with flips, random
 crops, brightness, contrast and standardization. Pictures are drawn and saved as JPEG in a temporary
 folder; `--data` measures a folder of your own instead. The row `kept in memory` is ours from the
-second epoch on. A call begins anew and fetches `--batches` batches, so that nothing is fetched ahead
-in the time of another.
+second epoch on. A call begins anew and fetches `--batches` batches, so that nothing is fetched
+ahead in the time of another.
 """
 
 from __future__ import annotations
