@@ -95,6 +95,7 @@ def _train(
     with command.without_noise():
         fusion.warm_up()
     examples = _read(config, config.train_data_path, "train", out)
+    identity.prepared(config, examples.channels)  # says what does not fit the data
     test = None
     if config.test_data_path:
         test = _read(config, config.test_data_path, "test", out, examples.class_names)
@@ -320,6 +321,8 @@ def _batches(
             start_step=start_step,
             cache_mb=config.cache_mb - share,
             part=part,
+            mixup=config.mixup,
+            cutmix=config.cutmix,
             **common,
         )
 
@@ -513,6 +516,12 @@ def _strategy(
         raise UsageError(
             f"--batch_size must be a multiple of the {replicas} devices"
             f"{parts if config.accumulate > 1 else ''}, got {config.batch_size}"
+        )
+    loaders = replicas if group else 1  # each of which loads its own rows
+    if (config.mixup or config.cutmix) and config.batch_size % (2 * loaders):
+        raise UsageError(
+            f"--batch_size must be a multiple of {2 * loaders} with --mixup or --cutmix, "
+            f"which mix pictures in pairs, got {config.batch_size}"
         )
     if mirrored:
         names = ", ".join(name.split("device:")[-1] for name in strategy.extended.worker_devices)

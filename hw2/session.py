@@ -33,11 +33,13 @@ RECORDED = (
     "accumulate",
     "clip_norm",
     "conv_algorithm",
+    "cutmix",
     "halve_after",
     "label_smoothing",
     "learning_rate",
     "log_frequency",
     "loss",
+    "mixup",
     "momentum",
     "nesterov",
     "precision",
@@ -120,7 +122,7 @@ def schedule(config: Config, count: int, last: int) -> Schedule:
         last,
         config.schedule,
         warmup=round(config.warmup_epochs * epoch),
-        milestones=tuple(round(n * epoch) for n in settings.epochs_of(config.rate_epochs)),
+        milestones=tuple(round(n * epoch) for n in settings.numbers_of(config.rate_epochs)),
         factor=config.rate_factor,
     )
 

@@ -11,6 +11,10 @@ from hw2.input import augment
 from hw2.input.rand_augment import LARGEST, rand_augment
 
 STANDARDS = ("image", "channel", "given", "none")
+STATISTICS = {  # means and deviations by name, of red, green and blue, of 1
+    # Of ImageNet's training pictures, as github.com/pytorch/vision gives them.
+    "imagenet": {"mean": [0.485, 0.456, 0.406], "deviation": [0.229, 0.224, 0.225]},
+}
 
 
 @dataclasses.dataclass(frozen=True)

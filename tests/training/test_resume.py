@@ -29,8 +29,8 @@ RECIPE = [  # whatever has state of its own
     ("flags", "options", "breaks"),
     [
         ([], {}, [1, 4, 8, 9, 13, 16, 17, 20, 23]),
-        ([*RECIPE, "--accumulate=2"], {}, [3, 11, 21]),
-        (["--logical_devices=2"], SEVERAL, [2, 7, 16, 19]),
+        ([*RECIPE, "--accumulate=2", "--mixup=0.4", "--cutmix=1"], {}, [3, 11, 21]),
+        (["--logical_devices=2", "--mixup=0.4"], SEVERAL, [2, 7, 16, 19]),
     ],
 )
 def test_stopped_at_any_step_a_run_ends_bit_for_bit(train, stop, tmp_path, flags, options, breaks):
