@@ -61,7 +61,9 @@ def mixup(
     """Replaces both of a pair by weighted means of the two, and their labels too.
 
     Shares are drawn from Beta(alpha, alpha): with a small alpha one of the two nearly always
-    prevails, with 1 every share is as likely. Arguments and returns are those of `mixed`.
+    prevails, with 1 every share is as likely. A picture keeps the larger one in its own row; as
+    its partner does too, that is only a matter of their order. Arguments and returns are those
+    of `mixed`.
 
     Source: Zhang et al., "mixup: Beyond Empirical Risk Minimization", 2017,
     arxiv.org/abs/1710.09412.
@@ -86,7 +88,7 @@ def cutmix(
 def _mixup(
     images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, share: tf.Tensor, first: tf.Tensor | int
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    share = _rows(share, images.shape[0], first)  # [N]
+    share = _rows(tf.maximum(share, 1 - share), images.shape[0], first)  # [N]
     return _blended(images, share[:, None, None, None]), _blended(labels, share[:, None])
 
 
