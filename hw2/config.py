@@ -111,6 +111,8 @@ class Config:
     deviation: str = setting("", "the same of the deviation", DEVIATIONS)
     mixup: float = setting(0.0, "alpha of mixup, as 0.2; 0 for none", at_least(0))
     cutmix: float = setting(0.0, "alpha of cutmix, as 1; 0 for none", at_least(0))
+    disk_cache: str = setting("", "folder to keep decoded pictures in; empty for none")
+    accept_new_data: bool = setting(False, "go on though pictures came, went or changed")
 
     model: str = setting("inception10", "name of the model", NOT_EMPTY, "Model")
     l2: float = setting(1e-3, "weight of the L2 penalty", at_least(0))
@@ -193,7 +195,7 @@ ORDERED = (
     ("saturation_min", "saturation_max"),
 )
 ONE_RUN_ONLY = {"section", "log_path", "checkpoint_dir", "eval_dir", "debug"}
-ONE_RUN_ONLY |= {"fresh", "dry_run", "find_rate"}
+ONE_RUN_ONLY |= {"fresh", "dry_run", "find_rate", "accept_new_data"}
 TOGETHER = (  # names, what must hold of them, and in words
     (
         ("optimizer", "weight_decay"),

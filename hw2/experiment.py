@@ -25,7 +25,7 @@ from hw2.cluster import Cluster
 from hw2.config import Config
 from hw2.errors import DataError, Interrupted, RunError, UsageError, writing
 from hw2.identity import Identity
-from hw2.input import bar, builtin, content, order, pipeline, source, split
+from hw2.input import bar, builtin, content, disk_cache, order, pipeline, source, split
 from hw2.input.examples import Examples
 from hw2.input.pipeline import Part
 from hw2.input.rules import Rules, default_cache_folder
@@ -88,6 +88,7 @@ def _train(
         config,
         train_data_path=_lasting(config.train_data_path),
         test_data_path=_lasting(config.test_data_path),
+        disk_cache=_lasting(config.disk_cache),
     )
     identity.check_model(config)  # mistakes are errors before anything is written
     devices.configure(threads=config.threads, deterministic=config.deterministic)
@@ -543,6 +544,10 @@ def _read(
         examples = source.read(path, part, rules, class_names=class_names, report=report)
     if class_names is not None:
         examples = examples.with_classes(class_names)
+    if config.disk_cache:
+        examples = disk_cache.kept(
+            examples, _lasting(config.disk_cache), warn=lambda text: out.print(f"warning: {text}")
+        )
     out.print(f"{path}: {len(examples):,} pictures in {len(examples.class_names)} classes")
     for note in examples.notes:
         out.print(f"  note: {note}", style="dim")
