@@ -46,6 +46,7 @@ def training_batches(
     part: Part = WHOLE,
     mixup: float = 0.0,
     cutmix: float = 0.0,
+    since_step: int = 0,
 ) -> tf.data.Dataset:
     """Streams epoch after epoch, each in an order of its own, without a gap between them.
 
@@ -65,6 +66,7 @@ def training_batches(
       part: Of each batch to load, in batches for one device each; together they are the batch.
       mixup: Alpha of mixup; 0 for none. What is drawn depends on seed and step.
       cutmix: Alpha of cutmix; 0 for none.
+      since_step: Step where these examples took the place of others, and an epoch begins.
 
     Returns:
       An endless dataset of float32 `[batch_size, image_size, image_size, channels]` and int32
@@ -80,7 +82,8 @@ def training_batches(
     stream_seed = tf.constant([seed, 0], tf.int64)
 
     def find(positions: np.ndarray) -> np.ndarray:
-        return indices[order.at(part.everywhere(positions, batch_size), len(indices), seed)]
+        positions = part.everywhere(positions, batch_size)
+        return indices[order.at(positions, len(indices), seed, since=since_step * batch_size)]
 
     def change(image: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
         position = part.everywhere(position, batch_size)
