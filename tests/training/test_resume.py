@@ -219,6 +219,22 @@ def test_changed_data_goes_on_only_where_that_is_accepted(train, stop, folders, 
     assert_same_run(cut, run)
 
 
+def test_pictures_kept_on_disk_train_the_same(train, folders, tmp_path, capsys):
+    flags = [folders("data", "abc"), "--batch_size=8", "--max_steps=4", "--cache_mb=0"]
+    train(tmp_path / "plain", *flags)
+    cache = f"--disk_cache={tmp_path / 'cache'}"
+    train(tmp_path / "first", *flags, cache)
+    [pixels] = (tmp_path / "cache").rglob("*.pixels")
+    written = pixels.read_bytes()
+    assert len(written) == 24 * 8 * 8 * 3
+    train(tmp_path / "second", *flags, cache)
+    assert [*(tmp_path / "cache").rglob("*.pixels")] == [pixels]  # nothing was decoded again
+    assert pixels.read_bytes() == written
+    for name in ("first", "second"):
+        assert_same_run(tmp_path / name, tmp_path / "plain")
+    assert f"{cache}\n" in (tmp_path / "first" / "flags.cfg").read_text()
+
+
 def test_another_model_is_refused_before_anything_is_set(train, tmp_path):
     train(tmp_path, "--max_steps=2")
     found = checkpoints.newest(tmp_path / "checkpoints")
