@@ -6,8 +6,8 @@
 All read the same class folders and make the same batches of [batch, 100, 100, 3] with flips, random
 crops, brightness, contrast and standardization. Pictures are drawn and saved as JPEG in a temporary
 folder; `--data` measures a folder of your own instead. The rows `kept in memory` and `kept on disk`
-are ours from the second epoch on. A call begins anew and fetches `--batches` batches, so that
-nothing is fetched ahead in the time of another.
+are ours from the second epoch on, `mixed` with mixup or cutmix. A call begins anew and fetches
+`--batches` batches, so that nothing is fetched ahead in the time of another.
 
 `--paths=N` times instead what a start costs with so many small pictures, each step of it, and the
 memory: the first start, which opens every file, and the second, each a process of its own. Files
@@ -65,6 +65,7 @@ def main() -> None:
         peers = {
             "hw2": _ours(folder, options.batch, cache_mb=0),
             "hw2, kept in memory": _ours(folder, options.batch, cache_mb=4096),
+            "hw2, kept in memory, mixed": _ours(folder, options.batch, cache_mb=4096, mixed=True),
             "hw2, kept on disk": _ours(folder, options.batch, cache_mb=0, disk=cache),
             KERAS: _keras(folder, options.batch),
         }
@@ -77,8 +78,9 @@ def main() -> None:
             for name, batches in peers.items()
         }
         epoch = -(-options.pictures // options.batch)
-        for name in ("hw2, kept in memory", "hw2, kept on disk"):
-            list(itertools.islice(peers[name], epoch))  # fills them
+        for name, batches in peers.items():
+            if "kept" in name:
+                list(itertools.islice(batches, epoch))  # fills the memory, or the disk
         times = interleaved.seconds(calls, rounds=options.rounds)
     middle = interleaved.medians(times)
     count = options.batch * options.batches
@@ -105,7 +107,9 @@ def _draw(folder: Path, count: int, size: tuple[int, int]) -> None:
         Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC).save(path, quality=90)
 
 
-def _ours(folder: Path, batch: int, *, cache_mb: int, disk: str | None = None) -> Iterable:
+def _ours(
+    folder: Path, batch: int, *, cache_mb: int, disk: str = "", mixed: bool = False
+) -> Iterable:
     from hw2.input import disk_cache, pipeline, source
     from hw2.input.preprocess import Preprocessing
 
@@ -129,6 +133,8 @@ def _ours(folder: Path, batch: int, *, cache_mb: int, disk: str | None = None) -
         batch_size=batch,
         seed=0,
         cache_mb=cache_mb,
+        mixup=0.2 if mixed else 0.0,
+        cutmix=1.0 if mixed else 0.0,
     )
 
 
