@@ -27,6 +27,7 @@ from hw2.errors import DataError, Interrupted, RunError, UsageError, writing
 from hw2.identity import Identity
 from hw2.input import bar, builtin, content, disk_cache, order, pipeline, source, split
 from hw2.input.examples import Examples
+from hw2.input.paths import shown
 from hw2.input.pipeline import Part
 from hw2.input.rules import Rules, default_cache_folder
 from hw2.models import summary
@@ -97,6 +98,7 @@ def _train(
         fusion.warm_up()
     examples = _read(config, config.train_data_path, "train", out)
     identity.prepared(config, examples.channels)  # says what does not fit the data
+    _check_parts(config, examples)
     test = None
     if config.test_data_path:
         test = _read(config, config.test_data_path, "test", out, examples.class_names)
@@ -547,7 +549,7 @@ def _read(
     rules = Rules(
         **{name: getattr(config, name) for name in names}, cache_folder=default_cache_folder()
     )
-    with bar.reporting(f"scanning {path}", out) as report:
+    with bar.reporting(f"scanning {shown(path)}", out) as report:
         examples = source.read(path, part, rules, class_names=class_names, report=report)
     if class_names is not None:
         examples = examples.with_classes(class_names)
@@ -555,7 +557,7 @@ def _read(
         examples = disk_cache.kept(
             examples, _lasting(config.disk_cache), warn=lambda text: out.print(f"warning: {text}")
         )
-    out.print(f"{path}: {len(examples):,} pictures in {len(examples.class_names)} classes")
+    out.print(f"{shown(path)}: {len(examples):,} pictures in {len(examples.class_names)} classes")
     for note in examples.notes:
         out.print(f"  note: {note}", style="dim")
     return examples
@@ -567,10 +569,28 @@ def _check_leak(config: Config, examples: Examples, test: Examples) -> None:
         return
     found = content.pairs(examples.digests, test.digests)
     if found:
-        words = content.equations([(examples.names[a], test.names[b]) for a, b in found])
+        words = content.equations(
+            [(shown(examples.names[a]), shown(test.names[b])) for a, b in found]
+        )
         raise DataError(
-            f"the same pictures in {config.train_data_path} and {config.test_data_path} - "
-            f"{len(found)}: {words}; remove them from one, or --allow_leak"
+            f"the same pictures in {shown(config.train_data_path)} and "
+            f"{shown(config.test_data_path)} - {len(found)}: {words}; remove them from one, or "
+            "--allow_leak"
+        )
+
+
+def _check_parts(config: Config, examples: Examples) -> None:
+    """Refuses to validate on what was trained on, where the source names the parts."""
+    if examples.digests is None or examples.validation is None or config.allow_leak:
+        return
+    training, held_out = (np.flatnonzero(examples.validation == part) for part in (False, True))
+    found = content.pairs(examples.digests[training], examples.digests[held_out])
+    if found:
+        names = [shown(name) for name in examples.names]
+        words = content.equations([(names[training[a]], names[held_out[b]]) for a, b in found])
+        raise DataError(
+            f"the same pictures in two parts of {shown(config.train_data_path)} - {len(found)}: "
+            f"{words}; remove them from one, or --allow_leak"
         )
 
 

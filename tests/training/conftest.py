@@ -10,7 +10,10 @@ from hw2 import config, experiment
 from hw2.errors import Interrupted
 from hw2.models import MODELS
 from hw2.training import devices
+from tests.packages import stamps
 from tests.training.tiny import FLAGS, tiny
+
+__all__ = ["stamps"]
 
 
 @pytest.fixture
