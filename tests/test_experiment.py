@@ -260,19 +260,3 @@ def test_eval_waits_for_new_checkpoints(trained, tmp_path):
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "Traceback" not in err
-
-
-def test_eval_convolves_as_it_is_told(trained, monkeypatch, tmp_path):
-    from hw2 import config, experiment, ops
-
-    calls = []
-    for name, function in list(ops.ALGORITHMS.items()):
-
-        def spy(*inputs, name=name, function=function):
-            calls.append(name)
-            return function(*inputs)
-
-        monkeypatch.setitem(ops.ALGORITHMS, name, spy)
-    flags = [f"--checkpoint_dir={trained[0]}", f"--eval_dir={tmp_path}", "--num_examples=20"]
-    experiment.evaluate(config.parse(["eval.py", *flags, "--conv_algorithm=native"]))
-    assert set(calls) == {"native"}

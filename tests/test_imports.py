@@ -22,6 +22,18 @@ ALLOWED = {
     "identity": {"config", "input", "models", "training"},
     "closing": {"run_folder", "training"},
     "cluster": set(),
+    "console": set(),
+    "dataset": {"config", "input"},
+    "evaluation": {
+        "config",
+        "console",
+        "dataset",
+        "identity",
+        "input",
+        "ops",
+        "run_folder",
+        "training",
+    },
 }
 
 
