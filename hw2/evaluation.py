@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 from rich.console import Console
 
 from hw2 import config as settings
@@ -82,16 +83,27 @@ class Evaluator:
     def __call__(
         self, checkpoint: Checkpoint, tensors: Mapping[str, np.ndarray], weights: str
     ) -> Scores:
-        group = {"ema": "ema/", "raw": "model/"}[weights]
-        values = {n.removeprefix(group): v for n, v in tensors.items() if n.startswith(group)}
-        if not values:
-            raise RunError(
-                f"no {weights} weights in {checkpoint.path} - it was written without them; "
-                f"give --weights={'raw' if weights == 'ema' else 'ema'}"
-            )
-        restore(named_variables(self._model), values, checkpoint)
+        restore_weights(self._model, checkpoint, tensors, weights)
         with pipeline.naming_errors():
             return self._score(self._batches, self._k)
+
+
+def restore_weights(
+    model: tf.Module, checkpoint: Checkpoint, tensors: Mapping[str, np.ndarray], weights: str
+) -> None:
+    """Gives a model the "ema" or the "raw" weights of a checkpoint.
+
+    Raises:
+      RunError: It has none of these, or they are of another model or not finite.
+    """
+    group = {"ema": "ema/", "raw": "model/"}[weights]
+    values = {n.removeprefix(group): v for n, v in tensors.items() if n.startswith(group)}
+    if not values:
+        raise RunError(
+            f"no {weights} weights in {checkpoint.path} - it was written without them; "
+            f"give --weights={'raw' if weights == 'ema' else 'ema'}"
+        )
+    restore(named_variables(model), values, checkpoint)
 
 
 def _evaluator(
