@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 
@@ -35,6 +37,15 @@ def rules(config: Config) -> Rules:
     return Rules(
         **{name: getattr(config, name) for name in names}, cache_folder=default_cache_folder()
     )
+
+
+def write_skipped(path: Path, skipped: Sequence[tuple[str, str]]) -> None:
+    """Names the bad pictures that were left out, each with its reason; no file for none."""
+    if not skipped:
+        path.unlink(missing_ok=True)  # of another time
+        return
+    with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+        csv.writer(file).writerows([("name", "reason"), *skipped])
 
 
 def lasting(path: str) -> str:

@@ -6,7 +6,7 @@ import csv
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +52,7 @@ def evaluate(config: Config) -> None:
             evaluator = evaluator or _evaluator(config, folder, checkpoint, out)
             with ops.algorithm(config.conv_algorithm):
                 scores = evaluator(checkpoint, tensors, config.weights)
-            _record(config, folder, checkpoint, scores, out)
+            _record(config, folder, checkpoint, scores, evaluator.skipped, out)
             seen = checkpoint.path.name
         elif seen is None:
             out.print(f"waiting for the first checkpoint of {folder.path}")
@@ -74,6 +74,7 @@ class Evaluator:
         k: int,
         loss: str,
     ):
+        self.skipped = examples.skipped
         self._model = identity.model(same, load_pretrained=False)
         self._score, self._k = scorer(self._model, losses.LOSSES[loss]), k
         self._batches = pipeline.evaluation_batches(
@@ -133,7 +134,12 @@ def _evaluator(
 
 
 def _record(
-    config: Config, folder: RunFolder, checkpoint: Checkpoint, scores: Scores, out: Console
+    config: Config,
+    folder: RunFolder,
+    checkpoint: Checkpoint,
+    scores: Scores,
+    skipped: Sequence[tuple[str, str]],
+    out: Console,
 ) -> None:
     """Prints an evaluation, appends it to `eval.jsonl`, and draws it in TensorBoard."""
     data = dataset.lasting(config.test_data_path) or "validation"
@@ -142,11 +148,12 @@ def _record(
         "weights": config.weights,
         "step": checkpoint.step,
         "data": data,
+        "num_bad": len(skipped),
     }
     out.print(
         f"step {checkpoint.step}, {config.weights} weights, {data}: top-1 {scores.top1:.4f}, "
         f"top-{scores.k} {scores.topk:.4f}, loss {scores.loss:.4f} on {scores.num_examples} "
-        "pictures"
+        "pictures" + (f"; bad ones, named in bad.csv and not counted: {len(skipped)}" if skipped else "")
     )
     path = Path(config.eval_dir or folder.path / "eval")
     with writing(path):
@@ -154,6 +161,7 @@ def _record(
         with (path / "eval.jsonl").open("a") as file:
             file.write(json.dumps(result) + "\n")
         _write_classes(path / "per_class.csv", checkpoint.state["identity"], scores)
+        dataset.write_skipped(path / "bad.csv", skipped)
     part = "test" if config.test_data_path else "validation"
     figures = {"top1": scores.top1, "topk": scores.topk, "loss": scores.loss}
     write_scalars(path, checkpoint.step, {f"{part}/{n}": v for n, v in figures.items()})

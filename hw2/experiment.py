@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import dataclasses
 import os
 import signal
@@ -383,13 +382,6 @@ def _check_leak(config: Config, examples: Examples, test: Examples) -> None:
         )
 
 
-def _write_skipped(path: Path, examples: Examples) -> None:
-    """Names the bad pictures that were left out, each with its reason."""
-    if examples.skipped:
-        with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-            csv.writer(file).writerows([("name", "reason"), *examples.skipped])
-
-
 def _split(
     config: Config, examples: Examples, folder: RunFolder, out: Console, *, new: bool
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -398,7 +390,7 @@ def _split(
         parts = split.draw(examples, config.validation_fraction, config.seed)
         with writing(folder.split):
             split.write(folder.split, examples, *parts)
-            _write_skipped(folder.path / "skipped.csv", examples)
+            dataset.write_skipped(folder.path / "skipped.csv", examples.skipped)
     training, validation = split.read(folder.split, examples)
     if not len(validation):
         raise DataError(

@@ -6,10 +6,11 @@ import warnings
 
 import numpy as np
 import pytest
+from PIL import Image
 from safetensors.numpy import save
 
 from hw2 import config, evaluation, ops
-from hw2.errors import RunError
+from hw2.errors import DataError, RunError
 from hw2.training import checkpoints, disk
 
 
@@ -60,3 +61,28 @@ def test_eval_convolves_as_it_is_told(train, monkeypatch, tmp_path):
     flags = [f"--checkpoint_dir={tmp_path}", "--num_examples=20"]
     evaluation.evaluate(config.parse(["eval.py", *flags, "--conv_algorithm=native"]))
     assert set(calls) == {"native"}
+
+
+def test_bad_pictures_are_counted_and_named(train, tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    for name in ("dark", "light"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for i in range(20):
+            image = rng.integers(0, 100, (9, 9, 3)) + 100 * (name == "light")
+            Image.fromarray(image.astype(np.uint8)).save(tmp_path / "data" / name / f"{i}.png")
+    data, run = f"--train_data_path={tmp_path / 'data'}", tmp_path / "run"
+    train(run, data, "--max_steps=2")
+    (tmp_path / "data" / "dark" / "7.png").write_bytes(b"")
+    capsys.readouterr()
+    words = [f"--checkpoint_dir={run}", f"--test_data_path={tmp_path / 'data'}", "--allow_leak"]
+    with pytest.raises(DataError, match="1 of 40 cannot be used"):
+        evaluation.evaluate(config.parse(["eval.py", *words]))
+    words += ["--on_bad_file=skip", "--max_bad_fraction=0.1"]
+    evaluation.evaluate(config.parse(["eval.py", *words]))
+    out, err = capsys.readouterr()
+    result = json.loads(out)
+    assert (result["num_examples"], result["num_bad"]) == (39, 1)
+    assert "on 39 pictures; bad ones, named in bad.csv and not counted: 1" in err
+    text = (run / "eval" / "bad.csv").read_text()
+    assert "dark/7.png,bad picture in " in text
+    assert "7.png - empty" in text
