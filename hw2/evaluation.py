@@ -150,10 +150,11 @@ def _record(
         "data": data,
         "num_bad": len(skipped),
     }
+    bad = f"; bad ones, named in bad.csv and not counted: {len(skipped)}" if skipped else ""
     out.print(
         f"step {checkpoint.step}, {config.weights} weights, {data}: top-1 {scores.top1:.4f}, "
         f"top-{scores.k} {scores.topk:.4f}, loss {scores.loss:.4f} on {scores.num_examples} "
-        "pictures" + (f"; bad ones, named in bad.csv and not counted: {len(skipped)}" if skipped else "")
+        f"pictures{bad}"
     )
     path = Path(config.eval_dir or folder.path / "eval")
     with writing(path):
