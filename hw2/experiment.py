@@ -30,7 +30,16 @@ from hw2.input.pipeline import Part
 from hw2.models import summary
 from hw2.ops import fusion
 from hw2.run_folder import RunFolder
-from hw2.training import checkpoints, devices, environment, lock, losses, rate_finder, signals
+from hw2.training import (
+    checkpoints,
+    curves,
+    devices,
+    environment,
+    lock,
+    losses,
+    rate_finder,
+    signals,
+)
 from hw2.training import progress as progresses
 from hw2.training.checkpoints import Checkpoint
 from hw2.training.hooks import Evaluation
@@ -248,7 +257,10 @@ def _conclude(
         return
     result["log_path"] = str(folder.path)
     commands = closing.next_commands(folder.path, config.test_data_path, result["k"])
-    closing.show(result, commands, out)
+    sayings = []
+    with contextlib.suppress(RunError):  # a disk that refused the rows has been told of
+        sayings = curves.of(folder.path / "metrics.csv")
+    closing.show(result, commands, out, [] if config.overfit_batches else sayings)
 
 
 def _leave(
