@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hw2.models import MODELS
+
 ROOT = Path(__file__).parents[1]
 SMALL = [
     "--flagfile=config.cfg",
@@ -260,3 +262,19 @@ def test_eval_waits_for_new_checkpoints(trained, tmp_path):
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "Traceback" not in err
+
+
+QUICK = {"inception10", "simple_cnn", "lenet5", "resnet18"}
+
+
+@pytest.mark.parametrize("size", [32, 100])
+@pytest.mark.parametrize(
+    "model", [pytest.param(m, marks=[] if m in QUICK else pytest.mark.slow) for m in MODELS]
+)
+def test_every_model_tries_everything_once(train, model, size, tmp_path, capsys):
+    sides = [f"--{name}={size}" for name in ("image_size", "short_side", "crop_size")]
+    train(tmp_path / "run", "--dry_run", f"--model={model}", *sides, "--batch_size=2")
+    result = json.loads(capsys.readouterr().out)
+    assert (result["dry_run"], result["step"]) == (True, 1)
+    assert 0 <= result["val_top1"] <= 1
+    assert not (tmp_path / "run").exists()
