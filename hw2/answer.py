@@ -8,7 +8,6 @@ import dataclasses
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import TextIO
@@ -161,26 +160,16 @@ def opened(path: str) -> Iterator[TextIO]:
         yield sys.stdout
         return
     folder, name = os.path.split(os.path.abspath(path))
+    partial = os.path.join(folder, f".{name}.{os.getpid()}.partial")
+    options = {"newline": "", "encoding": "utf-8", "errors": "surrogateescape"}
     with writing(path, "make room or mend the folder, and start again"):
-        descriptor, partial = tempfile.mkstemp(prefix=f".{name}.", suffix=".partial", dir=folder)
         try:
-            file = os.fdopen(
-                descriptor, "w", newline="", encoding="utf-8", errors="surrogateescape"
-            )
-            with file:
+            with open(partial, "w", **options) as file:
                 yield file
                 file.flush()
-                os.fsync(descriptor)
-            os.chmod(partial, 0o666 & ~_umask())
+                os.fsync(file.fileno())
             os.replace(partial, path)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.remove(partial)
             raise
-
-
-def _umask() -> int:
-    """What new files may not be; only setting it tells."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -20,11 +20,13 @@ from hw2.config import Config
 from hw2.errors import DataError, UsageError
 from hw2.input import bar, pictures, pipeline
 from hw2.input.pictures import Pictures
+from hw2.training import devices
 from hw2.training.checkpoints import Checkpoint
 
 LISTED = 20  # bad pictures named in one error
 
 
+@devices.told_of_machines()
 def predict(config: Config) -> None:
     """Classifies pictures by a run's checkpoint, writes a file, and prints one JSON line.
 
