@@ -12,11 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
-from hw2 import config, evaluation, experiment, prediction
+from hw2 import config, evaluation, experiment, identity, prediction, run_folder
 from hw2.errors import DataError, RunError, UsageError
-from hw2.input import arrays, records, shard, source
+from hw2.input import arrays, pictures, preprocess, records, shard, source
 from hw2.models import MODELS
 from tests.training.tiny import FLAGS, tiny
 
@@ -251,8 +252,6 @@ def test_idx_files_need_no_labels(digits, tmp_path, capsys):
 
 
 def test_shards_are_read_with_labels_and_without(run, data, tmp_path, capsys):
-    import tensorflow as tf
-
     shard.write(source.read(data, "train"), tmp_path / "shards")
     predict(run, data, tmp_path / "folder.csv")
     top1 = last_line(capsys)["top1"]
@@ -410,3 +409,27 @@ def test_the_script_writes_to_a_pipe_and_ends_with_3(run, data, tmp_path):
     assert "error: bad pictures in " in done.stderr
     assert "bad.png - not an image (starts with b'<html>')" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_no_flag_changes_how_pictures_are_prepared(run, data, tmp_path):
+    predict(run, data, tmp_path / "a.csv")
+    other = ["--image_size=50", "--short_side=60", "--crop_size=50", "--standardize=none"]
+    predict(run, data, tmp_path / "b.csv", *other, "--flip_up_down", "--model=lenet5")
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+
+
+def test_classes_asked_for_by_themselves_have_probabilities_of_their_own(data, known, tmp_path):
+    flags = [f"--train_data_path={data}", f"--log_path={tmp_path / 'run'}", "--max_steps=1"]
+    experiment.train(config.parse(["train.py", *FLAGS, "--loss=binary", *flags]))
+    predict(tmp_path / "run", data, tmp_path / "a.csv", "--top_k=3")
+    found, tensors = run_folder.choose(run_folder.find(tmp_path / "run"), "best")
+    same = found.state["identity"]
+    model = identity.model(same)
+    evaluation.restore_weights(model, found, tensors, "ema")
+    first = pictures.read(data, same["class_names"]).load(0, 8)
+    image = preprocess.evaluation(tf.constant(first), identity.preprocessing(same))
+    logits = model(image[None], training=False).numpy()[0]
+    row = rows_of(tmp_path / "a.csv")[0]
+    shares = [float(row[n]) for n in ("probability", "probability_2", "probability_3")]
+    np.testing.assert_allclose(shares, np.sort(1 / (1 + np.exp(-logits)))[::-1], rtol=1e-4)
+    assert abs(sum(shares) - 1) > 0.01
