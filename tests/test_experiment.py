@@ -264,7 +264,7 @@ def test_eval_waits_for_new_checkpoints(trained, tmp_path):
     assert "Traceback" not in err
 
 
-QUICK = {"inception10", "simple_cnn", "lenet5"}
+QUICK = {"inception10", "lenet5"}
 
 
 @pytest.mark.parametrize("size", [32, 100])
