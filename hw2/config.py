@@ -166,6 +166,15 @@ class Config:
     weights: str = setting("ema", "ema (averaged) or raw", one_of("ema", "raw"))
     checkpoint: str = setting("best", "best or last", one_of("best", "last"))
 
+    data: str = setting("", "pictures to classify, labelled or not", group="Prediction")
+    output: str = setting("", "file of answers, .csv or .jsonl; - for stdout")
+    form: str = setting("auto", "csv or jsonl; auto by the ending", one_of("auto", "csv", "jsonl"))
+    header: str = setting("", "columns of a competition, as id,class")
+    ids: str = setting("name", "name, stem or number", one_of("name", "stem", "number"))
+    answer: str = setting("name", "classes by name or number", one_of("name", "number"))
+    part: str = setting("test", "of data that has several", one_of("train", "validation", "test"))
+    overwrite: bool = setting(False, "replace an output that is there")
+
     section: str = setting("", "sections of the flagfile; the last one wins", group="Other")
     debug: bool = setting(False, "show the traceback of an error")
 
@@ -183,6 +192,7 @@ ORDERED = (
 )
 ONE_RUN_ONLY = {"section", "log_path", "checkpoint_dir", "eval_dir", "debug"}
 ONE_RUN_ONLY |= {"fresh", "dry_run", "find_rate"}
+ONE_RUN_ONLY |= {"data", "output", "form", "header", "ids", "answer", "part", "overwrite"}
 TOGETHER = (  # names, what must hold of them, and in words
     (
         ("optimizer", "weight_decay"),

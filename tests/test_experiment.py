@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hw2.models import MODELS
+
 ROOT = Path(__file__).parents[1]
 SMALL = [
     "--flagfile=config.cfg",
@@ -262,17 +264,17 @@ def test_eval_waits_for_new_checkpoints(trained, tmp_path):
     assert "Traceback" not in err
 
 
-def test_eval_convolves_as_it_is_told(trained, monkeypatch, tmp_path):
-    from hw2 import config, experiment, ops
+QUICK = {"inception10", "lenet5"}
 
-    calls = []
-    for name, function in list(ops.ALGORITHMS.items()):
 
-        def spy(*inputs, name=name, function=function):
-            calls.append(name)
-            return function(*inputs)
-
-        monkeypatch.setitem(ops.ALGORITHMS, name, spy)
-    flags = [f"--checkpoint_dir={trained[0]}", f"--eval_dir={tmp_path}", "--num_examples=20"]
-    experiment.evaluate(config.parse(["eval.py", *flags, "--conv_algorithm=native"]))
-    assert set(calls) == {"native"}
+@pytest.mark.parametrize("size", [32, 100])
+@pytest.mark.parametrize(
+    "model", [pytest.param(m, marks=[] if m in QUICK else pytest.mark.slow) for m in MODELS]
+)
+def test_every_model_tries_everything_once(train, model, size, tmp_path, capsys):
+    sides = [f"--{name}={size}" for name in ("image_size", "short_side", "crop_size")]
+    train(tmp_path / "run", "--dry_run", f"--model={model}", *sides, "--batch_size=2")
+    result = json.loads(capsys.readouterr().out)
+    assert (result["dry_run"], result["step"]) == (True, 1)
+    assert 0 <= result["val_top1"] <= 1
+    assert not (tmp_path / "run").exists()

@@ -21,7 +21,32 @@ ALLOWED = {
     "run_folder": {"training"},
     "identity": {"config", "input", "models", "training"},
     "closing": {"run_folder", "training"},
+    "answer": set(),
     "cluster": set(),
+    "console": set(),
+    "dataset": {"config", "input"},
+    "evaluation": {
+        "config",
+        "console",
+        "dataset",
+        "identity",
+        "input",
+        "ops",
+        "run_folder",
+        "training",
+    },
+    "prediction": {
+        "answer",
+        "config",
+        "console",
+        "dataset",
+        "evaluation",
+        "identity",
+        "input",
+        "ops",
+        "run_folder",
+        "training",
+    },
 }
 
 
