@@ -25,7 +25,7 @@ from hw2.cluster import Cluster
 from hw2.config import Config
 from hw2.errors import DataError, Interrupted, RunError, UsageError, writing
 from hw2.identity import Identity
-from hw2.input import bar, builtin, content, order, pipeline, source, split
+from hw2.input import bar, builtin, content, disk_cache, order, pipeline, source, split
 from hw2.input.examples import Examples
 from hw2.input.pipeline import Part
 from hw2.input.rules import Rules, default_cache_folder
@@ -88,6 +88,7 @@ def _train(
         config,
         train_data_path=_lasting(config.train_data_path),
         test_data_path=_lasting(config.test_data_path),
+        disk_cache=_lasting(config.disk_cache),
     )
     identity.check_model(config)  # mistakes are errors before anything is written
     devices.configure(threads=config.threads, deterministic=config.deterministic)
@@ -95,6 +96,7 @@ def _train(
     with command.without_noise():
         fusion.warm_up()
     examples = _read(config, config.train_data_path, "train", out)
+    identity.prepared(config, examples.channels)  # says what does not fit the data
     test = None
     if config.test_data_path:
         test = _read(config, config.test_data_path, "test", out, examples.class_names)
@@ -107,7 +109,7 @@ def _train(
         if aside := config.fresh and run_folder.put_aside(folder):
             out.print(f"what was there is in {aside}")
         found = _found(folder, examples, set_aside=True)
-        training, validation = _split(config, examples, folder, out, new=found is None)
+        training, validation = _split(config, examples, folder, out, found)
     if group:
         found, training, validation = _agreed(strategy, folder, examples)
     if config.overfit_batches:
@@ -120,8 +122,12 @@ def _train(
         "settings": session.recorded(config, last_step),
     }
     if found:
-        run_folder.check_same(found, same, folder)
+        run_folder.check_same(found, same, folder, new_data=config.accept_new_data)
     recorded["history"] = session.history(found, recorded) if found else []
+    recorded["data_since"] = since = run_folder.began(found, same)
+    new_data = found is not None and since == found.step
+    if new_data:
+        recorded["history"].append({"step": since, "changes": ["the pictures are others"]})
 
     caught.defer()
     stack.enter_context(strategy.scope())
@@ -131,7 +137,7 @@ def _train(
         tf.debugging.enable_check_numerics()
         stack.callback(tf.debugging.disable_check_numerics)
     learner = session.learner(config, same, begins=found is None)
-    run, progress = session.resume(config, learner, found, last_step)
+    run, progress = session.resume(config, learner, found, last_step, new_data=new_data)
     if found:
         out.print(f"going on from step {run.step} of {folder.path}")
     elif config.init_from:
@@ -140,7 +146,7 @@ def _train(
     if run.stop_reason is None and chief:
         run_folder.describe(folder, *description)  # a later last step, or another rate
     held_out, batches, names = _batches(
-        config, strategy, group, examples, training, validation, same, run.step
+        config, strategy, group, examples, training, validation, same, run.step, since
     )
     steps = Steps(learner, caught, names=names, alone=group is None)
     if config.find_rate:
@@ -303,6 +309,7 @@ def _batches(
     validation: np.ndarray,
     same: Identity,
     start_step: int,
+    since_step: int,
 ) -> tuple[Iterable[tuple], Iterable[tuple], Callable[[int], list[str]]]:
     """Held-out batches, training batches, and the names of those of a step."""
     share = config.cache_mb * len(validation) // len(examples)
@@ -320,12 +327,16 @@ def _batches(
             start_step=start_step,
             cache_mb=config.cache_mb - share,
             part=part,
+            mixup=config.mixup,
+            cutmix=config.cutmix,
+            since_step=since_step,
             **common,
         )
 
     def names(step: int) -> list[str]:
         positions = step * config.batch_size + np.arange(config.batch_size)
-        chosen = training[order.at(positions, len(training), config.seed)]
+        since = since_step * config.batch_size
+        chosen = training[order.at(positions, len(training), config.seed, since=since)]
         return [examples.names[index] for index in chosen]
 
     if group is None:
@@ -514,6 +525,12 @@ def _strategy(
             f"--batch_size must be a multiple of the {replicas} devices"
             f"{parts if config.accumulate > 1 else ''}, got {config.batch_size}"
         )
+    loaders = replicas if group else 1  # each of which loads its own rows
+    if (config.mixup or config.cutmix) and config.batch_size % (2 * loaders):
+        raise UsageError(
+            f"--batch_size must be a multiple of {2 * loaders} with --mixup or --cutmix, "
+            f"which mix pictures in pairs, got {config.batch_size}"
+        )
     if mirrored:
         names = ", ".join(name.split("device:")[-1] for name in strategy.extended.worker_devices)
         each = config.batch_size // replicas
@@ -534,6 +551,10 @@ def _read(
         examples = source.read(path, part, rules, class_names=class_names, report=report)
     if class_names is not None:
         examples = examples.with_classes(class_names)
+    if config.disk_cache:
+        examples = disk_cache.kept(
+            examples, _lasting(config.disk_cache), warn=lambda text: out.print(f"warning: {text}")
+        )
     out.print(f"{path}: {len(examples):,} pictures in {len(examples.class_names)} classes")
     for note in examples.notes:
         out.print(f"  note: {note}", style="dim")
@@ -561,11 +582,21 @@ def _write_skipped(path: Path, examples: Examples) -> None:
 
 
 def _split(
-    config: Config, examples: Examples, folder: RunFolder, out: Console, *, new: bool
+    config: Config,
+    examples: Examples,
+    folder: RunFolder,
+    out: Console,
+    found: Checkpoint | None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The split of this run: drawn and recorded when it begins, read when it goes on."""
-    if new:
+    parts = None
+    if found is None:
         parts = split.draw(examples, config.validation_fraction, config.seed)
+    elif config.accept_new_data and (words := split.changes(folder.split, examples)):
+        out.print(f"  note: the data has changed, {words}; an epoch begins with it", style="dim")
+        kept = run_folder.keep_split(folder, found.step)
+        parts = split.renewed(kept, examples, config.validation_fraction, config.seed)
+    if parts:
         with writing(folder.split):
             split.write(folder.split, examples, *parts)
             _write_skipped(folder.path / "skipped.csv", examples)
