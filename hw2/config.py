@@ -123,6 +123,7 @@ class Config:
     kernel_size: int = setting(5, "side of the windows of simple_cnn", at_least(1))
     pretrained: str = setting("none", "Keras's weights: imagenet, or a file", NOT_EMPTY)
     freeze: bool = setting(False, "inception_resnet_v2: train the head alone")
+    width: int = setting(64, "channels of the first layer of resnet9", at_least(1))
 
     conv_algorithm: str = setting("auto", "how to convolve", one_of(*ALGORITHMS))
     recompute_patches: bool = setting(False, "less memory in training, for more time")
