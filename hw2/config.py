@@ -156,7 +156,7 @@ class Config:
 
     log_path: str = setting("", "run folder; empty for runs/<data>-<model>", group="Run")
     log_frequency: int = setting(10, "steps between log lines", at_least(1))
-    save_checkpoint_steps: int = setting(300, "steps between checkpoints", at_least(1))
+    save_checkpoint_steps: int = setting(300, "between checkpoints; 0: an epoch", at_least(0))
     keep_checkpoints: int = setting(10, "checkpoints to keep, best and last too", at_least(1))
     keep_every: int = setting(0, "keep those of its multiples too; 0 for none", at_least(0))
     on_save_error: str = setting("stop", "stop or continue", one_of("stop", "continue"))

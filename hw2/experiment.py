@@ -159,14 +159,15 @@ def _train(
     evaluation = Evaluation(
         lambda: score(held_out, k, steps.check), progress.plateau, progress.best
     )
-    everything = [every(config.save_checkpoint_steps, evaluation), *hooks]
+    steps_between = session.steps_between(config, len(training))
+    everything = [every(steps_between, evaluation), *hooks]
     saver = None
     if chief:
         rest = {"identity": same, "train_data_path": config.train_data_path} | recorded
         logger, saver = _writers(config, folder, run, learner, progress, evaluation, rest, out)
         stack.enter_context(logger)
         saver.saved_step = found.step if found else None
-        everything += [logger, every(config.save_checkpoint_steps, saver)]
+        everything += [logger, every(steps_between, saver)]
     schedule = session.schedule(config, len(training), last_step)
     try:
         fit(
