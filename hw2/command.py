@@ -10,7 +10,7 @@ import tempfile
 import threading
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from hw2 import cluster
 from hw2 import config as settings
@@ -24,7 +24,12 @@ NOISE = re.compile(
 )
 
 
-def run(main: Callable[[settings.Config], None], *, machines: bool = False) -> None:
+def run(
+    main: Callable[[settings.Config], None],
+    *,
+    machines: bool = False,
+    argv: Sequence[str] | None = None,
+) -> None:
     """Parses the flags, imports TensorFlow and calls `main`; then exits, and never returns.
 
     A `Fault` ends as one line on stderr and its own exit code, Ctrl-C as 130, SIGTERM as 143, a
@@ -34,10 +39,11 @@ def run(main: Callable[[settings.Config], None], *, machines: bool = False) -> N
     Args:
       main: Called with the settings.
       machines: Whether it may be one process of several, by `TF_CONFIG` or Slurm's variables.
+      argv: The program's name and its arguments; by default `sys.argv`.
     """
     try:
         with _terminated_as_interrupted():
-            code = _run(main, machines)
+            code = _run(main, machines, sys.argv if argv is None else argv)
         print(end="", flush=True)  # a closed pipe is felt here
     except BrokenPipeError:
         code = 141
@@ -53,10 +59,10 @@ def quiet_tensorflow() -> None:
         tf.config.list_physical_devices()  # looks for the GPU driver; configures nothing
 
 
-def _run(main: Callable[[settings.Config], None], machines: bool) -> int:
+def _run(main: Callable[[settings.Config], None], machines: bool, argv: Sequence[str]) -> int:
     debug = False
     try:
-        config = settings.parse(sys.argv)
+        config = settings.parse(argv)
         debug = config.debug
         if machines:
             _join_cluster()

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from absl import flags
 
-from hw2 import flagfile
+from hw2 import flagfile, presets
 
 
 class Rule(NamedTuple):
@@ -37,10 +37,14 @@ BYTE = Rule("in [0, 255]", lambda value: 0 <= value <= 255)
 DECAY = Rule("in [0, 1)", lambda value: 0 <= value < 1)
 FRACTION = Rule("in (0, 1)", lambda value: 0 < value < 1)
 EPOCHS = Rule("rising numbers as 60,110,150", lambda text: _rising(text))
+NUMBERS = Rule("numbers as 0.5,0.4,0.4", lambda text: _finite(text) is not None)
+DEVIATIONS = Rule("numbers above 0 as 0.2,0.2,0.2", lambda text: _positive(text))
 HALF = Rule("in [0, 0.5]", lambda value: 0 <= value <= 0.5)
 DEGREES = Rule("in [0, 180]", lambda value: 0 <= value <= 180)
 TEN = Rule("in [0, 10]", lambda value: 0 <= value <= 10)
+FOURTEEN = Rule("in [0, 14]", lambda value: 0 <= value <= 14)
 SHARE = Rule("in [0, 1]", lambda value: 0 <= value <= 1)
+CHANNELS = Rule("0, 1 or 3", lambda value: value in (0, 1, 3))
 SEED = Rule("in [0, 2147483647]", lambda value: 0 <= value < 2**31)  # fits every seed argument
 
 
@@ -54,7 +58,8 @@ LOSSES = ("cross_entropy", "kl", "binary")
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "steps", "cosine")
 
-STANDARDS = ("image", "channel", "none")  # what gets mean 0 and deviation 1
+STANDARDS = ("image", "channel", "given", "imagenet", "none")  # what gets mean 0, deviation 1
+PRESETS = tuple(presets.PRESETS)
 PRECISIONS = ("float32", "mixed_bfloat16")  # of images and products; weights are float32
 ALGORITHMS = ("auto", "im2col", "native")  # of hw2.ops.conv2d, those that do every shape
 
@@ -88,10 +93,10 @@ class Config:
     scale: float = setting(0.0, "largest random change of the size", DECAY)
     fill: float = setting(0.0, "level of what comes in from outside", BYTE)
     salt_and_pepper: float = setting(0.0, "part of the pixels made white or black", SHARE)
-    rand_augment: int = setting(0, "operations of RandAugment on each picture", at_least(0))
+    rand_augment: int = setting(0, "operations of RandAugment on each picture", FOURTEEN)
     rand_augment_magnitude: float = setting(9.0, "of them, up to 10", TEN)
     erasing: float = setting(0.0, "probability that a rectangle is erased", SHARE)
-    standardize: str = setting("image", " or ".join(STANDARDS), one_of(*STANDARDS))
+    standardize: str = setting("image", ", ".join(STANDARDS), one_of(*STANDARDS))
     cache_mb: int = setting(1024, "memory for decoded pictures, in MB", at_least(0))
     on_bad_file: str = setting("error", "error or skip", one_of("error", "skip"))
     max_bad_fraction: float = setting(0.01, "largest part of the pictures to skip", SHARE)
@@ -100,6 +105,14 @@ class Config:
     allow_empty_class: bool = setting(False, "a class without pictures keeps its number")
     allow_outside_links: bool = setting(False, "follow links that leave the data's folder")
     allow_leak: bool = setting(False, "test on pictures that were trained on")
+    augmentation: str = setting("s1", ", ".join(PRESETS), one_of(*PRESETS))
+    channels: int = setting(0, "that the model sees, 1 or 3; 0: the data's own", CHANNELS)
+    mean: str = setting("", "of standardize=given, of 1, as 0.5,0.4,0.4", NUMBERS)
+    deviation: str = setting("", "the same of the deviation", DEVIATIONS)
+    mixup: float = setting(0.0, "alpha of mixup, as 0.2; 0 for none", at_least(0))
+    cutmix: float = setting(0.0, "alpha of cutmix, as 1; 0 for none", at_least(0))
+    disk_cache: str = setting("", "folder to keep decoded pictures in; empty for none")
+    accept_new_data: bool = setting(False, "go on though pictures came, went or changed")
 
     model: str = setting("inception10", "name of the model", NOT_EMPTY, "Model")
     l2: float = setting(1e-3, "weight of the L2 penalty", at_least(0))
@@ -110,6 +123,7 @@ class Config:
     kernel_size: int = setting(5, "side of the windows of simple_cnn", at_least(1))
     pretrained: str = setting("none", "Keras's weights: imagenet, or a file", NOT_EMPTY)
     freeze: bool = setting(False, "inception_resnet_v2: train the head alone")
+    width: int = setting(64, "channels of the first layer of resnet9", at_least(1))
 
     conv_algorithm: str = setting("auto", "how to convolve", one_of(*ALGORITHMS))
     recompute_patches: bool = setting(False, "less memory in training, for more time")
@@ -142,7 +156,7 @@ class Config:
 
     log_path: str = setting("", "run folder; empty for runs/<data>-<model>", group="Run")
     log_frequency: int = setting(10, "steps between log lines", at_least(1))
-    save_checkpoint_steps: int = setting(300, "steps between checkpoints", at_least(1))
+    save_checkpoint_steps: int = setting(300, "between checkpoints; 0: an epoch", at_least(0))
     keep_checkpoints: int = setting(10, "checkpoints to keep, best and last too", at_least(1))
     keep_every: int = setting(0, "keep those of its multiples too; 0 for none", at_least(0))
     on_save_error: str = setting("stop", "stop or continue", one_of("stop", "continue"))
@@ -191,7 +205,7 @@ ORDERED = (
     ("saturation_min", "saturation_max"),
 )
 ONE_RUN_ONLY = {"section", "log_path", "checkpoint_dir", "eval_dir", "debug"}
-ONE_RUN_ONLY |= {"fresh", "dry_run", "find_rate"}
+ONE_RUN_ONLY |= {"fresh", "dry_run", "find_rate", "accept_new_data"}
 ONE_RUN_ONLY |= {"data", "output", "form", "header", "ids", "answer", "part", "overwrite"}
 TOGETHER = (  # names, what must hold of them, and in words
     (
@@ -208,6 +222,11 @@ TOGETHER = (  # names, what must hold of them, and in words
         ("schedule", "rate_epochs"),
         lambda schedule, epochs: (schedule == "steps") == bool(epochs),
         "--rate_epochs must come with --schedule=steps, which needs them",
+    ),
+    (
+        ("standardize", "mean", "deviation"),
+        lambda how, mean, deviation: bool(mean) == bool(deviation) == (how == "given"),
+        "--mean and --deviation must come with --standardize=given, which needs them",
     ),
     (
         ("init_from", "new_head"),
@@ -239,7 +258,8 @@ def parse(argv: Sequence[str]) -> Config:
         define, _ = TYPES[type(field.default)]
         define(name, field.default, field.metadata["text"], flag_values=values)
     places = {}
-    for name, value, place in flagfile.read(argv, FIELDS.keys(), SWITCHES, _help):
+    given = flagfile.read(argv, FIELDS.keys(), SWITCHES, _help)
+    for name, value, place in _with_presets(given):
         try:
             values[name].parse(value)
         except flags.IllegalFlagValueError:
@@ -249,8 +269,8 @@ def parse(argv: Sequence[str]) -> Config:
     settings = {name: values[name].value for name in FIELDS}
     if broken := _broken_rule(settings):
         names, why = broken
-        given = dict.fromkeys(places[name] for name in names if name in places)
-        flagfile.fail("bad value", " and ".join(given), why)
+        where = dict.fromkeys(places[name] for name in names if name in places)
+        flagfile.fail("bad value", " and ".join(where), why)
     flags.FLAGS.mark_as_parsed()  # app.run insists on it
     return Config(**settings)
 
@@ -275,18 +295,47 @@ def run_folder(config: Config) -> str:
     return os.path.join("runs", f"{data}-{config.model}")
 
 
-def epochs_of(text: str) -> list[float]:
+def numbers_of(text: str) -> list[float]:
     """Reads numbers between commas."""
     return [float(part) for part in text.split(",") if text]
 
 
+def _with_presets(given: Sequence[flagfile.Option]) -> list[flagfile.Option]:
+    """Puts what a preset stands for before the flags that stand beside it.
+
+    A flag beats the preset wherever both stand in files, or both on the command line. One on the
+    command line beats all that files say, as every flag there does.
+    """
+    sides = [option.value for option in given if option.name == "short_side"]
+    side = sides[-1] if sides else str(FIELDS["short_side"].default)
+    options = []
+    for on_line in (False, True):
+        part = [option for option in given if (option.place == flagfile.COMMAND_LINE) == on_line]
+        chosen = [option for option in part if option.name == "augmentation"]
+        if chosen and chosen[-1].value in PRESETS and side.isdecimal():  # else it is refused below
+            _, name, place = chosen[-1]
+            for flag, value in presets.values(name, int(side)).items():
+                options.append(flagfile.Option(flag, _text(value), place))
+        options += part
+    return options
+
+
 def _rising(text: str) -> bool:
+    return _positive(text) and numbers_of(text) == sorted(set(numbers_of(text)))
+
+
+def _positive(text: str) -> bool:
+    numbers = _finite(text)
+    return numbers is not None and min(numbers, default=1) > 0
+
+
+def _finite(text: str) -> list[float] | None:
+    """The numbers between commas, or None if one is no finite number."""
     try:
-        numbers = epochs_of(text)
+        numbers = numbers_of(text)
     except ValueError:
-        return False
-    finite = all(0 < number < math.inf for number in numbers)
-    return finite and numbers == sorted(set(numbers))
+        return None
+    return numbers if all(map(math.isfinite, numbers)) else None
 
 
 def _text(value: Any) -> str:

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from hw2.config import Config
 from hw2.errors import UsageError
-from hw2.input import bar, builtin, source
+from hw2.input import bar, builtin, disk_cache, source
 from hw2.input.examples import Examples
 from hw2.input.rules import Rules, default_cache_folder
 
@@ -25,6 +25,10 @@ def read(
         examples = source.read(path, part, rules(config), class_names=class_names, report=report)
     if class_names is not None:
         examples = examples.with_classes(class_names)
+    if config.disk_cache:
+        examples = disk_cache.kept(
+            examples, lasting(config.disk_cache), warn=lambda text: out.print(f"warning: {text}")
+        )
     out.print(f"{path}: {len(examples):,} pictures in {len(examples.class_names)} classes")
     for note in examples.notes:
         out.print(f"  note: {note}", style="dim")

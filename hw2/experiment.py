@@ -94,6 +94,7 @@ def _train(
         config,
         train_data_path=dataset.lasting(config.train_data_path),
         test_data_path=dataset.lasting(config.test_data_path),
+        disk_cache=dataset.lasting(config.disk_cache),
     )
     identity.check_model(config)  # mistakes are errors before anything is written
     devices.configure(threads=config.threads, deterministic=config.deterministic)
@@ -101,6 +102,7 @@ def _train(
     with command.without_noise():
         fusion.warm_up()
     examples = dataset.read(config, config.train_data_path, "train", out)
+    identity.prepared(config, examples.channels)  # says what does not fit the data
     test = None
     if config.test_data_path:
         test = dataset.read(config, config.test_data_path, "test", out, examples.class_names)
@@ -113,7 +115,7 @@ def _train(
         if aside := config.fresh and run_folder.put_aside(folder):
             out.print(f"what was there is in {aside}")
         found = _found(folder, examples, set_aside=True)
-        training, validation = _split(config, examples, folder, out, new=found is None)
+        training, validation = _split(config, examples, folder, out, found)
     if group:
         found, training, validation = _agreed(strategy, folder, examples)
     if config.overfit_batches:
@@ -126,8 +128,12 @@ def _train(
         "settings": session.recorded(config, last_step),
     }
     if found:
-        run_folder.check_same(found, same, folder)
+        run_folder.check_same(found, same, folder, new_data=config.accept_new_data)
     recorded["history"] = session.history(found, recorded) if found else []
+    recorded["data_since"] = since = run_folder.began(found, same)
+    new_data = found is not None and since == found.step
+    if new_data:
+        recorded["history"].append({"step": since, "changes": ["the pictures are others"]})
 
     caught.defer()
     stack.enter_context(strategy.scope())
@@ -137,7 +143,7 @@ def _train(
         tf.debugging.enable_check_numerics()
         stack.callback(tf.debugging.disable_check_numerics)
     learner = session.learner(config, same, begins=found is None)
-    run, progress = session.resume(config, learner, found, last_step)
+    run, progress = session.resume(config, learner, found, last_step, new_data=new_data)
     if found:
         out.print(f"going on from step {run.step} of {folder.path}")
     elif config.init_from:
@@ -146,7 +152,7 @@ def _train(
     if run.stop_reason is None and chief:
         run_folder.describe(folder, *description)  # a later last step, or another rate
     held_out, batches, names = _batches(
-        config, strategy, group, examples, training, validation, same, run.step
+        config, strategy, group, examples, training, validation, same, run.step, since
     )
     steps = Steps(learner, caught, names=names, alone=group is None)
     if config.find_rate:
@@ -159,14 +165,15 @@ def _train(
     evaluation = Evaluation(
         lambda: score(held_out, k, steps.check), progress.plateau, progress.best
     )
-    everything = [every(config.save_checkpoint_steps, evaluation), *hooks]
+    steps_between = session.steps_between(config, len(training))
+    everything = [every(steps_between, evaluation), *hooks]
     saver = None
     if chief:
         rest = {"identity": same, "train_data_path": config.train_data_path} | recorded
         logger, saver = _writers(config, folder, run, learner, progress, evaluation, rest, out)
         stack.enter_context(logger)
         saver.saved_step = found.step if found else None
-        everything += [logger, every(config.save_checkpoint_steps, saver)]
+        everything += [logger, every(steps_between, saver)]
     schedule = session.schedule(config, len(training), last_step)
     try:
         fit(
@@ -312,6 +319,7 @@ def _batches(
     validation: np.ndarray,
     same: Identity,
     start_step: int,
+    since_step: int,
 ) -> tuple[Iterable[tuple], Iterable[tuple], Callable[[int], list[str]]]:
     """Held-out batches, training batches, and the names of those of a step."""
     share = config.cache_mb * len(validation) // len(examples)
@@ -329,12 +337,16 @@ def _batches(
             start_step=start_step,
             cache_mb=config.cache_mb - share,
             part=part,
+            mixup=config.mixup,
+            cutmix=config.cutmix,
+            since_step=since_step,
             **common,
         )
 
     def names(step: int) -> list[str]:
         positions = step * config.batch_size + np.arange(config.batch_size)
-        chosen = training[order.at(positions, len(training), config.seed)]
+        since = since_step * config.batch_size
+        chosen = training[order.at(positions, len(training), config.seed, since=since)]
         return [examples.names[index] for index in chosen]
 
     if group is None:
@@ -373,6 +385,12 @@ def _strategy(
             f"--batch_size must be a multiple of the {replicas} devices"
             f"{parts if config.accumulate > 1 else ''}, got {config.batch_size}"
         )
+    loaders = replicas if group else 1  # each of which loads its own rows
+    if (config.mixup or config.cutmix) and config.batch_size % (2 * loaders):
+        raise UsageError(
+            f"--batch_size must be a multiple of {2 * loaders} with --mixup or --cutmix, "
+            f"which mix pictures in pairs, got {config.batch_size}"
+        )
     if mirrored:
         names = ", ".join(name.split("device:")[-1] for name in strategy.extended.worker_devices)
         each = config.batch_size // replicas
@@ -395,11 +413,21 @@ def _check_leak(config: Config, examples: Examples, test: Examples) -> None:
 
 
 def _split(
-    config: Config, examples: Examples, folder: RunFolder, out: Console, *, new: bool
+    config: Config,
+    examples: Examples,
+    folder: RunFolder,
+    out: Console,
+    found: Checkpoint | None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The split of this run: drawn and recorded when it begins, read when it goes on."""
-    if new:
+    parts = None
+    if found is None:
         parts = split.draw(examples, config.validation_fraction, config.seed)
+    elif config.accept_new_data and (words := split.changes(folder.split, examples)):
+        out.print(f"  note: the data has changed, {words}; an epoch begins with it", style="dim")
+        kept = run_folder.keep_split(folder, found.step)
+        parts = split.renewed(kept, examples, config.validation_fraction, config.seed)
+    if parts:
         with writing(folder.split):
             split.write(folder.split, examples, *parts)
             dataset.write_skipped(folder.path / "skipped.csv", examples.skipped)

@@ -15,10 +15,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from hw2.config import FIELDS, Config
+from hw2.config import FIELDS, Config, numbers_of
 from hw2.errors import RunError, UsageError
 from hw2.input.examples import Examples
-from hw2.input.preprocess import Preprocessing
+from hw2.input.preprocess import STATISTICS, Preprocessing
 from hw2.models import MODELS
 from hw2.models.pretrained import IMAGENET, NONE
 from hw2.training.variables import named_variables
@@ -34,6 +34,7 @@ MODEL_OPTIONS = (
     "kernel_size",
     "pretrained",
     "freeze",
+    "width",
 )
 
 
@@ -45,14 +46,12 @@ def of(config: Config, examples: Examples, split: Path) -> Identity:
       examples: The training data.
       split: The file that says which of them train.
     """
-    fields = {field.name for field in dataclasses.fields(Preprocessing)}
-    preprocessing = {name: value for name, value in vars(config).items() if name in fields}
     return {
         "model": config.model,
         "l2": config.l2,
         "model_options": _model_options(config),
         "class_names": list(examples.class_names),
-        "preprocessing": dict(sorted(preprocessing.items())) | {"channels": examples.channels},
+        "preprocessing": prepared(config, examples.channels),
         "split": hashlib.sha256(split.read_bytes()).hexdigest(),
         "validation_fraction": config.validation_fraction,
         "seed": config.seed,
@@ -62,6 +61,33 @@ def of(config: Config, examples: Examples, split: Path) -> Identity:
         "optimizer": config.optimizer,
         "overfit_batches": config.overfit_batches,
     }
+
+
+def prepared(config: Config, channels: int) -> dict[str, Any]:
+    """The preprocessing of the settings, as plain JSON.
+
+    Args:
+      config: The settings.
+      channels: Of the data.
+
+    Raises:
+      UsageError: Mean and deviation do not fit the channels.
+    """
+    fields = {field.name for field in dataclasses.fields(Preprocessing)} - {"mean", "deviation"}
+    found = {name: value for name, value in sorted(vars(config).items()) if name in fields}
+    found["channels"] = config.channels or channels
+    if config.standardize in STATISTICS:
+        found |= STATISTICS[config.standardize] | {"standardize": "given"}
+    elif config.standardize == "given":
+        found |= {name: numbers_of(getattr(config, name)) for name in ("mean", "deviation")}
+    for name in ("mean", "deviation"):
+        if len(found.get(name, [0])) not in (1, found["channels"]):
+            raise UsageError(
+                f"--{name} must be 1 number or {found['channels']}, one for each channel that the "
+                f"model sees, got {len(found[name])} of --standardize={config.standardize}; "
+                "--channels=3 repeats grey pictures"
+            )
+    return found
 
 
 def preprocessing(identity: Identity) -> Preprocessing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -88,19 +89,24 @@ def find(path: Path, flag: str = "checkpoint_dir") -> RunFolder:
     return RunFolder(path)
 
 
-def check_same(found: Checkpoint, identity: Mapping[str, Any], folder: RunFolder) -> None:
+def check_same(
+    found: Checkpoint, identity: Mapping[str, Any], folder: RunFolder, *, new_data: bool = False
+) -> None:
     """Refuses to go on from a checkpoint with another training than made it.
 
     Args:
       found: Where to go on from.
       identity: What must not change within a run.
       folder: Of the run.
+      new_data: Whether the pictures may have changed.
 
     Raises:
       RunError: With what has changed.
     """
     before = found.state["identity"]
     changed = [name for name in identity if before.get(name) != identity[name]]
+    if new_data:
+        changed = [name for name in changed if name != "split"]
     if changed:
         words = "; ".join(
             f"{n} was {_short(before.get(n))}, is {_short(identity[n])}" for n in changed
@@ -109,6 +115,15 @@ def check_same(found: Checkpoint, identity: Mapping[str, Any], folder: RunFolder
             f"another training in {folder.path} - {words}; "
             "give --log_path a new folder, or the flags this run began with"
         )
+
+
+def began(found: Checkpoint | None, identity: Mapping[str, Any]) -> int:
+    """The step at which a run began to train on the pictures of its split; 0 for its first step."""
+    if found is None:
+        return 0
+    if found.state["identity"]["split"] != identity["split"]:
+        return found.step
+    return found.state.get("data_since", 0)
 
 
 def check_classes(found: Checkpoint, class_names: Sequence[str], folder: RunFolder) -> None:
@@ -130,6 +145,21 @@ def check_classes(found: Checkpoint, class_names: Sequence[str], folder: RunFold
     )
 
 
+def keep_split(folder: RunFolder, step: int) -> Path:
+    """Copies the split of the pictures that were trained on until a step, before it is renewed.
+
+    Raises:
+      RunError: The folder cannot be written.
+    """
+    path = folder.path / f"split-until-{step:08d}.csv"
+    if not path.exists():  # else the run was stopped before its first checkpoint with new data
+        with writing(path):
+            partial = path.with_name(f".{path.name}.partial")
+            shutil.copyfile(folder.split, partial)
+            os.replace(partial, path)
+    return path
+
+
 def put_aside(folder: RunFolder) -> Path | None:
     """Moves what a run has made so far into a folder within its own, for a fresh start.
 
@@ -140,6 +170,7 @@ def put_aside(folder: RunFolder) -> Path | None:
       RunError: The folder cannot be written.
     """
     made = [folder.path / name for name in MADE if (folder.path / name).exists()]
+    made += folder.path.glob("split-until-*.csv")
     if not made:
         return None
     count = 1

@@ -33,11 +33,13 @@ RECORDED = (
     "accumulate",
     "clip_norm",
     "conv_algorithm",
+    "cutmix",
     "halve_after",
     "label_smoothing",
     "learning_rate",
     "log_frequency",
     "loss",
+    "mixup",
     "momentum",
     "nesterov",
     "precision",
@@ -70,6 +72,11 @@ def last_step(config: Config, count: int) -> int:
     if config.epochs:
         return math.ceil(config.epochs * count / config.batch_size)
     return config.max_steps
+
+
+def steps_between(config: Config, count: int) -> int:
+    """Steps from a checkpoint to the next; of `count` pictures, where it is to be an epoch."""
+    return config.save_checkpoint_steps or math.ceil(count / config.batch_size)
 
 
 def learner(config: Config, same: Identity, *, begins: bool = True) -> Learner:
@@ -120,7 +127,7 @@ def schedule(config: Config, count: int, last: int) -> Schedule:
         last,
         config.schedule,
         warmup=round(config.warmup_epochs * epoch),
-        milestones=tuple(round(n * epoch) for n in settings.epochs_of(config.rate_epochs)),
+        milestones=tuple(round(n * epoch) for n in settings.numbers_of(config.rate_epochs)),
         factor=config.rate_factor,
     )
 
@@ -147,9 +154,17 @@ def history(found: Checkpoint, now: Mapping[str, Mapping[str, Any]]) -> list[dic
 
 
 def resume(
-    config: Config, made: Learner, found: Checkpoint | None, last: int
+    config: Config, made: Learner, found: Checkpoint | None, last: int, *, new_data: bool = False
 ) -> tuple[Run, Progress]:
     """Puts everything where the checkpoint has it.
+
+    Args:
+      config: The settings.
+      made: The learner.
+      found: The checkpoint; None where training begins.
+      last: Step where training ends.
+      new_data: Whether its scores are of other pictures, so that the best one has to be found
+        anew.
 
     Raises:
       RunError: The checkpoint is damaged, or of another model.
@@ -160,6 +175,9 @@ def resume(
     restore(made.tensors, found.tensors(), found)
     progress = progresses.from_state(found.state)
     plateau = progress.plateau
+    if new_data:
+        progress.best = progress.validation = None
+        plateau.best, plateau.best_step, plateau.without_gain = None, -1, 0
     plateau.halve_after, plateau.stop_after = config.halve_after, config.stop_after
     run.step = found.step
     if progress.unfinished:

@@ -162,11 +162,13 @@ def test_class_folders_train_and_are_evaluated_by_class_name(tmp_path):
         "--crop_size=16",
         "--batch_size=8",
         "--max_steps=8",
-        "--save_checkpoint_steps=4",
+        "--save_checkpoint_steps=0",
         f"--log_path={tmp_path / 'run'}",
     ]
     _, err = run("train.py", *flags)
     assert "24 pictures in 3 classes" in err
+    saved = sorted(path.name for path in (tmp_path / "run" / "checkpoints").glob("step-*"))
+    assert saved == [f"step-0000000{step}" for step in (3, 6, 8)]  # 19 or so in batches of 8
     names = (tmp_path / "run" / "class_names.txt").read_text().split()
     assert names == ["blue", "green", "red"]
     # Of a test set that lacks the first class, positions differ, so labels must go by name.

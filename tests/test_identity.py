@@ -1,12 +1,14 @@
 """Which settings reach which model."""
 
+import json
+
 import numpy as np
 import pytest
 
 from hw2 import identity
 from hw2.config import FIELDS, Config
 from hw2.errors import RunError, UsageError
-from hw2.input import source
+from hw2.input import preprocess, source
 from hw2.models import MODELS
 
 
@@ -98,3 +100,55 @@ def test_a_checkpoint_spares_reading_weights_that_train(examples, split, tmp_pat
     assert model.stages["norm"].epsilon == pytest.approx(1.001e-5)
     with pytest.raises(RunError, match="no weights in"):
         identity.model(same)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, {"standardize": "image", "channels": 1}),
+        ({"channels": 3}, {"standardize": "image", "channels": 3}),
+        (
+            {"standardize": "given", "mean": "0.5", "deviation": "0.25"},
+            {"standardize": "given", "channels": 1, "mean": [0.5], "deviation": [0.25]},
+        ),
+        (
+            {"standardize": "imagenet", "channels": 3},
+            {
+                "standardize": "given",
+                "channels": 3,
+                "mean": [0.485, 0.456, 0.406],
+                "deviation": [0.229, 0.224, 0.225],
+            },
+        ),
+    ],
+)
+def test_standardization_and_channels_travel_with_the_model(examples, split, settings, expected):
+    same = json.loads(json.dumps(identity.of(Config(**settings), examples, split)))
+    assert same == identity.of(Config(**settings), examples, split)  # as a checkpoint keeps it
+    found = same["preprocessing"]
+    assert {name: found.get(name) for name in expected} == expected
+    assert ("mean" in found) == ("mean" in expected)
+    prepared = identity.preprocessing(same)
+    assert prepared.mean == tuple(expected.get("mean", ()))
+    assert identity.image_shape(same)[2] == expected["channels"]
+    picture = preprocess.evaluation(examples.load(0, prepared.short_side), prepared).numpy()
+    if "mean" in expected:
+        levels = preprocess.central(examples.load(0, prepared.short_side), prepared).numpy() / 255
+        wanted = (levels - expected["mean"]) / expected["deviation"]
+        np.testing.assert_allclose(picture, wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"standardize": "imagenet"}, "--mean must be 1 number or 1, .* got 3 of --standardize=i"),
+        (
+            {"standardize": "given", "mean": "0.5", "deviation": "1,1,1"},
+            "--deviation must be 1 number or 1, one for each channel that the model sees, got 3 "
+            "of --standardize=given; --channels=3 repeats grey pictures",
+        ),
+    ],
+)
+def test_statistics_must_fit_the_channels(settings, words):
+    with pytest.raises(UsageError, match=words):
+        identity.prepared(Config(**settings), 1)

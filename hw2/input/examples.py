@@ -30,6 +30,7 @@ class Examples:
       validation: `[N]` booleans, true where the source itself says that a picture validates.
         None where the source does not say.
       skipped: Name and reason of every picture that was left out because it is bad.
+      from_content: Whether `load` decodes `content`, so that pictures of one digest are the same.
 
     Raises:
       ValueError: The fields contradict each other.
@@ -45,6 +46,7 @@ class Examples:
     content: Callable[[int], bytes] | None = dataclasses.field(default=None, repr=False)
     validation: np.ndarray | None = dataclasses.field(default=None, repr=False)
     skipped: tuple[tuple[str, str], ...] = dataclasses.field(default=(), repr=False)
+    from_content: bool = dataclasses.field(default=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.labels.dtype != np.int32 or self.labels.shape != (len(self.names),):
@@ -133,4 +135,5 @@ def joined(train: Examples, validation: Examples) -> Examples:
         content=content if train.content and validation.content else None,
         validation=np.arange(count + len(validation)) >= count,
         skipped=tuple((f"{p}/{name}", why) for p, e in parts for name, why in e.skipped),
+        from_content=train.from_content and validation.from_content,
     )

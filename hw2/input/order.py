@@ -7,7 +7,7 @@ import functools
 import numpy as np
 
 
-def at(positions: np.ndarray, count: int, seed: int) -> np.ndarray:
+def at(positions: np.ndarray, count: int, seed: int, *, since: int = 0) -> np.ndarray:
     """Says which of `count` pictures stands at each position of the stream.
 
     The stream is one permutation after another without gaps, so position `p` is element
@@ -17,10 +17,14 @@ def at(positions: np.ndarray, count: int, seed: int) -> np.ndarray:
       positions: `[B]` int64, counted from the start of training.
       count: Pictures in an epoch.
       seed: At least 0.
+      since: Position where these pictures took the place of others; there an epoch begins. Its
+        number is `since + 1`, which no epoch before can have had.
 
     Returns:
       `[B]` int64 in [0, count).
     """
+    if since:
+        positions = positions - since + (since + 1) * count
     epochs, offsets = np.divmod(positions, count)
     return np.array(
         [

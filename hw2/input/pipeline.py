@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from hw2.input import order, preprocess
+from hw2.input import mixing, order, preprocess
 from hw2.input.examples import Examples
 from hw2.input.loading import CHUNK, NO_PICTURE, stream
 from hw2.input.loading import naming_errors as naming_errors
@@ -44,6 +44,9 @@ def training_batches(
     cache_mb: int = 1024,
     parallel_calls: int = tf.data.AUTOTUNE,
     part: Part = WHOLE,
+    mixup: float = 0.0,
+    cutmix: float = 0.0,
+    since_step: int = 0,
 ) -> tf.data.Dataset:
     """Streams epoch after epoch, each in an order of its own, without a gap between them.
 
@@ -61,10 +64,14 @@ def training_batches(
       cache_mb: Memory for decoded pictures.
       parallel_calls: Threads that load, and threads that change pictures.
       part: Of each batch to load, in batches for one device each; together they are the batch.
+      mixup: Alpha of mixup; 0 for none. What is drawn depends on seed and step.
+      cutmix: Alpha of cutmix; 0 for none.
+      since_step: Step where these examples took the place of others, and an epoch begins.
 
     Returns:
       An endless dataset of float32 `[batch_size, image_size, image_size, channels]` and int32
-      `[batch_size]`, to be iterated within `naming_errors`.
+      `[batch_size]`, or float32 `[batch_size, classes]` shares where pictures are mixed; to be
+      iterated within `naming_errors`.
 
     Raises:
       ValueError: There is nothing to train on, or a number is out of range.
@@ -75,7 +82,8 @@ def training_batches(
     stream_seed = tf.constant([seed, 0], tf.int64)
 
     def find(positions: np.ndarray) -> np.ndarray:
-        return indices[order.at(part.everywhere(positions, batch_size), len(indices), seed)]
+        positions = part.everywhere(positions, batch_size)
+        return indices[order.at(positions, len(indices), seed, since=since_step * batch_size)]
 
     def change(image: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
         position = part.everywhere(position, batch_size)
@@ -92,7 +100,26 @@ def training_batches(
         parallel_calls=parallel_calls,
     )
     dataset = _batched(dataset, batch_size, part, tf.data.INFINITE_CARDINALITY)
-    return dataset.map(lambda images, labels, weights: (images, labels)).prefetch(PREFETCHED)
+    dataset = dataset.map(lambda images, labels, weights: (images, labels))
+    if mixup or cutmix:
+        rows = batch_size // (part.machines * part.devices)
+        mixing_seed = tf.constant([seed, 2], tf.int64)  # 0 changes pictures, 1 drops out
+
+        def mix(number: tf.Tensor, batch: tuple) -> tuple[tf.Tensor, tf.Tensor]:
+            images, labels = batch
+            return mixing.mixed(
+                images,
+                tf.one_hot(labels, len(examples.class_names)),
+                tf.random.experimental.stateless_fold_in(mixing_seed, number // part.devices),
+                mixup_alpha=mixup,
+                cutmix_alpha=cutmix,
+                first=(part.index * part.devices + number % part.devices) * rows,
+                of=batch_size,
+            )
+
+        dataset = dataset.enumerate(start_step * part.devices)
+        dataset = dataset.map(mix, num_parallel_calls=parallel_calls, deterministic=True)
+    return dataset.prefetch(PREFETCHED)
 
 
 def evaluation_batches(

@@ -5,12 +5,17 @@ from __future__ import annotations
 import dataclasses
 import math
 
+import numpy as np
 import tensorflow as tf
 
 from hw2.input import augment
 from hw2.input.rand_augment import LARGEST, rand_augment
 
 STANDARDS = ("image", "channel", "given", "none")
+STATISTICS = {  # means and deviations by name, of red, green and blue, of 1
+    # Of ImageNet's training pictures, as github.com/pytorch/vision gives them.
+    "imagenet": {"mean": [0.485, 0.456, 0.406], "deviation": [0.229, 0.224, 0.225]},
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -228,6 +233,19 @@ def standardized(image: tf.Tensor, p: Preprocessing, seed: tf.Tensor | None = No
     if p.erasing and seed is not None:
         image = augment.erase(image, seed, probability=p.erasing)
     return image
+
+
+def visible(image: np.ndarray, p: Preprocessing, *, deviations: float = 2.0) -> np.ndarray:
+    """Turns what the model sees back into levels, uint8 `[h, w, channels]`, for people.
+
+    Exactly where mean and deviation are given or nothing is standardized; where they were each
+    picture's own, grey is the mean, and black and white are some deviations away from it.
+    """
+    if p.standardize == "given":
+        image = image * np.array(p.deviation) + np.array(p.mean)
+    elif p.standardize != "none":
+        image = 0.5 + image / (2 * deviations)
+    return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
 
 
 def _with_channels(image: tf.Tensor, p: Preprocessing) -> tf.Tensor:

@@ -125,38 +125,32 @@ def read(path: str | os.PathLike[str], examples: Examples) -> tuple[np.ndarray, 
     """
     rows = _read(path)
     at, gone = _find(rows, examples)
-    known = np.flatnonzero(at >= 0)
-    there = at[known]
-    classes = np.array([rows.class_numbers.get(n, -1) for n in examples.class_names], np.int64)
-    other_class = known[classes[examples.labels[known]] != rows.classes[there]]
-    before, now = rows.digests[there], _digests(examples)[known]
-    changes = {
-        "missing": [rows.names[i] for i in gone],
-        "new": [examples.names[i] for i in np.flatnonzero(at < 0)],
-        "of another class": [examples.names[i] for i in other_class],
-        "of other content": [
-            examples.names[i] for i in known[(before != now) & (before != b"") & (now != b"")]
-        ],
-    }
-    if any(changes.values()):
-        counts = ", ".join(
-            f"{len(names)} {change} ({first_few(names, 3)})"
-            for change, names in changes.items()
-            if names
-        )
+    if words := _changes(rows, examples, at, gone):
         raise DataError(
-            f"old split in {shown(path)} - the data has changed, from {len(rows.names)} pictures "
-            f"to {len(examples)}: {counts}; restore the data, or train "
-            "anew in another --log_path"
+            f"old split in {shown(path)} - the data has changed, {words}; restore the data, go on "
+            "with it as it is by --accept_new_data, or train anew in another --log_path"
         )
     held_out = rows.validation[at]
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+
+
+def changes(path: str | os.PathLike[str], examples: Examples) -> str:
+    """Says how pictures have come, gone or changed since `write`; "" where none has.
+
+    Raises:
+      DataError: The file is damaged.
+    """
+    rows = _read(path)
+    return _changes(rows, examples, *_find(rows, examples))
 
 
 def renewed(
     path: str | os.PathLike[str], examples: Examples, fraction: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Splits changed data: what was there stays in its part, what is new is drawn.
+
+    What was there is told by its name, or by its content where it is called otherwise now. Where
+    the source itself names the parts, they are as it says.
 
     Returns:
       Indices for training and for validation, each sorted int64.
@@ -166,8 +160,12 @@ def renewed(
     """
     rows = _read(path)
     at, _ = _find(rows, examples)
-    _, held_out = draw(examples, fraction, seed)
+    training, held_out = draw(examples, fraction, seed)
+    if examples.validation is not None:
+        return training, held_out
     validation = np.isin(np.arange(len(examples)), held_out)
+    for before, now in content.pairs(rows.digests, _digests(examples)):
+        at[now] = before if at[now] < 0 else at[now]
     validation[at >= 0] = rows.validation[at[at >= 0]]
     return np.flatnonzero(~validation), np.flatnonzero(validation)
 
@@ -207,6 +205,28 @@ def _find(rows: _Rows, examples: Examples) -> tuple[np.ndarray, list[int]]:
     index = {name: row for row, name in enumerate(rows.names)}
     at = np.array([index.get(name, -1) for name in examples.names], np.int64)
     return at, np.setdiff1d(np.arange(len(rows.names)), at).tolist()
+
+
+def _changes(rows: _Rows, examples: Examples, at: np.ndarray, gone: list[int]) -> str:
+    """How many pictures are there no more, are new or are others, and the first of them."""
+    known = np.flatnonzero(at >= 0)
+    there = at[known]
+    classes = np.array([rows.class_numbers.get(n, -1) for n in examples.class_names], np.int64)
+    other_class = known[classes[examples.labels[known]] != rows.classes[there]]
+    before, now = rows.digests[there], _digests(examples)[known]
+    found = {
+        "missing": [rows.names[i] for i in gone],
+        "new": [examples.names[i] for i in np.flatnonzero(at < 0)],
+        "of another class": [examples.names[i] for i in other_class],
+        "of other content": [
+            examples.names[i] for i in known[(before != now) & (before != b"") & (now != b"")]
+        ],
+    }
+    counts = ", ".join(
+        f"{len(names)} {change} ({first_few(names, 3)})" for change, names in found.items() if names
+    )
+    sizes = f"from {len(rows.names)} pictures to {len(examples)}"
+    return f"{sizes}: {counts}" if counts else ""
 
 
 def _read(path: str | os.PathLike[str]) -> _Rows:

@@ -117,6 +117,7 @@ def examples(listing: Listing, rules: Rules, *, report: Report | None = None) ->
         digests=records["digest"],
         content=content_of,
         skipped=skipped,
+        from_content=True,
     )
 
 

@@ -39,3 +39,15 @@ def test_all_orders_are_equally_likely():
 
 def test_far_positions():
     assert 0 <= order.at(np.array([2**60]), 60000, seed=0)[0] < 60000
+
+
+def test_other_pictures_begin_an_epoch_that_was_not_before():
+    since, count = 37, 10
+    before = {int(p) // 12 for p in range(since)}  # epochs of the 12 pictures that were
+    found = order.at(np.arange(since, since + 30), count, 3, since=since).reshape(3, count)
+    for number, epoch in enumerate(found):
+        assert sorted(epoch) == list(range(count))
+        assert since + 1 + number not in before
+        np.testing.assert_array_equal(epoch, order.permutation(count, 3, since + 1 + number))
+    again = order.at(np.array([since + 7]), count, 3, since=since)
+    assert again == found[0, 7]

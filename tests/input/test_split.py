@@ -118,7 +118,7 @@ def test_changed_data_is_refused(tmp_path):
     assert str(caught.value) == (
         f"old split in {path} - the data has changed, from 8 pictures to 4: 5 missing (0.png, "
         "1.png, 2.png and 2 more), 1 new (new.png), 1 of another class (6.png); restore the data, "
-        "or train anew in another --log_path"
+        "go on with it as it is by --accept_new_data, or train anew in another --log_path"
     )
 
 
@@ -196,6 +196,32 @@ def test_new_data_is_accepted_and_old_pictures_stay_where_they_were(tmp_path):
     }
     assert {names[i] for i in train_now if i < 20} == {f"{i}.png" for i in train if i > 19}
     assert 0 < (validation_now >= 20).sum() < 20
+
+
+def test_a_renamed_picture_stays_in_its_part(tmp_path):
+    path = tmp_path / "split.csv"
+    digests = [b"%d" % i for i in range(40)]
+    old = named([f"{i}.png" for i in range(40)], digests=digests)
+    train, validation = split.draw(old, 0.25, seed=0)
+    split.write(path, old, train, validation)
+    assert split.changes(path, old) == ""
+    new = named([f"{i}.jpg" for i in range(41)], digests=[*digests, digests[validation[0]]])
+    for seed in range(3):
+        _, validation_now = split.renewed(path, new, 0.25, seed=seed)
+        assert validation_now.tolist() == [*validation, 40]  # a copy goes where its twin is
+    assert split.changes(path, new) == (
+        "from 40 pictures to 41: 40 missing (0.png, 1.png, 2.png and 37 more), "
+        "41 new (0.jpg, 1.jpg, 2.jpg and 38 more)"
+    )
+
+
+def test_parts_that_the_source_names_are_renewed_as_it_says(tmp_path):
+    path = tmp_path / "split.csv"
+    old = named("abcd", digests=[b"1", b"2", b"3", b"4"])
+    split.write(path, old, np.array([0, 1, 2]), np.array([3]))
+    moved = dataclasses.replace(old, validation=np.array([True, False, False, False]))
+    train, validation = split.renewed(path, moved, 0.25, seed=0)
+    assert (train.tolist(), validation.tolist()) == ([1, 2, 3], [0])
 
 
 def test_test_pictures_that_were_trained_on(tmp_path):

@@ -30,11 +30,13 @@ def synchronized():
     return model
 
 
-def gradients(strategy, build, **options):
+def gradients(strategy, build, *, mixed=False, **options):
     """By a step of plain descent, which leaves them in the weights."""
     rng = np.random.default_rng(1)
     images = rng.standard_normal((1, 16, 8, 8, 1)).astype(np.float32)
     labels = rng.integers(0, 10, (1, 16)).astype(np.int32)
+    if mixed:
+        labels = rng.dirichlet(np.ones(10), (1, 16)).astype(np.float32)
     data = tf.data.Dataset.from_tensor_slices((images, labels))
     with strategy.scope():
         learner = Learner(
@@ -65,9 +67,12 @@ def assert_close(one, other):
 
 
 @pytest.mark.parametrize("clip_norm", [0.0, 0.1])
-@pytest.mark.parametrize("loss", [losses.cross_entropy, losses.smoothed(losses.kl_divergence, 0.1)])
-def test_two_devices_have_the_gradients_of_one(two_devices, loss, clip_norm):
-    options = {"loss": loss, "clip_norm": clip_norm}
+@pytest.mark.parametrize(
+    ("loss", "mixed"),
+    [(losses.cross_entropy, False), (losses.smoothed(losses.kl_divergence, 0.1), True)],
+)
+def test_two_devices_have_the_gradients_of_one(two_devices, loss, mixed, clip_norm):
+    options = {"loss": loss, "clip_norm": clip_norm, "mixed": mixed}
     one = gradients(tf.distribute.get_strategy(), synchronized, **options)
     assert_close(gradients(two_devices, synchronized, **options), one)
     if clip_norm:  # of all the gradients together, after they are summed

@@ -1,10 +1,13 @@
 """A run that goes on ends as if it had not been stopped; what would not is refused or told."""
 
+import csv
 import json
+import shutil
 import signal
 
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.datasets import load_digits
 
 from hw2.errors import DataError, RunError, UsageError
@@ -29,8 +32,8 @@ RECIPE = [  # whatever has state of its own
     ("flags", "options", "breaks"),
     [
         ([], {}, [1, 4, 8, 9, 13, 16, 17, 20, 23]),
-        ([*RECIPE, "--accumulate=2"], {}, [3, 11, 21]),
-        (["--logical_devices=2"], SEVERAL, [2, 7, 16, 19]),
+        ([*RECIPE, "--accumulate=2", "--mixup=0.4", "--cutmix=1"], {}, [3, 11, 21]),
+        (["--logical_devices=2", "--mixup=0.4"], SEVERAL, [2, 7, 16, 19]),
     ],
 )
 def test_stopped_at_any_step_a_run_ends_bit_for_bit(train, stop, tmp_path, flags, options, breaks):
@@ -130,8 +133,6 @@ def test_what_makes_exactness_impossible_is_refused_or_told(train, tmp_path):
 @pytest.fixture
 def folders(tmp_path):
     """Makes class folders of the digits' first pictures."""
-    from PIL import Image
-
     digits = load_digits()
 
     def make(name, classes):
@@ -174,6 +175,48 @@ def test_classes_go_by_name_and_a_new_head_learns_others(train, folders, tmp_pat
     theirs = np.frombuffer(old[f"ema/{kept}"], np.float32)
     np.testing.assert_allclose(rest, theirs, atol=1e-6)
     assert len(new["model/stages/head/b"]) == 7 * 4
+
+
+def test_changed_data_goes_on_only_where_that_is_accepted(train, stop, folders, tmp_path, capsys):
+    data = folders("data", "abcde")
+    flags = [data, "--batch_size=8", "--max_steps=16", "--save_checkpoint_steps=4"]
+    run, cut = tmp_path / "run", tmp_path / "cut"
+    train(run, data, "--batch_size=8", "--max_steps=6", "--save_checkpoint_steps=4")
+    before = (run / "split.csv").read_bytes()
+    root = tmp_path / "data"
+    first = next(csv.DictReader(before.decode().splitlines()))["name"]
+    (root / first).rename(root / "a" / "renamed.png")
+    (root / "e" / "7.png").unlink()
+    for number in (100, 101, 102):
+        Image.fromarray(np.full([9, 9], number, np.uint8)).save(root / "b" / f"{number}.png")
+
+    words = r"from 40 pictures to 42: 2 missing \(.*\), 4 new \(.*\); .* --accept_new_data"
+    with pytest.raises(DataError, match=words):
+        train(run, *flags)
+    assert (run / "split.csv").read_bytes() == before
+    shutil.copytree(run, cut, symlinks=True)
+    capsys.readouterr()
+    train(run, *flags, "--accept_new_data")
+    err = capsys.readouterr().err
+    assert "the data has changed, from 40 pictures to 42: " in err
+    assert "going on from step 6" in err
+    assert (run / "split-until-00000006.csv").read_bytes() == before
+    with (run / "split.csv").open(newline="") as file:
+        parts = {row["name"]: row["part"] for row in csv.DictReader(file)}
+    old = {row["name"]: row["part"] for row in csv.DictReader(before.decode().splitlines())}
+    assert parts["a/renamed.png"] == old[first]
+    assert all(parts[name] == part for name, part in old.items() if name in parts)
+    assert len(parts) == 42
+    state = last(run)[2]
+    assert (state["step"], state["data_since"]) == (16, 6)
+    assert {"step": 6, "changes": ["the pictures are others"]} in state["history"]
+    assert state["plateau"]["best_step"] > 6  # scores of other pictures do not count
+    assert "accept_new_data" not in (run / "flags.cfg").read_text()
+
+    stop(cut, 6 + 1, *flags, "--accept_new_data")  # and stopped again, it is the same run
+    stop(cut, 11, *flags)
+    train(cut, *flags)
+    assert_same_run(cut, run)
 
 
 def test_another_model_is_refused_before_anything_is_set(train, tmp_path):
