@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +115,8 @@ def _seen(one: Record, config: Config, out: Console, missing: list[str]) -> Seen
         evaluation.restore_weights(model, checkpoint, tensors, config.weights)
         examples, indices = _pictures(one, checkpoint, config, out)
         with ops.algorithm(config.conv_algorithm):
-            answers = _ask(checkpoint, model, examples, indices, config)
+            ask = _asker(checkpoint, model)
+            answers = _ask(checkpoint, ask, examples, indices, config)
     except Fault as fault:
         missing.append(f"{one.name}: nothing of the model on pictures: {fault}")
         return None
@@ -155,20 +156,23 @@ def _sample(indices: np.ndarray, most: int) -> np.ndarray:
     return np.sort(np.random.default_rng(0).permutation(indices)[:most])
 
 
+def _asker(checkpoint: Checkpoint, model: tf.Module) -> Callable[[tf.Tensor], tf.Tensor]:
+    return predictions.asker(model, alone=checkpoint.state["settings"].get("loss") == "binary")
+
+
 def _ask(
     checkpoint: Checkpoint,
-    model: tf.Module,
+    ask: Callable[[tf.Tensor], tf.Tensor],
     examples: Examples,
     indices: np.ndarray,
     config: Config,
 ) -> Predictions:
     return predictions.predict(
-        model,
+        ask,
         examples,
         indices,
         identity.preprocessing(checkpoint.state["identity"]),
         batch_size=config.batch_size,
-        alone=checkpoint.state["settings"].get("loss") == "binary",
     )
 
 
@@ -256,6 +260,8 @@ def _sides(
     if not config.test_data_path:
         training, _ = split.read(one.path / "split.csv", seen.examples)
         asked.append(("best", seen.checkpoint, _sample(training, SAMPLE), "training part"))
+    model = identity.model(seen.checkpoint.state["identity"], load_pretrained=False)
+    ask = _asker(seen.checkpoint, model)
     for which, checkpoint, indices, data in asked:
         tensors = checkpoint.tensors()
         for weights in ("ema", "raw"):
@@ -267,10 +273,9 @@ def _sides(
             if main and len(indices) == len(seen.indices):
                 continue
             try:
-                model = identity.model(checkpoint.state["identity"], load_pretrained=False)
                 evaluation.restore_weights(model, checkpoint, tensors, weights)
                 with ops.algorithm(config.conv_algorithm):
-                    found = _ask(checkpoint, model, seen.examples, indices, config)
+                    found = _ask(checkpoint, ask, seen.examples, indices, config)
             except Fault as fault:
                 missing.append(f"no figures of {which}, {weights}, {data}: {fault}")
                 continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hw2.report.figure import INK, SERIES, Drawing, panels, svg
+from hw2.report.figure import INK, SERIES, Drawing, legend, panels, svg
 
 BINS = 10
 
@@ -53,7 +53,7 @@ def draw(confidence: np.ndarray, right: np.ndarray) -> Drawing:
     above.set_ylim(0, 1.02)
     above.set_xlim(0, 1)
     above.set_ylabel("right")
-    above.legend(fontsize=8, loc="upper left")
+    legend(above, loc="upper left")
     below.bar(middle, counts, 0.9 * width, color=SERIES[2])
     below.set_ylabel("pictures")
     below.set_xlabel("confidence of the guess")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hw2.report.figure import INK, SERIES, Drawing, mark, panel, svg
+from hw2.report.figure import INK, SERIES, Drawing, legend, mark, panel, svg
 from hw2.report.record import Record
 
 _PLOTS = (  # title, unit, and columns with what they are called
@@ -45,7 +45,7 @@ def together(records: Sequence[Record], labels: Sequence[str]) -> list[Drawing]:
                 words.append(f"{label} ends at {values[-1]:.4g}")
         axes.set_xlabel("step")
         axes.set_ylabel(unit)
-        axes.legend(fontsize=8)
+        legend(axes)
         alt = f"{title} by step: {'; '.join(words) or 'no values yet'}."
         drawings.append(Drawing(title, svg(figure, alt), alt))
     return drawings
@@ -88,7 +88,7 @@ def _plot(record: Record, title: str, unit: str, columns: Sequence[tuple[str, st
         )
     axes.set_xlabel("step")
     axes.set_ylabel(unit)
-    axes.legend(fontsize=7.5)
+    legend(axes)
     halved = f"; rate halved at {', '.join(map(str, record.halvings))}" if record.halvings else ""
     alt = f"{title} by step: {'; '.join(words) or 'no values yet'}{halved}."
     return Drawing(title, svg(figure, alt), alt, _NOTES.get(title, ""))

@@ -74,12 +74,18 @@ def svg(figure: Figure, alt: str) -> str:
     for number, colour in enumerate(SERIES, start=1):
         text = text.replace(colour, f"var(--s{number})")
     text = text.replace(INK, "currentColor")
-    text = re.sub(r"(\d+\.\d{2})\d+", r"\1", text)
+    shorter = re.compile(r"(\d+\.\d{2})\d+")  # of a point, which is 1/72 inch
+    text = re.sub(r' d="[^"]*"', lambda path: shorter.sub(r"\1", path[0]), text)
     width = re.search(r'viewBox="0 0 ([\d.]+)', text)[1]
     head = f'<svg role="img" aria-label="{html.escape(alt)}" style="max-width:{width}pt"'
     return re.sub(
         r'<svg (.*?)width="[^"]*"', rf"{head} \1", text, count=1, flags=re.DOTALL
     ).replace("\n", " ")
+
+
+def legend(axes: Axes, **options) -> None:
+    """A legend without a frame, in the page's ink."""
+    axes.legend(fontsize=7.5, frameon=False, labelcolor=INK, **options)
 
 
 def mark(axes: Axes, steps: Sequence[int], colour: str, label: str, style: str = ":") -> None:

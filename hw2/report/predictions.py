@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -91,33 +92,42 @@ def share(right: np.ndarray) -> Share:
     return Share(int(right.sum()), len(right))
 
 
-def predict(
-    model: tf.Module,
-    examples: Examples,
-    indices: np.ndarray,
-    preprocessing: Preprocessing,
-    *,
-    batch_size: int,
-    alone: bool = False,
-) -> Predictions:
-    """Asks a model once for every picture, prepared and batched as evaluation does.
+def asker(model: tf.Module, *, alone: bool = False) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Makes the function from images `[N, H, W, C]` to probabilities `[N, classes]`.
 
     Args:
-      model: With its weights.
-      examples: Where pictures come from.
-      indices: `[N]` of the pictures.
-      preprocessing: Of the training.
-      batch_size: Pictures at a time.
+      model: With the weights that it will have when it is asked.
       alone: Whether each class was asked for itself, as by the binary loss.
     """
-    batches = pipeline.evaluation_batches(
-        examples, indices, preprocessing, batch_size=batch_size, cache_mb=0
-    )
 
     @tf.function(autograph=False)
     def ask(images: tf.Tensor) -> tf.Tensor:
         logits = model(images, training=False)
         return tf.sigmoid(logits) if alone else tf.nn.softmax(logits)
+
+    return ask
+
+
+def predict(
+    ask: Callable[[tf.Tensor], tf.Tensor],
+    examples: Examples,
+    indices: np.ndarray,
+    preprocessing: Preprocessing,
+    *,
+    batch_size: int,
+) -> Predictions:
+    """Asks a model once for every picture, prepared and batched as evaluation does.
+
+    Args:
+      ask: Of `asker`.
+      examples: Where pictures come from.
+      indices: `[N]` of the pictures.
+      preprocessing: Of the training.
+      batch_size: Pictures at a time.
+    """
+    batches = pipeline.evaluation_batches(
+        examples, indices, preprocessing, batch_size=batch_size, cache_mb=0
+    )
 
     with pipeline.naming_errors():
         found = [ask(images).numpy()[weights.numpy() > 0] for images, _, weights in batches]
