@@ -43,7 +43,7 @@ def table(
 
 def draw(confidence: np.ndarray, right: np.ndarray) -> Drawing:
     """The reliability diagram, with the number of pictures of each bin below."""
-    figure, (above, below) = panels(2, 1, 4.6, 4.2, height_ratios=[3, 1], sharex=True)
+    figure, (above, below) = panels(2, 1, 4.0, 3.9, height_ratios=[3, 1], sharex=True)
     rows = table(confidence, right)
     edges, sure, good, counts = (np.array(column) for column in zip(*rows, strict=True))
     width, middle = 1 / BINS, edges + 0.5 / BINS

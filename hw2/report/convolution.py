@@ -36,9 +36,11 @@ def draw(name: str, layer: Conv, image: np.ndarray) -> Drawing:
     first = min(busiest * width, max(len(matrix) - _ROWS, 0))
     part = slice(first, first + _ROWS)
 
-    figure, axes = panels(2, 3, 4.6, 5.0, width_ratios=[1, 1, 1])
+    figure, axes = panels(2, 3, 4.2, 5.0, width_ratios=[1, 1, 1])
     picture, rows, column, result, product_rows, spare = axes
     spare.axis("off")
+    words = f"2 x 3 = 4\n\n4, {width} to\na line,\nis 5"
+    spare.text(0.5, 0.5, words, ha="center", va="center", transform=spare.transAxes)
     for axis in axes:
         axis.grid(False)
         axis.set_xticks([])

@@ -22,6 +22,11 @@ def strips(outputs: list[tuple[str, tf.Tensor]]) -> list[dict[str, str]]:
       Dicts of "name", "size", "src" and "alt"; at most 12, spread over the depth.
     """
     maps = [(name, x) for name, x in outputs if len(x.shape) == 4 and min(x.shape[1:3]) > 1]
+    maps = [  # without dropout, which is nothing here
+        (name, x)
+        for n, (name, x) in enumerate(maps)
+        if not n or x.shape != maps[n - 1][1].shape or (x != maps[n - 1][1]).numpy().any()
+    ]
     if len(maps) > STAGES:
         maps = [maps[n] for n in np.linspace(0, len(maps) - 1, STAGES).round().astype(int)]
     return [_strip(name, x[0].numpy()) for name, x in maps]

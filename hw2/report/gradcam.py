@@ -59,7 +59,7 @@ def overlay(image: np.ndarray, heat: np.ndarray) -> str:
     small = Image.fromarray(grey).resize((side, side * grey.shape[0] // grey.shape[1]))
     warm = Image.fromarray(heat.astype(np.float32)).resize(small.size, Image.Resampling.BICUBIC)
     strength = np.clip(np.asarray(warm), 0, 1)[:, :, None]
-    colours = matplotlib.colormaps["inferno"](strength[:, :, 0])[:, :, :3]
-    base = np.asarray(small)[:, :, None] / 255
+    colours = matplotlib.colormaps["turbo"](strength[:, :, 0])[:, :, :3]
+    base = 0.15 + 0.7 * np.asarray(small)[:, :, None] / 255
     mixed = base * (1 - 0.65 * strength) + 0.65 * strength * colours
     return thumbnail.encode(np.round(255 * np.clip(mixed, 0, 1)).astype(np.uint8))

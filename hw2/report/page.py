@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup, escape
 
 from hw2.errors import writing
 
@@ -22,7 +24,13 @@ def render(content: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.filters["percent"] = lambda value, digits=1: f"{100 * value:.{digits}f} %"
+    environment.filters["flags"] = _whole_flags
     return environment.get_template("template.html").render(content)
+
+
+def _whole_flags(text: str) -> Markup:
+    """Keeps lines from breaking within the names of flags."""
+    return Markup(re.sub(r"(--\w+)", r'<span class="flag">\1</span>', str(escape(text))))
 
 
 def write(path: Path, text: str) -> None:
