@@ -111,7 +111,7 @@ class Config:
     deviation: str = setting("", "the same of the deviation", DEVIATIONS)
     mixup: float = setting(0.0, "alpha of mixup, as 0.2; 0 for none", at_least(0))
     cutmix: float = setting(0.0, "alpha of cutmix, as 1; 0 for none", at_least(0))
-    disk_cache: str = setting("", "folder to keep decoded pictures in; empty for none")
+    disk_cache: str = setting("", "folder to keep decoded pictures in, if any")
     accept_new_data: bool = setting(False, "go on though pictures came, went or changed")
 
     model: str = setting("inception10", "name of the model", NOT_EMPTY, "Model")
