@@ -1,21 +1,30 @@
 """Pictures a second from files to batches: our pipeline beside Keras's and PyTorch's.
 
     python benchmarks/input_pipeline.py --data=FOLDER
+    python benchmarks/input_pipeline.py --paths=1200000
 
 All read the same class folders and make the same batches of [batch, 100, 100, 3] with flips, random
 crops, brightness, contrast and standardization. Pictures are drawn and saved as JPEG in a temporary
-folder; `--data` measures a folder of your own instead. The row `kept in memory` is ours from the
-second epoch on. A call begins anew and fetches `--batches` batches, so that nothing is fetched
-ahead in the time of another.
+folder; `--data` measures a folder of your own instead. The rows `kept in memory` and `kept on disk`
+are ours from the second epoch on, `mixed` with mixup or cutmix. A call begins anew and fetches
+`--batches` batches, so that nothing is fetched ahead in the time of another.
+
+`--paths=N` times instead what a start costs with so many small pictures, each step of it, and the
+memory: the first start, which opens every file, and the second, each a process of its own. Files
+take 4 kB each in the temporary folder, and are removed.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import json
 import os
+import struct
+import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -39,15 +48,25 @@ def main() -> None:
     parser.add_argument("--batches", type=int, default=12)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--paths", type=int, help="small pictures of which a start is timed")
+    parser.add_argument("--start", help=argparse.SUPPRESS)  # of the processes that --paths begins
     options = parser.parse_args()
     command.quiet_tensorflow()
-    with tempfile.TemporaryDirectory() as scratch:
+    if options.start:
+        print(json.dumps(_start(Path(options.start), options.batch)))
+        return
+    if options.paths:
+        _show_starts(options.paths, options.batch, as_json=options.json)
+        return
+    with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryDirectory() as cache:
         folder = Path(options.data or scratch)
         if not options.data:
             _draw(folder, options.pictures, tuple(options.size))
         peers = {
             "hw2": _ours(folder, options.batch, cache_mb=0),
             "hw2, kept in memory": _ours(folder, options.batch, cache_mb=4096),
+            "hw2, kept in memory, mixed": _ours(folder, options.batch, cache_mb=4096, mixed=True),
+            "hw2, kept on disk": _ours(folder, options.batch, cache_mb=0, disk=cache),
             KERAS: _keras(folder, options.batch),
         }
         try:
@@ -59,7 +78,9 @@ def main() -> None:
             for name, batches in peers.items()
         }
         epoch = -(-options.pictures // options.batch)
-        list(itertools.islice(peers["hw2, kept in memory"], epoch))  # fills the memory
+        for name, batches in peers.items():
+            if "kept" in name:
+                list(itertools.islice(batches, epoch))  # fills the memory, or the disk
         times = interleaved.seconds(calls, rounds=options.rounds)
     middle = interleaved.medians(times)
     count = options.batch * options.batches
@@ -86,11 +107,15 @@ def _draw(folder: Path, count: int, size: tuple[int, int]) -> None:
         Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC).save(path, quality=90)
 
 
-def _ours(folder: Path, batch: int, *, cache_mb: int) -> Iterable:
-    from hw2.input import pipeline, source
+def _ours(
+    folder: Path, batch: int, *, cache_mb: int, disk: str = "", mixed: bool = False
+) -> Iterable:
+    from hw2.input import disk_cache, pipeline, source
     from hw2.input.preprocess import Preprocessing
 
     examples = source.read(str(folder), "train")
+    if disk:
+        examples = disk_cache.kept(examples, disk)
     preprocessing = Preprocessing(
         image_size=SIDE,
         channels=3,
@@ -108,7 +133,71 @@ def _ours(folder: Path, batch: int, *, cache_mb: int) -> Iterable:
         batch_size=batch,
         seed=0,
         cache_mb=cache_mb,
+        mixup=0.2 if mixed else 0.0,
+        cutmix=1.0 if mixed else 0.0,
     )
+
+
+def _show_starts(count: int, batch: int, *, as_json: bool) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        _draw_small(Path(scratch) / "data", count)
+        call = [sys.executable, __file__, f"--start={scratch}", f"--batch={batch}"]
+        starts = [
+            json.loads(subprocess.run(call, check=True, stdout=subprocess.PIPE).stdout)
+            for _ in range(2)
+        ]
+    rows = [
+        {"start": name, **start} for name, start in zip(("first", "second"), starts, strict=True)
+    ]
+    interleaved.show(f"input_pipeline, a start with {count:,} paths", rows, as_json=as_json)
+
+
+def _draw_small(root: Path, count: int, classes: int = 1000) -> None:
+    """Saves BMP files of 8x8 pixels, each another."""
+    for label in range(classes):
+        (root / f"n{label:08d}").mkdir(parents=True)
+    head = struct.pack(
+        "<2sIHHIIiiHHIIiiII", b"BM", 246, 0, 0, 54, 40, 8, 8, 1, 24, 0, 192, *[0] * 4
+    )
+    for index in range(count):
+        label = index % classes
+        path = root / f"n{label:08d}" / f"n{label:08d}_{index:08d}.bmp"  # as ImageNet's are named
+        path.write_bytes(head + struct.pack("<I", index) * 48)
+
+
+def _start(folder: Path, batch: int) -> dict[str, float]:
+    """Seconds of each step of a start, and the process's largest memory."""
+    from hw2.input import order, pipeline, source, split
+    from hw2.input.preprocess import Preprocessing
+    from hw2.input.rules import Rules
+
+    before = _megabytes()
+    times, last = {}, time.perf_counter()
+
+    def timed(name: str) -> None:
+        nonlocal last
+        times[f"{name}, s"] = round(time.perf_counter() - last, 1)
+        last = time.perf_counter()
+
+    examples = source.read(str(folder / "data"), "train", Rules(cache_folder=str(folder / "cache")))
+    timed("scan")
+    if not (folder / "split.csv").exists():
+        split.write(folder / "split.csv", examples, *split.draw(examples, 0.2, 0))
+    train, _ = split.read(folder / "split.csv", examples)
+    timed("split")
+    order.at(np.arange(batch), len(train), 0)
+    timed("order")
+    p = Preprocessing(8, 3, 8, 8, True, 0.0, 1.0, 1.0)
+    batches = pipeline.training_batches(examples, train, p, batch_size=batch, seed=0)
+    next(iter(batches))
+    timed("first batch")
+    return {**times, "memory, MB": _megabytes(), "of it TensorFlow, MB": before}
+
+
+def _megabytes() -> int:
+    """The largest that this process has been; `ru_maxrss` would count its parent too."""
+    [line] = [x for x in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in x]
+    return int(line.split()[1]) // 1024
 
 
 def _keras(folder: Path, batch: int) -> Iterable:

@@ -145,7 +145,9 @@ def history(found: Checkpoint, now: Mapping[str, Mapping[str, Any]]) -> list[dic
       found: Where to go on from.
       now: "environment" and "settings".
     """
-    changes = [words for part in now for words in environment.changes(found.state[part], now[part])]
+    defaults = {name: settings.FIELDS[name].default for name in RECORDED}  # of flags newer than it
+    old = {**found.state, "settings": defaults | found.state["settings"]}
+    changes = [words for part in now for words in environment.changes(old[part], now[part])]
     before = found.state.get("history", [])
     if not changes:
         return before

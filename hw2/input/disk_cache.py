@@ -135,7 +135,7 @@ class DiskCache:
     def put(self, digest: bytes, picture: np.ndarray) -> None:
         """Keeps a picture, unless the disk is full."""
         with self.lock:
-            if self.full:
+            if self.full or digest in self.added:  # another thread was as fast
                 return
             try:
                 self._append(digest, np.ascontiguousarray(picture))

@@ -174,19 +174,20 @@ def _files(
                 f"{shown(os.path.realpath(path))}; --allow_outside_links follows it"
             )
         for entry in _scan(path):
-            name = f"{folder}/{entry.name}" if folder else entry.name
-            if _is_junk(entry.name):
+            bare = entry.name
+            if _is_junk(bare):
                 continue
+            name, suffix = f"{folder}/{bare}" if folder else bare, _suffix(bare)
             linked = entry.is_symlink()
             if os.path.isdir(entry.path) if linked else entry.is_dir():
-                if _is_picture(name):
+                if suffix in PICTURES:
                     ignored["folders named like pictures"] += 1
                 else:
                     (links if linked else real).append((label, name))
-            elif _is_picture(name):
+            elif suffix in PICTURES:
                 files.append((label, name, linked))
             else:
-                ignored[_suffix(name) or "without suffix"] += 1
+                ignored[suffix or "without suffix"] += 1
     return sorted(files)
 
 
@@ -231,11 +232,13 @@ def _scan(folder: str) -> list[os.DirEntry[str]]:
 
 
 def _suffix(name: str) -> str:
-    return os.path.splitext(name)[1].lower()
+    """Of a file's bare name, as `os.path.splitext` has it, in lower case."""
+    stem, _, suffix = name.rpartition(".")
+    return f".{suffix.lower()}" if stem.strip(".") else ""
 
 
 def _is_picture(name: str) -> bool:
-    return _suffix(name) in PICTURES and not _is_junk(os.path.basename(name))
+    return _suffix(name) in PICTURES and not _is_junk(name)
 
 
 def _is_junk(name: str) -> bool:

@@ -101,14 +101,17 @@ def write(
     partial = f"{os.fspath(path)}.partial"
     part_of = np.full(len(examples), -1, np.int8)
     part_of[train], part_of[validation] = 0, 1
-    digests = _digests(examples)
+    columns = zip(
+        examples.names, examples.labels.tolist(), part_of.tolist(), _digests(examples), strict=True
+    )
     with open(partial, "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
         lines = csv.writer(file)
         lines.writerow(HEADER)
-        for index in np.flatnonzero(part_of >= 0):
-            class_name = examples.class_names[examples.labels[index]]
-            digest = bytes(digests[index]).hex()
-            lines.writerow([examples.names[index], class_name, PARTS[part_of[index]], digest])
+        lines.writerows(
+            (name, examples.class_names[label], PARTS[number], digest.hex())
+            for name, label, number, digest in columns
+            if number >= 0
+        )
         file.flush()
         os.fsync(file.fileno())
     os.replace(partial, path)

@@ -97,7 +97,7 @@ def examples(listing: Listing, rules: Rules, *, report: Report | None = None) ->
     seen = of(listing, rules, report=report)
     skipped = _skipped(seen, rules)
     good = np.setdiff1d(np.arange(len(listing)), list(seen.bad))
-    names = tuple(listing.names[i] for i in good)
+    names = tuple(listing.names if len(good) == len(listing) else [listing.names[i] for i in good])
     labels, records = listing.labels[good], seen.records[good]
     _check_none_empty(listing, labels, rules)
     notes = listing.notes + odd(seen)
@@ -206,12 +206,14 @@ def _stamp(listing: Listing, records: np.ndarray) -> None:
         sizes[:], times[:] = listing.records.T
         return
     prefix = os.path.join(listing.root, "")
+    found = np.zeros([len(listing), 2], np.int64)
     for index, name in enumerate(listing.names):
         try:
             status = os.stat(prefix + name)
         except (OSError, ValueError):
             continue  # looking at it will say why
-        sizes[index], times[index] = status.st_size, status.st_mtime_ns
+        found[index] = status.st_size, status.st_mtime_ns
+    sizes[:], times[:] = found.T
 
 
 def _recall(listing: Listing, records: np.ndarray, before: tuple[list[str], np.ndarray]) -> int:
@@ -283,9 +285,12 @@ def _check_none_empty(listing: Listing, labels: np.ndarray, rules: Rules) -> Non
 
 def _misnamed(names: Sequence[str], records: np.ndarray) -> np.ndarray:
     """Whether the suffix of each name is one that its format never has."""
-    suffixes = np.array([os.path.splitext(name)[1].lower() for name in names], object)
-    usual = [formats.SUFFIXES[formats.NAMES[kind]] for kind in records["format"]]
-    return np.array([s not in u for s, u in zip(suffixes, usual, strict=True)], bool)
+    usual = [formats.SUFFIXES[name] for name in formats.NAMES]
+    kinds = records["format"].tolist()
+    return np.array(
+        [not name.lower().endswith(usual[kind]) for name, kind in zip(names, kinds, strict=True)],
+        bool,
+    )
 
 
 def _readers(

@@ -213,6 +213,14 @@ def test_threads_and_processes_share_a_folder(tmp_path):
     assert third.get(b"") is None
 
 
+def test_a_picture_that_two_threads_decode_at_once_is_kept_once(tmp_path):
+    cache = DiskCache(str(tmp_path), reserve=0, warn=print)
+    for _ in range(2):
+        cache.put(b"same", np.ones([3, 3, 3], np.uint8))
+    [pixels] = tmp_path.glob(f"*{PIXELS}")
+    assert pixels.stat().st_size == 27
+
+
 def test_a_full_disk_is_named_once_and_training_goes_on(data, tmp_path, monkeypatch):
     told = []
     examples, decoded = start(data, tmp_path / "cache", warn=told.append)

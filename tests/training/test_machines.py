@@ -29,7 +29,8 @@ def until_step(folder, step, processes):
 
 
 def test_a_worker_that_is_killed_ends_the_others_and_all_go_on(train, tmp_path):
-    folder, flags = tmp_path / "two", ["--max_steps=120", "--save_checkpoint_steps=40"]
+    folder = tmp_path / "two"
+    flags = ["--max_steps=120", "--save_checkpoint_steps=40", "--mixup=0.4", "--cutmix=1"]
     processes = machines.start(TINY, folder, *flags)
     until_step(folder, 40, processes)
     processes[1].kill()

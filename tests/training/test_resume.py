@@ -113,6 +113,7 @@ def test_what_makes_exactness_impossible_is_refused_or_told(train, tmp_path):
     state = json.loads((path / "state.json").read_text())
     tensors = checkpoints.read(path).tensors()
     state["environment"] |= {"tensorflow": "2.20.0", "threads": 99, "deterministic": True}
+    del state["settings"]["mixup"]  # as a version before that flag wrote it: nothing to tell
     checkpoints.write(run / "checkpoints", 2, tensors, state)
     with pytest.warns(UserWarning, match="not bit for bit the run that was stopped") as told:
         train(run, "--max_steps=4", "--learning_rate=0.02", "--logical_devices=2", **SEVERAL)
@@ -125,6 +126,7 @@ def test_what_makes_exactness_impossible_is_refused_or_told(train, tmp_path):
         "learning_rate was 0.01, is 0.02",
     ):
         assert change in words
+    assert "mixup" not in words
     [entry] = last(run)[2]["history"]
     assert entry["step"] == 2
     assert "replicas was 1, is 2" in entry["changes"]
@@ -217,6 +219,22 @@ def test_changed_data_goes_on_only_where_that_is_accepted(train, stop, folders, 
     stop(cut, 11, *flags)
     train(cut, *flags)
     assert_same_run(cut, run)
+
+
+def test_pictures_kept_on_disk_train_the_same(train, folders, tmp_path, capsys):
+    flags = [folders("data", "abc"), "--batch_size=8", "--max_steps=4", "--cache_mb=0"]
+    train(tmp_path / "plain", *flags)
+    cache = f"--disk_cache={tmp_path / 'cache'}"
+    train(tmp_path / "first", *flags, cache)
+    [pixels] = (tmp_path / "cache").rglob("*.pixels")
+    written = pixels.read_bytes()
+    assert len(written) == 24 * 8 * 8 * 3
+    train(tmp_path / "second", *flags, cache)
+    assert [*(tmp_path / "cache").rglob("*.pixels")] == [pixels]  # nothing was decoded again
+    assert pixels.read_bytes() == written
+    for name in ("first", "second"):
+        assert_same_run(tmp_path / name, tmp_path / "plain")
+    assert f"{cache}\n" in (tmp_path / "first" / "flags.cfg").read_text()
 
 
 def test_another_model_is_refused_before_anything_is_set(train, tmp_path):
