@@ -57,15 +57,15 @@ def check(browser, page, classes):
         assert browser.get_log("browser") == []
 
 
-@pytest.mark.parametrize("run, classes", [("fashion_run", 10), ("run_of_65", 65)])
+@pytest.mark.parametrize(("run", "classes"), [("fashion_run", 10), ("run_of_65", 65)])
 def test_all_is_drawn_and_nothing_overflows(request, browser, report, run, classes):
-    page, result = report(request.getfixturevalue(run))
+    page, result = report(request.getfixturevalue(run), flags=["--num_examples=65"])
     assert result["missing"] == []
     assert result["bytes"] < 8_000_000
     check(browser, page, classes)
 
 
-def test_a_comparison_is_drawn(browser, report, digits_run, tmp_path):
+def test_a_comparison_is_drawn(browser, report, digits_run):
     page, _ = report(digits_run, digits_run)
     show(browser, page, 390, "light")
     assert len(browser.find_elements(By.CSS_SELECTOR, "figure svg")) == 4

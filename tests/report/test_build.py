@@ -15,20 +15,16 @@ from hw2.report import record
 ROOT = Path(__file__).parents[2]
 
 
-def test_it_has_the_figures_of_eval(report, digits_run, capsys):
-    _, result = report(digits_run, flags=["--batch_size=64"])
-    evaluation.evaluate(config.parse(["eval.py", f"--checkpoint_dir={digits_run}"]))
-    scores = capsys.readouterr().out
-    assert f'"top1": {result["top1"]}' in scores
-
-
-def test_the_page_fetches_nothing_and_escapes_names(report, digits_run):
-    page, _ = report(digits_run)
+def test_it_is_whole_and_has_the_figures_of_eval(report, digits_run, capsys):
+    page, result = report(digits_run, flags=["--batch_size=64"])
     text = page.read_text()
     assert "digits &amp; &lt;more&gt;" in text
     assert "<more>" not in text
     for word in ('src="http', 'href="http', "url(http", "@import"):
         assert word not in text
+    evaluation.evaluate(config.parse(["eval.py", f"--checkpoint_dir={digits_run}"]))
+    scores = capsys.readouterr().out
+    assert f'"top1": {result["top1"]}' in scores
 
 
 def test_without_a_checkpoint_there_are_curves(report, digits_run, tmp_path):
