@@ -165,16 +165,23 @@ def find(folder: str | os.PathLike[str], part: str) -> str | None:
 
 
 def find_labels(path: str) -> str | None:
-    """Finds the labels of a file of images: `X_images.npy` has `X_labels.csv` or `.npy`."""
+    """Finds the labels of a file of images: `X_images.npy` has `X_labels.csv` or `.npy`.
+
+    As with images, capitals do not matter; what is spelt alike goes first.
+    """
     folder, stem = os.path.split(_stem(path))
-    stems = [f"{stem}_labels", f"{stem}-labels"]
-    for images, labels in (("images", "labels"), ("x_", "y_"), ("_x", "_y")):
-        if images in stem:
-            stems.append(stem.replace(images, labels))
-    stems += [stem, "labels"]
-    for other in stems:
-        for suffix in (".csv", ".npy"):
-            candidate = os.path.join(folder, other + suffix)
+    there = os.listdir(folder or os.curdir)
+    in_lower_case = {name.lower(): name for name in there}
+    for spelt, names in (
+        (stem, dict(zip(there, there, strict=True))),
+        (stem.lower(), in_lower_case),
+    ):
+        stems = [f"{spelt}_labels", f"{spelt}-labels"]
+        for images, labels in (("images", "labels"), ("x_", "y_"), ("_x", "_y")):
+            if images in spelt:
+                stems.append(spelt.replace(images, labels))
+        for name in (s + suffix for s in [*stems, spelt, "labels"] for suffix in (".csv", ".npy")):
+            candidate = os.path.join(folder, names.get(name, ""))
             if candidate != path and os.path.isfile(candidate):
                 return candidate
     return None

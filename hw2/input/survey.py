@@ -191,9 +191,9 @@ def check_conflicts(
     if not found:
         return ()
     shown_pairs = content.equations([(shown(names[a]), shown(names[b])) for a, b in found])
-    if len(involved) > rules.max_bad_fraction * len(names):
+    if len(involved) > rules.max_bad_fraction * len(labels):
         raise DataError(
-            f"conflicting labels in {shown(source)} - {len(involved)} of {len(names)} pictures "
+            f"conflicting labels in {shown(source)} - {len(involved)} of {len(labels)} pictures "
             f"lie in several classes, over --max_bad_fraction={rules.max_bad_fraction:g}: "
             f"{shown_pairs}; leave each in one class"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from rich.console import Console
 
 from hw2 import __version__, console, dataset, evaluation, identity, ops, run_folder
 from hw2.config import Config
-from hw2.errors import DataError, Fault
+from hw2.errors import DataError, Fault, RunError
 from hw2.input import pipeline, split
 from hw2.input.examples import Examples
 from hw2.models import summary
@@ -68,7 +69,7 @@ def build(folders: Sequence[str], config: Config) -> None:
     """
     started = time.perf_counter()
     out = console.stderr()
-    paths = [run_folder.find(Path(folder), "RUN").path for folder in folders]
+    paths = [_existing(Path(folder)) for folder in folders]
     records = [record.read(path) for path in paths]
     missing: list[str] = []
     seen = [_seen(one, config, out, missing) for one in records]
@@ -99,6 +100,15 @@ def build(folders: Sequence[str], config: Config) -> None:
     print(json.dumps(result), flush=True)
 
 
+def _existing(path: Path) -> Path:
+    if (path / run_folder.FLAGS).exists():
+        return path
+    raise RunError(
+        f"no run in {path} - it has no {run_folder.FLAGS}; give the run folder of a training "
+        "(its --log_path)"
+    )
+
+
 def _labels(records: Sequence[Record]) -> list[str]:
     """Names that differ: of the folder, or where these are the same the path as it was given."""
     names = [one.name for one in records]
@@ -117,6 +127,12 @@ def _seen(one: Record, config: Config, out: Console, missing: list[str]) -> Seen
         with ops.algorithm(config.conv_algorithm):
             ask = _asker(checkpoint, model)
             answers = _ask(checkpoint, ask, examples, indices, config)
+    except DataError as error:
+        missing.append(
+            f"{one.name}: nothing of the model on pictures: {error}; --train_data_path says where "
+            "the training data are now, --test_data_path which others to take"
+        )
+        return None
     except Fault as fault:
         missing.append(f"{one.name}: nothing of the model on pictures: {fault}")
         return None
@@ -182,8 +198,15 @@ def _one(
     """All that the page of one run shows."""
     content: dict[str, Any] = {
         "facts": _facts(one, seen),
-        "again": f"python train.py --flagfile={one.path / run_folder.FLAGS} --log_path=runs/again",
-        "evaluate": f"python eval.py --checkpoint_dir={one.path}",
+        "again": shlex.join(
+            [
+                "python",
+                "train.py",
+                f"--flagfile={one.path / run_folder.FLAGS}",
+                "--log_path=runs/again",
+            ]
+        ),
+        "evaluate": shlex.join(["python", "eval.py", f"--checkpoint_dir={one.path}"]),
         "flags": one.flags,
         "curves": curves.of(one) if one.rows else [],
         "sayings": sayings.read(one.rows) if one.rows else [],

@@ -49,7 +49,7 @@ def draw(confidence: np.ndarray, right: np.ndarray) -> Drawing:
     width, middle = 1 / BINS, edges + 0.5 / BINS
     above.bar(middle, good, 0.9 * width, color=SERIES[0], alpha=0.55, label="accuracy")
     above.plot([0, 1], [0, 1], "--", color=INK, linewidth=1, label="as sure as right")
-    above.plot(sure, good, "o-", color=SERIES[1], markersize=4, label="mean confidence")
+    above.plot(sure, good, "o-", color=SERIES[1], markersize=4, label="accuracy by mean confidence")
     above.set_ylim(0, 1.02)
     above.set_xlim(0, 1)
     above.set_ylabel("right")

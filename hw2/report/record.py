@@ -97,8 +97,9 @@ def _lines(file: Path) -> list[str]:
 def _rows(file: Path) -> list[dict[str, float]]:
     rows = []
     with contextlib.suppress(FileNotFoundError), file.open(newline="", encoding="utf-8") as lines:
-        for row in csv.DictReader(lines):
-            with contextlib.suppress(TypeError, ValueError):  # torn by a training that runs
+        whole = (line for line in lines if line.endswith("\n"))  # a training may be writing one
+        for row in csv.DictReader(whole):
+            with contextlib.suppress(KeyError, TypeError, ValueError):
                 values = {name: float(row[name] or "nan") for name in COLUMNS}
                 rows.append({"step": int(row["step"]), **values})
     return rows

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from hw2.input import arrays, builtin
+from hw2.input import scan as scanning
 from hw2.input.examples import Examples
 
 STAMPS = Path("/usr/share/tuxpaint/stamps")
@@ -45,3 +46,17 @@ def numbered() -> Examples:
     """20 grey pictures of 8x8, each filled with its index, in 4 classes."""
     images = np.arange(20, dtype=np.uint8)[:, None, None, None] * np.ones([1, 8, 8, 1], np.uint8)
     return arrays.examples(images, np.arange(20) % 4, ["a", "b", "c", "d"])
+
+
+@pytest.fixture
+def scan(monkeypatch, capsys, tmp_path):
+    """Runs `python -m hw2.input.scan` in this process: exit code, stdout and stderr."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    def call(*words):
+        monkeypatch.setattr("sys.argv", ["scan", *map(str, words)])
+        with pytest.raises(SystemExit) as left:
+            scanning.main()
+        return left.value.code, *capsys.readouterr()
+
+    return call
