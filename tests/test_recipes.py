@@ -62,7 +62,7 @@ def test_a_recipe_is_one_that_a_training_takes(path):
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
-def test_the_comment_of_a_recipe_gives_a_command_its_time_and_its_figure(path, monkeypatch):
+def test_the_comment_of_a_recipe_gives_its_command_time_and_figure(path, monkeypatch):
     monkeypatch.chdir(ROOT)
     comment = [line[2:] for line in path.read_text("utf-8").splitlines() if line.startswith("# ")]
     commands = [shlex.split(line) for line in comment if line.startswith("python train.py")]
@@ -72,8 +72,11 @@ def test_the_comment_of_a_recipe_gives_a_command_its_time_and_its_figure(path, m
         assert given.train_data_path
         assert given.model == recipe(path).model
     words = " ".join(comment)
-    assert re.search(r"\d minutes", words)
-    assert re.search(r"0\.\d\d", words)
+    if path.stem == "s4_transfer":  # which needs the weights of ImageNet
+        assert "no figure yet" in words
+    else:
+        assert re.search(r"\d minutes", words)
+        assert re.search(r"0\.\d\d", words)
 
 
 def test_an_epoch_is_between_checkpoints_where_no_steps_are_given():
