@@ -45,7 +45,7 @@ def load(
     if folder is None:
         return None
     try:
-        with np.load(_path(folder, source), allow_pickle=False) as file:
+        with open(_path(folder, source), "rb") as opened, np.load(opened) as file:
             if json.loads(file["about"].tobytes()) != _about(source, settings):
                 return None
             names = _text(file["names"].tobytes()).split("\0")

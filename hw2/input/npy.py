@@ -375,11 +375,13 @@ def _naming(path: str) -> Iterator[None]:
         raise _bad(path, *refused.args) from None
     except zipfile.BadZipFile as error:
         raise _bad(path, f"not a whole archive ({shown(str(error))})", "fetch it again") from error
-    except (OSError, ValueError, EOFError, NotImplementedError) as error:
-        why = getattr(error, "strerror", None) or f"damaged ({shown(str(error))[:200]})"
-        raise _bad(
-            path, why.lower() if isinstance(error, OSError) else why, "fetch it again"
-        ) from error
+    except MemoryError:
+        raise
+    except Exception as error:  # a damaged file makes zipfile and NumPy raise nearly anything
+        text = shown(str(error))[:200] or type(error).__name__
+        is_of_disk = isinstance(error, OSError) and error.strerror
+        why = error.strerror.lower() if is_of_disk else f"damaged ({text})"
+        raise _bad(path, why, "fetch it again") from error
 
 
 def _bad(path: str, why: str, remedy: str) -> DataError:

@@ -76,7 +76,7 @@ def read(
     Raises:
       DataError: A shard is damaged, a record has no picture or no label, or as `survey.examples`.
     """
-    rules = rules or Rules()
+    rules = survey.lenient(rules or Rules(), class_names)
     index = _Index.load(paths) or _Index.walk(paths)
     return survey.examples(index.listing(class_names), rules, report=report)
 
@@ -134,7 +134,8 @@ class _Index:
     def load(cls, paths: Sequence[str]) -> _Index | None:
         """Reads what `save` wrote, or None where it is not there or not of these shards."""
         try:
-            with np.load(os.path.join(os.path.dirname(paths[0]), INDEX)) as file:
+            path = os.path.join(os.path.dirname(paths[0]), INDEX)
+            with open(path, "rb") as opened, np.load(opened) as file:
                 shards = _lines(file["shards"])
                 sizes = dict(zip(shards, file["sizes"].tolist(), strict=True))
                 wanted = [os.path.basename(path) for path in paths]
@@ -163,7 +164,7 @@ class _Index:
         """Reads every shard from its beginning to its end, checksums included."""
         places, names, classes = [], [], []
         for number, path in enumerate(paths):
-            start, row = 0, 0
+            start, count = 0, 0
             try:
                 for row, record in enumerate(tf.data.TFRecordDataset(path).as_numpy_iterator()):
                     name, label = _described(path, row, record, labelled)
@@ -171,9 +172,10 @@ class _Index:
                     names.append(name)
                     classes.append(label)
                     start += HEAD + len(record) + TAIL
+                    count += 1
             except tf.errors.OpError as error:
                 raise DataError(
-                    f"bad shard in {shown(path)} - truncated or damaged after record {row} "
+                    f"bad shard in {shown(path)} - truncated or damaged after {count} records "
                     f"({start:,} of {os.path.getsize(path):,} bytes are good); write it again"
                 ) from error
         if len(set(names)) < len(names):

@@ -23,6 +23,8 @@ from hw2.input.examples import Examples
 from hw2.input.paths import shown
 from hw2.input.rules import Rules, default_cache_folder
 
+PARTIAL = ".partial"  # ends the names of shards at work
+
 
 def write(examples: Examples, folder: str | os.PathLike[str], *, shard_mb: int = 256) -> list[str]:
     """Writes examples as shards, in an order that mixes the classes, and an index beside them.
@@ -46,12 +48,18 @@ def write(examples: Examples, folder: str | os.PathLike[str], *, shard_mb: int =
             raise DataError(f"no room in {shown(folder)} - the folder is not empty; give a new one")
         order = np.random.Generator(np.random.Philox(0)).permutation(len(examples))
         partial, places, names, classes = [], [], [], []
-        for number, (path, rows) in enumerate(_shards(examples, order, folder, shard_mb)):
-            partial.append(path)
-            for index, start, length in rows:
-                places.append((number, start, length))
-                names.append(examples.names[index])
-                classes.append(examples.class_names[examples.labels[index]])
+        try:
+            for number, (path, rows) in enumerate(_shards(examples, order, folder, shard_mb)):
+                partial.append(path)
+                for index, start, length in rows:
+                    places.append((number, start, length))
+                    names.append(examples.names[index])
+                    classes.append(examples.class_names[examples.labels[index]])
+        except BaseException:  # Ctrl-C too: what is left would stand in the way of the next try
+            for name in os.listdir(folder):
+                if name.endswith(PARTIAL):
+                    os.remove(os.path.join(folder, name))
+            raise
         count = len(partial)
         paths = [
             os.path.join(folder, f"pictures-{number:05d}-of-{count:05d}.tfrecord")
@@ -72,7 +80,7 @@ def _shards(
     """Writes shard after shard; gives the path of each, and index, start and length of its rows."""
     at, number = 0, 0
     while at < len(order):
-        path = os.path.join(folder, f".{number:05d}.partial")
+        path = os.path.join(folder, f".{number:05d}{PARTIAL}")
         rows, size = [], 0
         with tf.io.TFRecordWriter(path) as writer:
             while at < len(order) and size < shard_mb * 2**20:

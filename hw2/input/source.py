@@ -86,7 +86,8 @@ def _folder(path: str, part: str, rules: Rules, options: dict) -> Examples:
     if found := shards(path, part):
         examples = _records().read(found, rules, **options)
         if part == "train" and _records().has_part(path, "validation"):
-            held_out = _records().read(shards(path, "validation"), rules, **options)
+            known = options | {"class_names": examples.class_names}
+            held_out = _records().read(shards(path, "validation"), rules, **known)
             return joined(examples, held_out)
         return examples
     if parts := folder.parts(path):

@@ -200,6 +200,11 @@ def check_conflicts(
     return (f"conflicting labels of {len(involved)} pictures: {shown_pairs}",)
 
 
+def lenient(rules: Rules, class_names: Sequence[str] | None) -> Rules:
+    """The rules for a part that need not have a picture of every class, as they are given."""
+    return rules if class_names is None else dataclasses.replace(rules, allow_empty_class=True)
+
+
 def _stamp(listing: Listing, records: np.ndarray) -> None:
     sizes, times = records["size"], records["mtime_ns"]
     if listing.records is not None:

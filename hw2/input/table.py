@@ -45,7 +45,7 @@ def read(
     Raises:
       DataError: A line breaks the rules, or as `survey.examples`; the message names the line.
     """
-    rules = rules or Rules()
+    rules = survey.lenient(rules or Rules(), class_names)
     return survey.examples(listing(path, class_names), rules, report=report)
 
 

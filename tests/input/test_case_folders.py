@@ -229,6 +229,25 @@ def test_case_32_classes_of_a_part(tmp_path):
     )
 
 
+@pytest.mark.parametrize("kind", ["folders", "list", "shards"])
+def test_case_32_a_part_to_score_that_lacks_a_class(tmp_path, kind):
+    path = tree(tmp_path, ["test/c/4.png", "test/b/5.png"]) / "test"
+    if kind == "list":
+        path = path / "list.csv"
+        path.write_text("file,class\nb/5.png,b\nc/4.png,c\n")
+    if kind == "shards":
+        from hw2.input import shard
+
+        shard.write(source.read(path), tmp_path / "shards")
+        path = tmp_path / "shards"
+    names = ("c", "a", "b")
+    examples = source.read(path, "test", class_names=names).with_classes(names)
+    classes = [examples.class_names[label] for label in examples.labels]
+    assert dict(zip(examples.names, classes, strict=True)) == {"b/5.png": "b", "c/4.png": "c"}
+    assert examples.class_names == names
+    assert examples.notes == ("no picture of a",)
+
+
 # Reads a folder as a user to whom files may be forbidden, which the one who tests may not be.
 _AS_NOBODY = """
 import os, sys
