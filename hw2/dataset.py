@@ -14,6 +14,7 @@ from hw2.config import Config
 from hw2.errors import UsageError
 from hw2.input import bar, builtin, disk_cache, source
 from hw2.input.examples import Examples
+from hw2.input.paths import shown
 from hw2.input.rules import Rules, default_cache_folder
 
 
@@ -21,7 +22,7 @@ def read(
     config: Config, path: str, part: str, out: Console, class_names: Sequence[str] | None = None
 ) -> Examples:
     """Reads a data set and prints what it is; labels follow a model's class names if given."""
-    with bar.reporting(f"scanning {path}", out) as report:
+    with bar.reporting(f"scanning {shown(path)}", out) as report:
         examples = source.read(path, part, rules(config), class_names=class_names, report=report)
     if class_names is not None:
         examples = examples.with_classes(class_names)
@@ -29,7 +30,7 @@ def read(
         examples = disk_cache.kept(
             examples, lasting(config.disk_cache), warn=lambda text: out.print(f"warning: {text}")
         )
-    out.print(f"{path}: {len(examples):,} pictures in {len(examples.class_names)} classes")
+    out.print(f"{shown(path)}: {len(examples):,} pictures in {len(examples.class_names)} classes")
     for note in examples.notes:
         out.print(f"  note: {note}", style="dim")
     return examples

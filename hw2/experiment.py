@@ -26,6 +26,7 @@ from hw2.evaluation import Evaluator
 from hw2.identity import Identity
 from hw2.input import content, order, pipeline, split
 from hw2.input.examples import Examples
+from hw2.input.paths import shown
 from hw2.input.pipeline import Part
 from hw2.models import summary
 from hw2.ops import fusion
@@ -103,6 +104,7 @@ def _train(
         fusion.warm_up()
     examples = dataset.read(config, config.train_data_path, "train", out)
     identity.prepared(config, examples.channels)  # says what does not fit the data
+    _check_parts(config, examples)
     test = None
     if config.test_data_path:
         test = dataset.read(config, config.test_data_path, "test", out, examples.class_names)
@@ -405,10 +407,28 @@ def _check_leak(config: Config, examples: Examples, test: Examples) -> None:
         return
     found = content.pairs(examples.digests, test.digests)
     if found:
-        words = content.equations([(examples.names[a], test.names[b]) for a, b in found])
+        words = content.equations(
+            [(shown(examples.names[a]), shown(test.names[b])) for a, b in found]
+        )
         raise DataError(
-            f"the same pictures in {config.train_data_path} and {config.test_data_path} - "
-            f"{len(found)}: {words}; remove them from one, or --allow_leak"
+            f"the same pictures in {shown(config.train_data_path)} and "
+            f"{shown(config.test_data_path)} - {len(found)}: {words}; remove them from one, or "
+            "--allow_leak"
+        )
+
+
+def _check_parts(config: Config, examples: Examples) -> None:
+    """Refuses to validate on what was trained on, where the source names the parts."""
+    if examples.digests is None or examples.validation is None or config.allow_leak:
+        return
+    training, held_out = (np.flatnonzero(examples.validation == part) for part in (False, True))
+    found = content.pairs(examples.digests[training], examples.digests[held_out])
+    if found:
+        names = [shown(name) for name in examples.names]
+        words = content.equations([(names[training[a]], names[held_out[b]]) for a, b in found])
+        raise DataError(
+            f"the same pictures in two parts of {shown(config.train_data_path)} - {len(found)}: "
+            f"{words}; remove them from one, or --allow_leak"
         )
 
 

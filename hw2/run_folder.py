@@ -68,7 +68,7 @@ def describe(folder: RunFolder, flags: str, class_names: Sequence[str]) -> None:
       RunError: The folder cannot be written.
     """
     _write(folder.path / FLAGS, flags)
-    _write(folder.path / CLASSES, "".join(f"{name}\n" for name in class_names))
+    _write(folder.path / CLASSES, "".join(f"{_on_one_line(name)}\n" for name in class_names))
 
 
 def find(path: Path, flag: str = "checkpoint_dir") -> RunFolder:
@@ -206,6 +206,14 @@ def _write(path: Path, text: str) -> None:
     with writing(path):
         partial.write_text(text, "utf-8", "surrogateescape")
         os.replace(partial, path)
+
+
+def _on_one_line(name: str) -> str:
+    """Escapes the ends of lines that the name of a folder may hold."""
+    lines = name.splitlines(keepends=True)
+    if lines == name.splitlines():
+        return name
+    return "".join(c if c == " " or not c.isspace() else repr(c)[1:-1] for c in name)
 
 
 def _few(names: Sequence[str], count: int = 5) -> str:

@@ -1,6 +1,5 @@
 """Pictures that the tests share, real ones of Debian packages among them."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -10,22 +9,9 @@ from PIL import Image
 from hw2.input import arrays, builtin
 from hw2.input import scan as scanning
 from hw2.input.examples import Examples
+from tests.packages import installed, stamps
 
-STAMPS = Path("/usr/share/tuxpaint/stamps")
-
-
-def installed(path: Path | str, package: str) -> Path:
-    """The path, or a skip; in CI, where the package has to be there, a failure."""
-    if not Path(path).exists():
-        reason = f"{path} is missing: apt-get install {package}"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
-    return Path(path)
-
-
-@pytest.fixture(scope="session")
-def stamps() -> Path:
-    """Class folders with PNG of modes RGBA, LA, P and RGB beside sounds and texts."""
-    return installed(STAMPS, "tuxpaint-stamps-default")
+__all__ = ["stamps"]
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,22 @@
+"""Real data of Debian packages."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+STAMPS = Path("/usr/share/tuxpaint/stamps")
+
+
+def installed(path: Path | str, package: str) -> Path:
+    """The path, or a skip; in CI, where the package has to be there, a failure."""
+    if not Path(path).exists():
+        reason = f"{path} is missing: apt-get install {package}"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    return Path(path)
+
+
+@pytest.fixture(scope="session")
+def stamps() -> Path:
+    """Class folders with PNG of modes RGBA, LA, P and RGB beside sounds and texts."""
+    return installed(STAMPS, "tuxpaint-stamps-default")

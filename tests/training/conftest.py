@@ -1,0 +1,5 @@
+"""Real data for the trainings."""
+
+from tests.packages import stamps
+
+__all__ = ["stamps"]
