@@ -1,8 +1,9 @@
 """Bytes of a picture file to RGB, in a graph: what `hw2.input.decode` does, by TensorFlow's ops.
 
-Pixels are equal to those of `hw2.input.decode` bit for bit (JPEGs in CMYK but for one level).
+Pixels are equal to those of `hw2.input.decode` bit for bit.
 Refused are, with the reason: animated WebP, transparent GIF and GIF whose first frame is not the
-whole picture, BMP other than 24 bits without compression, PNG with EXIF as text.
+whole picture, BMP other than 24 bits without compression, PNG with EXIF as text or of few bits
+and transparent.
 """
 
 from __future__ import annotations
@@ -70,19 +71,19 @@ def _jpeg(content: tf.Tensor, short_side: int, max_pixels: int) -> tf.Tensor:
 
 def _png(content: tf.Tensor, start: tf.Tensor, max_pixels: int) -> tf.Tensor:
     text = tf.shape(_split(content, b"Raw profile type exif"))[0] > 1
+    named = tf.shape(_split(content, b"tRNS"))[0] > 1
+    depth, grey = start[24], start[25] == 0
+    few = grey & (depth < 8)
     checks = [
         _limited(_number(start[16:20]), _number(start[20:24]), max_pixels),
         tf.debugging.Assert(~text, [f"a PNG with EXIF as text; {REMEDY}"]),
+        tf.debugging.Assert(~(few & named), [f"a transparent PNG of few bits; {REMEDY}"]),
     ]
     with tf.control_dependencies(checks):
         image = tf.io.decode_png(content, 4)
-    # Grey of 1, 2 or 4 bits comes as it is stored, unless a transparent level is named.
-    depth, grey = start[24], start[25] == 0
-    named = tf.shape(_split(content, b"tRNS"))[0] > 1
-    stored = grey & (depth < 8) & ~named
-    times = tf.where(stored, 255 // (tf.bitwise.left_shift(1, tf.minimum(depth, 8)) - 1), 1)
-    factors = tf.cast(tf.stack([times, times, times, 1]), tf.uint8)
-    return _upright(_on_white(image * factors), _orientation(content, b"eXIf"))
+    # TensorFlow makes few bits of grey whole levels, but its opaque is then 1, 3 or 15.
+    image = tf.concat([image[..., :3], tf.where(few, tf.constant(255, tf.uint8), image[..., 3:])], 2)
+    return _upright(_on_white(image), _orientation(content, b"eXIf"))
 
 
 def _gif(content: tf.Tensor, start: tf.Tensor, max_pixels: int) -> tf.Tensor:
@@ -123,7 +124,7 @@ def _webp(content: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
     lossless = tf.where(kind == b"VP8L", start[24], 0)
     alpha = ((features // 16) % 2 == 1) | ((lossless // 16) % 2 == 1)
     animated = (features // 2) % 2 == 1
-    exif = (features // 8) % 2 == 1
+    described = (features // 4) % 4 > 0  # by EXIF or XMP
     check = tf.debugging.Assert(~animated, [f"an animated WebP; {REMEDY}"])
     with tf.control_dependencies([check]):
         image = tf.cond(
@@ -131,7 +132,7 @@ def _webp(content: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
             lambda: _on_white(tf.io.decode_webp(content, 4)[0]),
             lambda: tf.io.decode_webp(content, 3)[0],
         )
-    orientation = tf.cond(exif, lambda: _orientation(content, b"EXIF", skip=4), lambda: 1)
+    orientation = tf.cond(described, lambda: _orientation(content, b"EXIF", skip=4), lambda: 1)
     return _upright(tf.ensure_shape(image, [None, None, 3]), orientation)
 
 
