@@ -82,7 +82,9 @@ def _png(content: tf.Tensor, start: tf.Tensor, max_pixels: int) -> tf.Tensor:
     with tf.control_dependencies(checks):
         image = tf.io.decode_png(content, 4)
     # TensorFlow makes few bits of grey whole levels, but its opaque is then 1, 3 or 15.
-    image = tf.concat([image[..., :3], tf.where(few, tf.constant(255, tf.uint8), image[..., 3:])], 2)
+    image = tf.concat(
+        [image[..., :3], tf.where(few, tf.constant(255, tf.uint8), image[..., 3:])], 2
+    )
     return _upright(_on_white(image), _orientation(content, b"eXIf"))
 
 
