@@ -84,17 +84,17 @@ def build(folder: str, config: Config) -> None:
             result = _compare(found, wanted, path)
         else:
             chosen = held_out[: SCORED if config.int8 else CHECKED]
-            pictures = _chosen(examples, chosen)
+            pictures, pixels = _chosen(examples, chosen, p.short_side)
             wanted = reference(pictures)
             with ops.algorithm("native"):
                 if config.int8:
                     several = np.random.default_rng(0).permutation(training)[:REPRESENTATIVE]
-                    prepared = _prepared(_chosen(examples, several), p)
+                    prepared = _prepared(_chosen(examples, several, p.short_side)[0], p)
                     content = lite.quantized(probabilities, p, list(prepared))
                     inputs: Iterator[np.ndarray] = _prepared(pictures, p)
                 else:
                     content = lite.floating(probabilities, p, examples.channels)
-                    inputs = (pictures.load(n, p.short_side) for n in range(len(pictures)))
+                    inputs = (pixels(n) for n in range(len(pictures)))
             partial.write_bytes(content)
             run_lite = lite.runner(content)
             found = np.stack([run_lite(value) for value in inputs])
@@ -129,13 +129,28 @@ def _files(contents: list[bytes]) -> Pictures:
     return Pictures([str(n) for n in range(len(contents))], _none(len(contents)), 3, load)
 
 
-def _chosen(examples: Examples, indices: np.ndarray) -> Pictures:
+def _chosen(
+    examples: Examples, indices: np.ndarray, short_side: int
+) -> tuple[Pictures, Callable[[int], np.ndarray]]:
+    """Pictures for prediction, and the pixels that they are scaled from.
+
+    Files come at their own size, up to twice the short side that prediction scales them to.
+    """
+
+    def pixels(number: int) -> np.ndarray:
+        index = int(indices[number])
+        if examples.content is None or not examples.from_content:
+            return examples.load(index, short_side)
+        content = examples.content(index)
+        with Image.open(io.BytesIO(content)) as image:
+            own = min(image.size)
+        return decode.picture_in(content, examples.names[index], min(own, 2 * short_side))
+
+    def load(number: int, short_side: int) -> np.ndarray:
+        return decode.resize(pixels(number), short_side)
+
     names = [examples.names[index] for index in indices]
-
-    def load(index: int, short_side: int) -> np.ndarray:
-        return examples.load(int(indices[index]), short_side)
-
-    return Pictures(names, _none(len(names)), examples.channels, load)
+    return Pictures(names, _none(len(names)), examples.channels, load), pixels
 
 
 def _none(count: int) -> np.ndarray:

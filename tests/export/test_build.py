@@ -76,13 +76,20 @@ def test_exports_say_what_prediction_says(train, tmp_path, capsys):
     export(run)
     assert json.loads(capsys.readouterr().out)["checked"] == 100
     found, probabilities = elsewhere(READ_SAVED_MODEL, tmp_path, run / "saved_model", *names)
-    text = json.dumps(rows)
-    for row, best in zip(rows, found, strict=True):
-        assert best[0] in json.dumps(row), text
+    for row, best, values in zip(rows, found, probabilities, strict=True):
+        assert [guess["class"] for guess in row["guesses"]][:1] == best[:1]
+        wanted = [guess["probability"] for guess in row["guesses"]]
+        np.testing.assert_allclose(values, wanted, atol=1e-4)
     export(run, "--format=litert")
     assert json.loads(capsys.readouterr().out)["largest_difference"] <= 1e-4
     said = np.array(elsewhere(READ_LITE, tmp_path, run / "model.tflite", *names))
-    np.testing.assert_allclose(np.sort(said)[:, ::-1], probabilities, atol=1e-2)
+    flags = [f"--data={tmp_path / 'grey.npy'}", f"--output={answers}", "--top_k=10"]
+    np.save(tmp_path / "grey.npy", np.stack([examples.load(index, 8) for index in range(6)]))
+    words = [f"--checkpoint_dir={run}", *flags, "--overwrite"]
+    prediction.predict(config.parse(["predict.py", *words]))
+    rows = [json.loads(line)["guesses"] for line in answers.read_text().splitlines()]
+    wanted = [[guess["probability"] for guess in row] for row in rows]
+    np.testing.assert_allclose(np.sort(said)[:, ::-1], wanted, atol=1e-4)
     with pytest.raises(UsageError, match="is there already"):
         export(run, "--format=litert")
     with pytest.raises(UsageError, match="--int8 must go with --format=litert"):
