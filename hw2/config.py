@@ -64,6 +64,7 @@ PRECISIONS = ("float32", "mixed_bfloat16")  # of images and products; weights ar
 ALGORITHMS = ("auto", "im2col", "native")  # of hw2.ops.conv2d, those that do every shape
 
 STEMS = ("imagenet", "small")
+EXPORTS = ("saved_model", "litert")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -189,6 +190,9 @@ class Config:
     part: str = setting("test", "of data that has several", one_of("train", "validation", "test"))
     overwrite: bool = setting(False, "replace an output that is there")
 
+    format: str = setting("saved_model", " or ".join(EXPORTS), one_of(*EXPORTS), "Export")
+    int8: bool = setting(False, "whole numbers of 8 bits, of litert")
+
     section: str = setting("", "sections of the flagfile; the last one wins", group="Other")
     debug: bool = setting(False, "show the traceback of an error")
 
@@ -207,6 +211,7 @@ ORDERED = (
 ONE_RUN_ONLY = {"section", "log_path", "checkpoint_dir", "eval_dir", "debug"}
 ONE_RUN_ONLY |= {"fresh", "dry_run", "find_rate", "accept_new_data"}
 ONE_RUN_ONLY |= {"data", "output", "form", "header", "ids", "answer", "part", "overwrite"}
+ONE_RUN_ONLY |= {"format", "int8"}
 TOGETHER = (  # names, what must hold of them, and in words
     (
         ("optimizer", "weight_decay"),
