@@ -9,10 +9,10 @@ train: $(VENV)/installed
 	$(BIN)/python train.py --flagfile=config.cfg
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 test-all: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -m "slow or not slow"
+	$(BIN)/python -m pytest -n 2 -m "slow or not slow"
 
 soak: $(VENV)/installed-dev
 	$(BIN)/python -m tests.training.soak

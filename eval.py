@@ -10,9 +10,9 @@ from hw2 import command
 
 
 def main(config):
-    from hw2 import experiment  # imports TensorFlow, so only once the flags are read
+    from hw2 import evaluation  # imports TensorFlow, so only once the flags are read
 
-    experiment.evaluate(config)
+    evaluation.evaluate(config)
 
 
 if __name__ == "__main__":

@@ -17,13 +17,19 @@ from hw2.run_folder import FLAGS
 from hw2.training.rate_finder import Curve
 
 
-def show(result: dict[str, Any], commands: list[list[str]], out: Console) -> None:
+def show(
+    result: dict[str, Any],
+    commands: list[list[str]],
+    out: Console,
+    sayings: Sequence[str] = (),
+) -> None:
     """Prints a table and commands for people, and the JSON line for programs on stdout.
 
     Args:
       result: Names and values; a top-k accuracy stands beside its `k`.
       commands: Words of the commands to type next.
       out: Where people read.
+      sayings: What the curves say, in sentences.
     """
     table = Table(box=None, show_header=False, pad_edge=False)
     k = result["k"]
@@ -42,6 +48,8 @@ def show(result: dict[str, Any], commands: list[list[str]], out: Console) -> Non
         if name in result:
             value = result[name]
             table.add_row(text, f"{value:.4f}" if name.endswith(("top1", "topk")) else str(value))
+    for number, saying in enumerate(sayings):
+        table.add_row("" if number else "the curves say", saying)
     out.print(table)
     out.print("next:")
     for command in commands:

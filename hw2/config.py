@@ -64,6 +64,7 @@ PRECISIONS = ("float32", "mixed_bfloat16")  # of images and products; weights ar
 ALGORITHMS = ("auto", "im2col", "native")  # of hw2.ops.conv2d, those that do every shape
 
 STEMS = ("imagenet", "small")
+EXPORTS = ("saved_model", "litert")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,6 +124,7 @@ class Config:
     kernel_size: int = setting(5, "side of the windows of simple_cnn", at_least(1))
     pretrained: str = setting("none", "Keras's weights: imagenet, or a file", NOT_EMPTY)
     freeze: bool = setting(False, "inception_resnet_v2: train the head alone")
+    width: int = setting(64, "channels of the first layer of resnet9", at_least(1))
 
     conv_algorithm: str = setting("auto", "how to convolve", one_of(*ALGORITHMS))
     recompute_patches: bool = setting(False, "less memory in training, for more time")
@@ -155,7 +157,7 @@ class Config:
 
     log_path: str = setting("", "run folder; empty for runs/<data>-<model>", group="Run")
     log_frequency: int = setting(10, "steps between log lines", at_least(1))
-    save_checkpoint_steps: int = setting(300, "steps between checkpoints", at_least(1))
+    save_checkpoint_steps: int = setting(300, "between checkpoints; 0: an epoch", at_least(0))
     keep_checkpoints: int = setting(10, "checkpoints to keep, best and last too", at_least(1))
     keep_every: int = setting(0, "keep those of its multiples too; 0 for none", at_least(0))
     on_save_error: str = setting("stop", "stop or continue", one_of("stop", "continue"))
@@ -179,6 +181,18 @@ class Config:
     weights: str = setting("ema", "ema (averaged) or raw", one_of("ema", "raw"))
     checkpoint: str = setting("best", "best or last", one_of("best", "last"))
 
+    data: str = setting("", "pictures to classify, labelled or not", group="Prediction")
+    output: str = setting("", "file of answers, .csv or .jsonl; - for stdout")
+    form: str = setting("auto", "csv or jsonl; auto by the ending", one_of("auto", "csv", "jsonl"))
+    header: str = setting("", "columns of a competition, as id,class")
+    ids: str = setting("name", "name, stem or number", one_of("name", "stem", "number"))
+    answer: str = setting("name", "classes by name or number", one_of("name", "number"))
+    part: str = setting("test", "of data that has several", one_of("train", "validation", "test"))
+    overwrite: bool = setting(False, "replace an output that is there")
+
+    format: str = setting("saved_model", " or ".join(EXPORTS), one_of(*EXPORTS), "Export")
+    int8: bool = setting(False, "whole numbers of 8 bits, of litert")
+
     section: str = setting("", "sections of the flagfile; the last one wins", group="Other")
     debug: bool = setting(False, "show the traceback of an error")
 
@@ -196,6 +210,8 @@ ORDERED = (
 )
 ONE_RUN_ONLY = {"section", "log_path", "checkpoint_dir", "eval_dir", "debug"}
 ONE_RUN_ONLY |= {"fresh", "dry_run", "find_rate", "accept_new_data"}
+ONE_RUN_ONLY |= {"data", "output", "form", "header", "ids", "answer", "part", "overwrite"}
+ONE_RUN_ONLY |= {"format", "int8"}
 TOGETHER = (  # names, what must hold of them, and in words
     (
         ("optimizer", "weight_decay"),

@@ -60,13 +60,14 @@ class Interrupted(BaseException):
 
 
 @contextlib.contextmanager
-def writing(path: str | os.PathLike[str]) -> Iterator[None]:
+def writing(
+    path: str | os.PathLike[str],
+    remedy: str = "make room or mend the folder, and start again: a run goes on from its last "
+    "checkpoint",
+) -> Iterator[None]:
     """Turns what a disk refuses while the block runs into a `RunError` that names the path."""
     try:
         yield
     except OSError as error:
         why = (error.strerror or str(error)).lower()
-        raise RunError(
-            f"cannot write {path} - {why}; make room or mend the folder, and start again: "
-            "a run goes on from its last checkpoint"
-        ) from error
+        raise RunError(f"cannot write {path} - {why}; {remedy}") from error

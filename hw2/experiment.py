@@ -1,17 +1,15 @@
-"""The wiring: from settings to a trained model, and from a run folder to its scores."""
+"""The wiring: from settings to a trained model."""
 
 from __future__ import annotations
 
 import contextlib
-import csv
 import dataclasses
-import json
 import os
 import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,33 +17,41 @@ import numpy as np
 import tensorflow as tf
 from rich.console import Console
 
-from hw2 import closing, cluster, command, identity, ops, run_folder, session
+from hw2 import closing, cluster, command, console, dataset, identity, ops, run_folder, session
 from hw2 import config as settings
 from hw2.cluster import Cluster
 from hw2.config import Config
 from hw2.errors import DataError, Interrupted, RunError, UsageError, writing
+from hw2.evaluation import Evaluator
 from hw2.identity import Identity
-from hw2.input import bar, builtin, content, disk_cache, order, pipeline, source, split
+from hw2.input import content, order, pipeline, split
 from hw2.input.examples import Examples
 from hw2.input.paths import shown
 from hw2.input.pipeline import Part
-from hw2.input.rules import Rules, default_cache_folder
 from hw2.models import summary
 from hw2.ops import fusion
 from hw2.run_folder import RunFolder
-from hw2.training import checkpoints, devices, environment, lock, losses, rate_finder, signals
+from hw2.training import (
+    checkpoints,
+    curves,
+    devices,
+    environment,
+    lock,
+    losses,
+    rate_finder,
+    signals,
+)
 from hw2.training import progress as progresses
 from hw2.training.checkpoints import Checkpoint
 from hw2.training.hooks import Evaluation
 from hw2.training.learner import Learner
-from hw2.training.logger import Logger, write_scalars
+from hw2.training.logger import Logger
 from hw2.training.loop import Hook, Run, every, fit
-from hw2.training.metrics import Scores, scorer
+from hw2.training.metrics import scorer
 from hw2.training.progress import Progress, Unfinished
-from hw2.training.saving import Saver, restore
+from hw2.training.saving import Saver
 from hw2.training.signals import Signals
 from hw2.training.step import Steps
-from hw2.training.variables import named_variables
 
 
 def train(config: Config, *, mirrored: bool = False, hooks: Sequence[Hook] = ()) -> None:
@@ -84,24 +90,24 @@ def _train(
 ) -> None:
     started = time.perf_counter()
     chief = group is None or group.index == 0
-    out = _console(quiet=not chief)
+    out = console.stderr(quiet=not chief)
     config = dataclasses.replace(
         config,
-        train_data_path=_lasting(config.train_data_path),
-        test_data_path=_lasting(config.test_data_path),
-        disk_cache=_lasting(config.disk_cache),
+        train_data_path=dataset.lasting(config.train_data_path),
+        test_data_path=dataset.lasting(config.test_data_path),
+        disk_cache=dataset.lasting(config.disk_cache),
     )
     identity.check_model(config)  # mistakes are errors before anything is written
     devices.configure(threads=config.threads, deterministic=config.deterministic)
     strategy = _strategy(config, mirrored, group, out)
     with command.without_noise():
         fusion.warm_up()
-    examples = _read(config, config.train_data_path, "train", out)
+    examples = dataset.read(config, config.train_data_path, "train", out)
     identity.prepared(config, examples.channels)  # says what does not fit the data
     _check_parts(config, examples)
     test = None
     if config.test_data_path:
-        test = _read(config, config.test_data_path, "test", out, examples.class_names)
+        test = dataset.read(config, config.test_data_path, "test", out, examples.class_names)
         _check_leak(config, examples, test)
     description = settings.to_flagfile(config, Path(sys.argv[0]).name), examples.class_names
     folder = RunFolder(Path(settings.run_folder(config)))
@@ -161,14 +167,15 @@ def _train(
     evaluation = Evaluation(
         lambda: score(held_out, k, steps.check), progress.plateau, progress.best
     )
-    everything = [every(config.save_checkpoint_steps, evaluation), *hooks]
+    steps_between = session.steps_between(config, len(training))
+    everything = [every(steps_between, evaluation), *hooks]
     saver = None
     if chief:
         rest = {"identity": same, "train_data_path": config.train_data_path} | recorded
         logger, saver = _writers(config, folder, run, learner, progress, evaluation, rest, out)
         stack.enter_context(logger)
         saver.saved_step = found.step if found else None
-        everything += [logger, every(config.save_checkpoint_steps, saver)]
+        everything += [logger, every(steps_between, saver)]
     schedule = session.schedule(config, len(training), last_step)
     try:
         fit(
@@ -248,7 +255,7 @@ def _conclude(
     """Scores the best checkpoint on the test data, if there are any, and prints what came of it."""
     if test:
         checkpoint, tensors = run_folder.choose(folder, "best")
-        judge = _Evaluator(
+        judge = Evaluator(
             same, test, np.arange(len(test)), config.batch_size, result["k"], config.loss
         )
         scores = judge(checkpoint, tensors, "ema")
@@ -259,7 +266,10 @@ def _conclude(
         return
     result["log_path"] = str(folder.path)
     commands = closing.next_commands(folder.path, config.test_data_path, result["k"])
-    closing.show(result, commands, out)
+    sayings = []
+    with contextlib.suppress(RunError):  # a disk that refused the rows has been told of
+        sayings = curves.of(folder.path / "metrics.csv")
+    closing.show(result, commands, out, [] if config.overfit_batches else sayings)
 
 
 def _leave(
@@ -350,156 +360,6 @@ def _batches(
     return distribute(lambda _: held_out(part)), distribute(lambda _: batches(part)), names
 
 
-@devices.told_of_machines()
-def evaluate(config: Config) -> None:
-    """Scores a run's checkpoint, each picture once, and prints one JSON line.
-
-    Args:
-      config: The settings. The validation part of the training data is scored unless
-        `test_data_path` is given; with `run_once` off, each new checkpoint as it comes.
-
-    Raises:
-      Fault: With what is wrong and what to do.
-    """
-    out = _console()
-    folder = run_folder.find(Path(config.checkpoint_dir or settings.run_folder(config)))
-    evaluator, seen = None, None
-    while True:
-        names = [path.name for path in checkpoints.listing(folder.checkpoints)]
-        if config.run_once or (names and names[-1] != seen):
-            checkpoint, tensors = run_folder.choose(
-                folder, config.checkpoint if config.run_once else "last"
-            )
-            evaluator = evaluator or _evaluator(config, folder, checkpoint, out)
-            with ops.algorithm(config.conv_algorithm):
-                scores = evaluator(checkpoint, tensors, config.weights)
-            _record(config, folder, checkpoint, scores, out)
-            seen = checkpoint.path.name
-        elif seen is None:
-            out.print(f"waiting for the first checkpoint of {folder.path}")
-            seen = ""
-        if config.run_once:
-            return
-        time.sleep(config.eval_interval_secs)
-
-
-class _Evaluator:
-    """Scores checkpoints of one run on one data set; the model is built and traced once."""
-
-    def __init__(
-        self,
-        same: Identity,
-        examples: Examples,
-        indices: np.ndarray,
-        batch_size: int,
-        k: int,
-        loss: str,
-    ):
-        self._model = identity.model(same, load_pretrained=False)
-        self._score, self._k = scorer(self._model, losses.LOSSES[loss]), k
-        self._batches = pipeline.evaluation_batches(
-            examples, indices, identity.preprocessing(same), batch_size=batch_size, cache_mb=0
-        )
-
-    def __call__(
-        self, checkpoint: Checkpoint, tensors: Mapping[str, np.ndarray], weights: str
-    ) -> Scores:
-        group = {"ema": "ema/", "raw": "model/"}[weights]
-        values = {n.removeprefix(group): v for n, v in tensors.items() if n.startswith(group)}
-        if not values:
-            raise RunError(
-                f"no {weights} weights in {checkpoint.path} - it was written without them; "
-                f"give --weights={'raw' if weights == 'ema' else 'ema'}"
-            )
-        restore(named_variables(self._model), values, checkpoint)
-        with pipeline.naming_errors():
-            return self._score(self._batches, self._k)
-
-
-def _evaluator(
-    config: Config, folder: RunFolder, checkpoint: Checkpoint, out: Console
-) -> _Evaluator:
-    """Scores on the test data, or where there is none on the run's own validation part."""
-    same = checkpoint.state["identity"]
-    class_names = same["class_names"]
-    if config.test_data_path:
-        examples = _read(config, config.test_data_path, "test", out, class_names)
-        indices = np.arange(len(examples))
-    else:
-        path = config.train_data_path or checkpoint.state["train_data_path"]
-        examples = _read(config, path, "train", out, class_names)
-        _, indices = split.read(folder.split, examples)
-    if config.num_examples > len(indices):
-        raise DataError(
-            f"too few pictures in {config.test_data_path or folder.split} - "
-            f"--num_examples={config.num_examples}, there are {len(indices)}; "
-            "give at most that, or 0 for all"
-        )
-    if config.num_examples:  # a fair sample: folders come class by class
-        indices = np.random.default_rng(0).permutation(indices)[: config.num_examples]
-    k = min(config.top_k, len(class_names))
-    loss = checkpoint.state["settings"].get("loss", config.loss)
-    return _Evaluator(same, examples, indices, config.batch_size, k, loss)
-
-
-def _record(
-    config: Config, folder: RunFolder, checkpoint: Checkpoint, scores: Scores, out: Console
-) -> None:
-    """Prints an evaluation, appends it to `eval.jsonl`, and draws it in TensorBoard."""
-    data = _lasting(config.test_data_path) or "validation"
-    result = scores.plain() | {
-        "mean_class_top1": scores.mean_class_top1,
-        "weights": config.weights,
-        "step": checkpoint.step,
-        "data": data,
-    }
-    out.print(
-        f"step {checkpoint.step}, {config.weights} weights, {data}: top-1 {scores.top1:.4f}, "
-        f"top-{scores.k} {scores.topk:.4f}, loss {scores.loss:.4f} on {scores.num_examples} "
-        "pictures"
-    )
-    path = Path(config.eval_dir or folder.path / "eval")
-    with writing(path):
-        path.mkdir(parents=True, exist_ok=True)
-        with (path / "eval.jsonl").open("a") as file:
-            file.write(json.dumps(result) + "\n")
-        _write_classes(path / "per_class.csv", checkpoint.state["identity"], scores)
-    part = "test" if config.test_data_path else "validation"
-    figures = {"top1": scores.top1, "topk": scores.topk, "loss": scores.loss}
-    write_scalars(path, checkpoint.step, {f"{part}/{n}": v for n, v in figures.items()})
-    print(json.dumps(result), flush=True)
-
-
-def _write_classes(file: Path, same: Identity, scores: Scores) -> None:
-    """Top-1 of each class, of the last evaluation."""
-    partial = file.with_name(f".{file.name}.partial")
-    with partial.open("w", newline="", encoding="utf-8", errors="surrogateescape") as new:
-        rows = csv.writer(new)
-        rows.writerow(("class", "pictures", "right", "top1"))
-        for name, (right, count) in zip(same["class_names"], scores.by_class, strict=True):
-            rows.writerow((name, count, right, right / count if count else ""))
-    os.replace(partial, file)
-
-
-def _console(*, quiet: bool = False) -> Console:
-    """For people, on stderr; names of files are never read as markup, nor lines broken in logs."""
-    return Console(
-        stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=True, quiet=quiet
-    )
-
-
-def _lasting(path: str) -> str:
-    """A path that means the same from any folder; names of built-in data stay."""
-    if not path or path in builtin.NAMES:
-        return path
-    try:
-        return os.path.abspath(os.path.expanduser(path))
-    except FileNotFoundError:
-        raise UsageError(
-            f"cannot tell where {path} is - the working folder is gone; go to one that is there"
-        ) from None
-
-
 def _strategy(
     config: Config, mirrored: bool, group: Cluster | None, out: Console
 ) -> tf.distribute.Strategy:
@@ -541,28 +401,6 @@ def _strategy(
     return strategy
 
 
-def _read(
-    config: Config, path: str, part: str, out: Console, class_names: Sequence[str] | None = None
-) -> Examples:
-    """Reads a data set and prints what it is; labels follow a model's class names if given."""
-    names = {field.name for field in dataclasses.fields(Rules)} & vars(config).keys()
-    rules = Rules(
-        **{name: getattr(config, name) for name in names}, cache_folder=default_cache_folder()
-    )
-    with bar.reporting(f"scanning {shown(path)}", out) as report:
-        examples = source.read(path, part, rules, class_names=class_names, report=report)
-    if class_names is not None:
-        examples = examples.with_classes(class_names)
-    if config.disk_cache:
-        examples = disk_cache.kept(
-            examples, _lasting(config.disk_cache), warn=lambda text: out.print(f"warning: {text}")
-        )
-    out.print(f"{shown(path)}: {len(examples):,} pictures in {len(examples.class_names)} classes")
-    for note in examples.notes:
-        out.print(f"  note: {note}", style="dim")
-    return examples
-
-
 def _check_leak(config: Config, examples: Examples, test: Examples) -> None:
     """Refuses to test on what was trained on, told by content."""
     if examples.digests is None or test.digests is None or config.allow_leak:
@@ -594,13 +432,6 @@ def _check_parts(config: Config, examples: Examples) -> None:
         )
 
 
-def _write_skipped(path: Path, examples: Examples) -> None:
-    """Names the bad pictures that were left out, each with its reason."""
-    if examples.skipped:
-        with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-            csv.writer(file).writerows([("name", "reason"), *examples.skipped])
-
-
 def _split(
     config: Config,
     examples: Examples,
@@ -619,7 +450,7 @@ def _split(
     if parts:
         with writing(folder.split):
             split.write(folder.split, examples, *parts)
-            _write_skipped(folder.path / "skipped.csv", examples)
+            dataset.write_skipped(folder.path / "skipped.csv", examples.skipped)
     training, validation = split.read(folder.split, examples)
     if not len(validation):
         raise DataError(

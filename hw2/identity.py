@@ -34,6 +34,7 @@ MODEL_OPTIONS = (
     "kernel_size",
     "pretrained",
     "freeze",
+    "width",
 )
 
 

@@ -74,6 +74,11 @@ def last_step(config: Config, count: int) -> int:
     return config.max_steps
 
 
+def steps_between(config: Config, count: int) -> int:
+    """Steps from a checkpoint to the next; of `count` pictures, where it is to be an epoch."""
+    return config.save_checkpoint_steps or math.ceil(count / config.batch_size)
+
+
 def learner(config: Config, same: Identity, *, begins: bool = True) -> Learner:
     """Makes the learner; to be called inside the scope of the strategy.
 

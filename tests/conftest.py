@@ -1,11 +1,19 @@
-"""Two CPU devices for every test, set before anything runs on the first."""
+"""Two CPU devices for every test, set before anything runs on the first; small trainings."""
 
 import os
+import signal
+import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import pytest
 import tensorflow as tf
+
+from hw2 import config, experiment
+from hw2.errors import Interrupted
+from hw2.models import MODELS
+from hw2.training import devices
+from tests.training.tiny import FLAGS, tiny
 
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
@@ -16,3 +24,34 @@ tf.config.set_logical_device_configuration(
 def two_devices() -> tf.distribute.Strategy:
     """The one strategy over both devices: collectives of a second one would take the same keys."""
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
+@pytest.fixture
+def train(monkeypatch, two_devices):
+    """Calls `experiment.train` as tests/training/tiny.py does, with more flags."""
+    monkeypatch.setitem(MODELS, "tiny", tiny)
+    monkeypatch.setattr(devices, "mirrored", lambda *counts: two_devices)
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+
+    def call(folder, *flags, **options):
+        experiment.train(
+            config.parse(["train.py", *FLAGS, f"--log_path={folder}", *flags]), **options
+        )
+
+    return call
+
+
+@pytest.fixture
+def stop(train):
+    """Trains until a step, where a real signal comes; returns what was raised."""
+
+    def call(folder, step, *flags, signum=signal.SIGTERM, **options):
+        def send(run):
+            if run.step == step:
+                os.kill(os.getpid(), signum)
+
+        with pytest.raises(Interrupted) as raised:
+            train(folder, *flags, hooks=[send], **options)
+        return raised.value
+
+    return call

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hw2.models import MODELS
+
 ROOT = Path(__file__).parents[1]
 SMALL = [
     "--flagfile=config.cfg",
@@ -160,11 +162,13 @@ def test_class_folders_train_and_are_evaluated_by_class_name(tmp_path):
         "--crop_size=16",
         "--batch_size=8",
         "--max_steps=8",
-        "--save_checkpoint_steps=4",
+        "--save_checkpoint_steps=0",
         f"--log_path={tmp_path / 'run'}",
     ]
     _, err = run("train.py", *flags)
     assert "24 pictures in 3 classes" in err
+    saved = sorted(path.name for path in (tmp_path / "run" / "checkpoints").glob("step-*"))
+    assert saved == [f"step-0000000{step}" for step in (3, 6, 8)]  # 19 or so in batches of 8
     names = (tmp_path / "run" / "class_names.txt").read_text().split()
     assert names == ["blue", "green", "red"]
     # Of a test set that lacks the first class, positions differ, so labels must go by name.
@@ -262,17 +266,17 @@ def test_eval_waits_for_new_checkpoints(trained, tmp_path):
     assert "Traceback" not in err
 
 
-def test_eval_convolves_as_it_is_told(trained, monkeypatch, tmp_path):
-    from hw2 import config, experiment, ops
+QUICK = {"inception10", "lenet5"}
 
-    calls = []
-    for name, function in list(ops.ALGORITHMS.items()):
 
-        def spy(*inputs, name=name, function=function):
-            calls.append(name)
-            return function(*inputs)
-
-        monkeypatch.setitem(ops.ALGORITHMS, name, spy)
-    flags = [f"--checkpoint_dir={trained[0]}", f"--eval_dir={tmp_path}", "--num_examples=20"]
-    experiment.evaluate(config.parse(["eval.py", *flags, "--conv_algorithm=native"]))
-    assert set(calls) == {"native"}
+@pytest.mark.parametrize("size", [32, 100])
+@pytest.mark.parametrize(
+    "model", [pytest.param(m, marks=[] if m in QUICK else pytest.mark.slow) for m in MODELS]
+)
+def test_every_model_tries_everything_once(train, model, size, tmp_path, capsys):
+    sides = [f"--{name}={size}" for name in ("image_size", "short_side", "crop_size")]
+    train(tmp_path / "run", "--dry_run", f"--model={model}", *sides, "--batch_size=2")
+    result = json.loads(capsys.readouterr().out)
+    assert (result["dry_run"], result["step"]) == (True, 1)
+    assert 0 <= result["val_top1"] <= 1
+    assert not (tmp_path / "run").exists()

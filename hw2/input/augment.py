@@ -80,7 +80,7 @@ def rotate(image: tf.Tensor, seed: tf.Tensor, *, degrees: float, fill: float = 0
 
 
 def shift(image: tf.Tensor, seed: tf.Tensor, *, fraction: float, fill: float = 0) -> tf.Tensor:
-    """Moves a picture by up to `fraction` of its height and of its width, each way."""
+    """Moves a picture by up to `fraction` of its height and its width, by whole pixels."""
     return affine(image, seed, fraction=fraction, fill=fill)
 
 
@@ -109,15 +109,18 @@ def affine(
       fill: Level of what comes in from outside.
 
     Returns:
-      `[h, w, c]`, bilinear.
+      `[h, w, c]`, bilinear; if it is only shifted, by whole pixels.
     """
     turn, zoom, down, right = tf.unstack(2 * _own(seed, _AFFINE, 4) - 1)
     height, width = (tf.cast(tf.shape(image)[axis], tf.float32) for axis in (0, 1))
+    moves = down * fraction * height, right * fraction * width
+    if not degrees and not change:
+        moves = tuple(tf.round(move) for move in moves)  # small pictures stay sharp
     return transformed(
         image,
         angle=turn * math.radians(degrees),
         zoom=1 + zoom * change,
-        shift=(down * fraction * height, right * fraction * width),
+        shift=moves,
         fill=fill,
     )
 

@@ -11,7 +11,8 @@ from hw2.errors import DataError
 from hw2.input import arrays, idx
 from hw2.input.examples import Examples
 
-NAMES = ("digits", "fashion_mnist")
+PARTS = {"digits": ("train",), "fashion_mnist": ("train", "test")}
+NAMES = tuple(PARTS)
 
 FASHION_FOLDER = "/usr/share/datasets/fashion-mnist"  # of Debian's dataset-fashion-mnist
 FASHION_CLASSES = (  # github.com/zalandoresearch/fashion-mnist

@@ -72,6 +72,41 @@ def listing(root: str | os.PathLike[str], rules: Rules) -> Listing:
     )
 
 
+def at_any_depth(root: str | os.PathLike[str], class_names: Sequence[str], rules: Rules) -> Listing:
+    """Finds the pictures to classify below `root`, in class folders or not, in order of names.
+
+    A picture has the label of the first folder of its path, if that is one of `class_names`.
+    Otherwise as `listing`.
+
+    Raises:
+      DataError: There is no picture; a folder that is a link out of the root.
+    """
+    root = os.fspath(root)
+    ignored: collections.Counter[str] = collections.Counter()
+    found = _files(root, [""], ignored, rules)
+    refused = {}
+    if any(linked for _, _, linked in found):
+        found, refused = _followed(root, found, ignored, rules)
+    if not found:
+        what = f", {'; '.join(_ignored(ignored))}" if ignored else ""
+        raise DataError(
+            f"no pictures in {shown(root)} - no file below it is called .jpg, .png, .gif, .bmp or "
+            f".webp{what}; give another folder"
+        )
+    names = [name for _, name, _ in found]
+    number = {name: label for label, name in enumerate(class_names)}
+    labels = [number.get(name.split("/", 1)[0], -1) if "/" in name else -1 for name in names]
+    return Listing(
+        root,
+        names,
+        np.array(labels, np.int32),
+        tuple(class_names),
+        source=root,
+        refused=refused,
+        notes=tuple(_ignored(ignored)),
+    )
+
+
 def parts(root: str | os.PathLike[str]) -> dict[str, str]:
     """Finds the parts that a folder holds, "train", "validation" and "test", and their paths.
 
@@ -142,7 +177,7 @@ def _files(
             bare = entry.name
             if _is_junk(bare):
                 continue
-            name, suffix = f"{folder}/{bare}", _suffix(bare)
+            name, suffix = f"{folder}/{bare}" if folder else bare, _suffix(bare)
             linked = entry.is_symlink()
             if os.path.isdir(entry.path) if linked else entry.is_dir():
                 if suffix in PICTURES:

@@ -51,6 +51,28 @@ def read(folder: str | os.PathLike[str], part: str) -> tuple[np.ndarray, np.ndar
     return images, labels
 
 
+def to_classify(folder: str | os.PathLike[str], part: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """As `read`, but the file of labels may be missing."""
+    images, labels = FILES[part]
+    if _find(folder, labels):
+        return read(folder, part)
+    return _array(_existing(folder, images), 3), None
+
+
+def is_images(path: str | os.PathLike[str]) -> bool:
+    """Tells whether a file is called as files of images are."""
+    return os.path.basename(path).removesuffix(".gz").endswith("idx3-ubyte")
+
+
+def images(path: str | os.PathLike[str]) -> np.ndarray:
+    """Reads one file of images, uint8 `[N, H, W]`.
+
+    Raises:
+      DataError: It is something else, or damaged.
+    """
+    return _array(os.fspath(path), 3)
+
+
 def _find(folder: str | os.PathLike[str], name: str) -> str | None:
     candidates = (os.path.join(folder, name + suffix) for suffix in ("", ".gz"))
     return next((path for path in candidates if os.path.isfile(path)), None)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from hw2.errors import DataError
 from hw2.input.paths import shown
 
 
@@ -18,7 +19,8 @@ class Listing:
     Attributes:
       root: The folder that names start from.
       names: Paths below the root, each once, with "/" between folders.
-      labels: `[N]` int32, indices into `class_names`.
+      labels: `[N]` int32, indices into `class_names`; -1 where nothing says, which only
+        prediction takes.
       class_names: One name per class.
       source: What the user gave: the root itself, or the file that lists the pictures.
       lines: Where `source` is a file, the line of each name in it.
@@ -41,6 +43,11 @@ class Listing:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def check(self, index: int) -> None:
+        """Raises a `DataError` if a file must not be opened."""
+        if index in self.refused:
+            raise DataError(f"bad picture in {self.place(index)} - {self.refused[index]}")
 
     def path(self, index: int) -> str:
         """The path of a file."""

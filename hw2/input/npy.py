@@ -7,7 +7,7 @@ import dataclasses
 import math
 import os
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO
 
 import numpy as np
@@ -60,10 +60,7 @@ def read(
     Cost: one pass over all pixels, which checks their range and hashes them.
     """
     path, rules = os.fspath(path), rules or Rules()
-    if path.endswith(".npz"):
-        images, labels = _in_archive(path, part)
-    else:
-        images, labels = _mapped(path), None
+    images, labels = _images_in(path, part)
     if labels_path is not None:
         labels = None
     elif labels is None:
@@ -73,17 +70,78 @@ def read(
                 f"no labels for {shown(path)} - neither in it nor beside it; add "
                 f"{shown(_stem(path))}_labels.csv or .npy, or give IMAGES,LABELS"
             )
-    images = _checked_shape(path, images)
     if labels is None:
         labels, classes = _read_labels(os.fspath(labels_path), len(images), class_names)
     else:
         labels, classes = _named(path, labels, len(images), class_names)
-    scale, digests = _pass(path, images, report)
+    scale, digests, bad = _pass(path, images, report)
+    if bad:
+        raise next(iter(bad.values()))
     notes = survey.check_conflicts(path, _Numbers(), labels, digests, rules)
     examples = arrays.of(
         lambda index: _levels(images[index], scale), images.shape, labels, classes, digests
     )
     return dataclasses.replace(examples, notes=notes)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Opened:
+    """Images to classify.
+
+    Attributes:
+      picture: From an index to uint8 `[H, W, C]`; raises a `DataError` where one is bad.
+      shape: (N, H, W, C).
+      labels: `[N]` int32, -1 where nothing says.
+      notes: Why labels that were found are not used.
+    """
+
+    picture: Callable[[int], np.ndarray] = dataclasses.field(repr=False)
+    shape: tuple[int, int, int, int]
+    labels: np.ndarray = dataclasses.field(repr=False)
+    notes: tuple[str, ...] = ()
+
+
+def to_classify(
+    path: str | os.PathLike[str],
+    labels_path: str | os.PathLike[str] | None,
+    part: str,
+    class_names: Sequence[str],
+    *,
+    report: survey.Report | None = None,
+) -> Opened:
+    """Opens images to classify, with labels if there are any, as `read` finds them.
+
+    Labels that were given must fit; those that were found in or beside a file are left out
+    where they do not, with a note.
+
+    Raises:
+      DataError: A file is damaged or holds something else.
+
+    Cost: one pass over the pixels of floats, which finds their range; none otherwise.
+    """
+    path = os.fspath(path)
+    images, inside = _images_in(path, part)
+    labels, notes = np.full(len(images), -1, np.int32), ()
+    found = labels_path or (find_labels(path) if inside is None else path)
+    try:
+        if labels_path is None and inside is not None:
+            labels, _ = _named(path, inside, len(images), class_names)
+        elif found:
+            labels, _ = _read_labels(os.fspath(found), len(images), class_names)
+    except DataError as error:
+        if labels_path is not None:
+            raise
+        notes = (f"labels are not used: {error}",)
+    scale, bad = None, {}
+    if images.dtype.kind == "f":
+        scale, _, bad = _pass(path, images, report)
+
+    def picture(index: int) -> np.ndarray:
+        if index in bad:
+            raise bad[index]
+        return _levels(images[index], scale)
+
+    return Opened(picture, images.shape, labels, notes)
 
 
 class _Numbers:
@@ -127,6 +185,12 @@ def find_labels(path: str) -> str | None:
             if candidate != path and os.path.isfile(candidate):
                 return candidate
     return None
+
+
+def _images_in(path: str, part: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """Images `[N, H, W, C]`, and the labels that an `.npz` has besides."""
+    images, labels = _in_archive(path, part) if path.endswith(".npz") else (_mapped(path), None)
+    return _checked_shape(path, images), labels
 
 
 def _stem(path: str) -> str:
@@ -215,27 +279,30 @@ def _checked_shape(path: str, images: np.ndarray) -> np.ndarray:
 
 def _pass(
     path: str, images: np.ndarray, report: survey.Report | None
-) -> tuple[float | None, np.ndarray]:
+) -> tuple[float | None, np.ndarray, dict[int, DataError]]:
     """Checks the range of all values, and hashes every picture.
 
     Returns:
-      By what floats are multiplied to become levels, None for integers; and the hashes.
+      By what floats are multiplied to become levels, None for integers; the hashes; what is
+      wrong with bad pictures, which have no say in the first.
     """
     is_float = images.dtype.kind == "f"
-    low, high = math.inf, -math.inf
+    highest, bad = -math.inf, {}
     digests = np.zeros(len(images), DIGEST)
     for index in range(len(images)):
         image = np.asarray(images[index])
         if is_float:
-            if not np.isfinite(image).all():
-                raise _bad(path, f"image {index} has NaN or infinite values", FORMS)
-            low, high = min(low, float(image.min())), max(high, float(image.max()))
-            if low < 0 or high > 255:
-                raise _bad(path, f"image {index} has values in [{low:g}, {high:g}]", FORMS)
+            low, high = float(image.min()), float(image.max())  # NaN if one value is
+            if not (math.isfinite(low) and math.isfinite(high)):
+                bad[index] = _bad(path, f"image {index} has NaN or infinite values", FORMS)
+            elif low < 0 or high > 255:
+                bad[index] = _bad(path, f"image {index} has values in [{low:g}, {high:g}]", FORMS)
+            else:
+                highest = max(highest, high)
         digests[index] = decode.digest_of(image.tobytes())
         if report and (index + 1) % 4096 == 0:
             report(index + 1, len(images))
-    return (255.0 if high <= 1 else 1.0) if is_float else None, digests
+    return (255.0 if highest <= 1 else 1.0) if is_float else None, digests, bad
 
 
 def _levels(image: np.ndarray, scale: float | None) -> np.ndarray:

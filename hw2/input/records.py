@@ -81,6 +81,16 @@ def read(
     return survey.examples(index.listing(class_names), rules, report=report)
 
 
+def to_classify(paths: Sequence[str], class_names: Sequence[str]) -> Listing:
+    """Indexes shards of pictures to classify; a record may have no label, or an unknown one.
+
+    Raises:
+      DataError: A shard is damaged, or a record has no picture.
+    """
+    index = _Index.load(paths) or _Index.walk(paths, labelled=False)
+    return index.listing(class_names, labelled=False)
+
+
 def example(content: bytes, class_name: str, label: int, name: str) -> bytes:
     """A record, serialized."""
     features = {
@@ -150,14 +160,14 @@ class _Index:
             return None
 
     @classmethod
-    def walk(cls, paths: Sequence[str]) -> _Index:
+    def walk(cls, paths: Sequence[str], *, labelled: bool = True) -> _Index:
         """Reads every shard from its beginning to its end, checksums included."""
         places, names, classes = [], [], []
         for number, path in enumerate(paths):
             start, count = 0, 0
             try:
                 for row, record in enumerate(tf.data.TFRecordDataset(path).as_numpy_iterator()):
-                    name, label = _described(path, row, record)
+                    name, label = _described(path, row, record, labelled)
                     places.append((number, start + HEAD, len(record)))
                     names.append(name)
                     classes.append(label)
@@ -187,13 +197,13 @@ class _Index:
                 class_names=_blob(known),
             )
 
-    def listing(self, class_names: Sequence[str] | None) -> Listing:
-        """The records as a scan takes them."""
+    def listing(self, class_names: Sequence[str] | None, *, labelled: bool = True) -> Listing:
+        """The records as a scan takes them, or as prediction does if not `labelled`."""
         source = os.path.dirname(self.paths[0]) if len(self.paths) > 1 else self.paths[0]
         known = self.known or tuple(sorted(set(self.classes), key=_natural))
         known = tuple(class_names or known)
         unknown = sorted(set(self.classes) - set(known))
-        if unknown:
+        if unknown and labelled:
             raise DataError(
                 f"unknown classes in {shown(source)} - {shown(unknown[0])} is none of the "
                 f"{len(known)} classes; leave those pictures out, or train a model on them"
@@ -209,7 +219,7 @@ class _Index:
         return Listing(
             os.path.dirname(self.paths[0]),
             self.names,
-            np.array([number[name] for name in self.classes], np.int32),
+            np.array([number.get(name, -1) for name in self.classes], np.int32),
             known,
             source=source,
             records=stamps,
@@ -241,8 +251,8 @@ class _Index:
             os.close(file)
 
 
-def _described(path: str, row: int, record: bytes) -> tuple[str, str]:
-    """Name and class of a record."""
+def _described(path: str, row: int, record: bytes, labelled: bool) -> tuple[str, str]:
+    """Name and class of a record; one that need not be labelled may be of class ""."""
     try:
         fields = tf.train.Example.FromString(record).features.feature
     except Exception as error:  # protobuf's own
@@ -250,9 +260,9 @@ def _described(path: str, row: int, record: bytes) -> tuple[str, str]:
     if len(fields[ENCODED].bytes_list.value) != 1:
         raise _bad(path, row, f"no {ENCODED}")
     texts, numbers = fields[TEXT].bytes_list.value, fields[LABEL].int64_list.value
-    if not texts and not numbers:
+    if labelled and not texts and not numbers:
         raise _bad(path, row, f"neither {TEXT} nor {LABEL}")
-    label = texts[0].decode("utf-8", "surrogateescape") if texts else str(numbers[0])
+    label = texts[0].decode("utf-8", "surrogateescape") if texts else "".join(map(str, numbers[:1]))
     names = fields[NAME].bytes_list.value
     name = names[0].decode("utf-8", "surrogateescape") if names else ""
     return name or f"{os.path.basename(path)}:{row}", label

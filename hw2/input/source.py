@@ -66,8 +66,8 @@ def read(
         return npy.read(path, None, part, rules, **options)
     if path.endswith(".csv") and table.is_list(path):
         return table.read(path, rules, **options)
-    if shards := _shards(path, part):
-        return _records().read(shards, rules, **options)
+    if found := shards(path, part):
+        return _records().read(found, rules, **options)
     why = "labels without images" if path.endswith(".csv") else "a file of another kind"
     raise DataError(f"no data in {shown(path)} - {why}; {FORMS}")
 
@@ -83,11 +83,11 @@ def _folder(path: str, part: str, rules: Rules, options: dict) -> Examples:
         if not wanted:
             raise DataError(f"no {part} images in {shown(path)} - neither .npy nor .npz; {FORMS}")
         return npy.read(wanted, None, part, rules, **options)
-    if shards := _shards(path, part):
-        examples = _records().read(shards, rules, **options)
+    if found := shards(path, part):
+        examples = _records().read(found, rules, **options)
         if part == "train" and _records().has_part(path, "validation"):
             known = options | {"class_names": examples.class_names}
-            held_out = _records().read(_shards(path, "validation"), rules, **known)
+            held_out = _records().read(shards(path, "validation"), rules, **known)
             return joined(examples, held_out)
         return examples
     if parts := folder.parts(path):
@@ -114,7 +114,7 @@ def _parts(root: str, parts: dict[str, str], part: str, rules: Rules, options: d
     return examples
 
 
-def _shards(path: str, part: str) -> list[str]:
+def shards(path: str, part: str) -> list[str]:
     """Shards at a path, without TensorFlow where there is none."""
     names = [os.path.basename(path)] if os.path.isfile(path) else os.listdir(path)
     if not any(name.endswith((".tfrecord", ".tfrecords")) or "-of-" in name for name in names):

@@ -56,18 +56,32 @@ def listing(path: str | os.PathLike[str], class_names: Sequence[str] | None = No
     line, header = next(rows)
     if len(header) != 2 or header[0] not in FILE or header[1] not in CLASS:
         raise _bad(path, line, f"expected the header file,class, got {_quoted(header)}", LIST_FORM)
-    names, texts, lines = [], [], []
-    seen: dict[str, int] = {}
-    for line, (name, label) in rows:
-        name = _checked_name(path, line, name)
-        if name in seen:
-            raise _bad(path, line, f"{shown(name)} is in line {seen[name]} already", "remove one")
-        seen[name] = line
-        names.append(name)
-        texts.append(label)
-        lines.append(line)
+    names, texts, lines = _listed(path, rows)
     labels, classes = _labels(path, texts, lines, class_names)
     return Listing(os.path.dirname(path), names, labels, classes, source=path, lines=lines)
+
+
+def to_classify(path: str | os.PathLike[str], class_names: Sequence[str]) -> Listing:
+    """Reads a list of picture files to classify, `file` or `file,class`; a class may be empty.
+
+    Raises:
+      DataError: A line breaks the rules, or names a class that is none of `class_names`.
+    """
+    path = os.fspath(path)
+    rows = _rows(path)
+    line, header = next(rows)
+    if not 1 <= len(header) <= 2 or header[0] not in FILE or header[-1] not in (*FILE, *CLASS):
+        why = f"expected the header file, or file,class, got {_quoted(header)}"
+        raise _bad(path, line, why, "mend it")
+    names, texts, lines = _listed(path, rows)
+    if not names:
+        raise _bad(path, 1, "no line after the header", "list the pictures")
+    labels = np.full(len(names), -1, np.int32)
+    told = [row for row, text in enumerate(texts) if text]
+    where = [lines[row] for row in told]
+    labels[told] = _known(path, [texts[row] for row in told], where, class_names)
+    root, classes = os.path.dirname(path), tuple(class_names)
+    return Listing(root, names, labels, classes, source=path, lines=lines)
 
 
 def is_list(path: str | os.PathLike[str]) -> bool:
@@ -109,6 +123,23 @@ def read_labels(
     if has_ids:
         labels = labels[_order(path, [(line, row[0]) for line, row in found])]
     return labels, classes
+
+
+def _listed(
+    path: str, rows: Iterator[tuple[int, list[str]]]
+) -> tuple[list[str], list[str], list[int]]:
+    """Names, classes ("" without a column of them) and line numbers; no name twice."""
+    names, texts, lines = [], [], []
+    seen: dict[str, int] = {}
+    for line, (name, *label) in rows:
+        name = _checked_name(path, line, name)
+        if name in seen:
+            raise _bad(path, line, f"{shown(name)} is in line {seen[name]} already", "remove one")
+        seen[name] = line
+        names.append(name)
+        texts.append(label[0] if label else "")
+        lines.append(line)
+    return names, texts, lines
 
 
 def _order(path: str, ids: Sequence[tuple[int, str]]) -> np.ndarray:

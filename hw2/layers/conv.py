@@ -136,4 +136,4 @@ class ConvBlock(tf.Module):
         self, x: tf.Tensor, *, training: bool = False, seed: tf.Tensor | None = None
     ) -> tf.Tensor:
         """Maps `[N, H, W, inputs]` to `[N, H', W', outputs]`."""
-        return tf.nn.relu(self.norm(self.conv(x), training=training))
+        return self.norm(self.conv(x), training=training, relu=True)

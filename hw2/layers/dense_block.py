@@ -49,8 +49,8 @@ class DenseLayer(tf.Module):
         self, x: tf.Tensor, *, training: bool = False, seed: tf.Tensor | None = None
     ) -> tf.Tensor:
         """Maps `[N, H, W, inputs]` to `[N, H, W, inputs + growth]`."""
-        y = self.conv1(tf.nn.relu(self.norm1(x, training=training)))
-        y = self.conv2(tf.nn.relu(self.norm2(y, training=training)))
+        y = self.conv1(self.norm1(x, training=training, relu=True))
+        y = self.conv2(self.norm2(y, training=training, relu=True))
         return tf.concat([x, y], 3)
 
 

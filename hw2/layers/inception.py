@@ -52,7 +52,7 @@ class _Inception(tf.Module):
             _chain(self.five[1:], tf.nn.relu(five)),
             self.pool(pooled),
         ]
-        return tf.nn.relu(self.norm(tf.concat(towers, 3), training=training))
+        return self.norm(tf.concat(towers, 3), training=training, relu=True)
 
 
 class InceptionV1(_Inception):

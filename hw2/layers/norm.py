@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import tensorflow as tf
+
+from hw2.ops import fusion
 
 
 class BatchNorm(tf.Module):
@@ -32,20 +36,55 @@ class BatchNorm(tf.Module):
         self.momentum, self.epsilon, self.synchronized = momentum, epsilon, False
 
     def __call__(
-        self, x: tf.Tensor, *, training: bool = False, seed: tf.Tensor | None = None
+        self,
+        x: tf.Tensor,
+        *,
+        training: bool = False,
+        seed: tf.Tensor | None = None,
+        relu: bool = False,
     ) -> tf.Tensor:
-        """Maps `[N, channels]` or `[N, H, W, channels]` to the same shape."""
+        """Maps `[N, channels]` or `[N, H, W, channels]` to the same shape.
+
+        With `relu` what is negative becomes 0, in the same pass; the result need not be kept for
+        the gradient then, which tells from `x` where it was positive.
+        """
         if len(x.shape) == 2:
-            return self(x[:, None, None, :], training=training)[:, 0, 0, :]
+            return self(x[:, None, None, :], training=training, relu=relu)[:, 0, 0, :]
         if not training:
-            return self._fused(x, False)[0]
+            y = self._fused(x, False)[0]
+            return tf.nn.relu(y) if relu else y
         replicas = tf.distribute.get_replica_context().num_replicas_in_sync
         share = self.synchronized and replicas > 1
         y, mean, variance = self._shared(x) if share else self._fused(x, True)
         rest = 1 - self.momentum
         self.mean.assign_sub(rest * (self.mean - mean))
         self.variance.assign_sub(rest * (self.variance - variance))
-        return y
+        if not relu:
+            return y
+        if share or not fusion.pays(x):
+            return tf.nn.relu(y)
+        return self._rectified(y, x, mean, variance)
+
+    def _rectified(
+        self, y: tf.Tensor, x: tf.Tensor, mean: tf.Tensor, variance: tf.Tensor
+    ) -> tf.Tensor:
+        """ReLU of the normalized `x`, whose gradient goes by `x`: normalization keeps that too."""
+        count = math.prod(x.shape[:3])
+        slope = self.scale * tf.math.rsqrt(variance * (count - 1) / count + self.epsilon)
+        shift = self.offset - mean * slope
+
+        @tf.custom_gradient
+        def apply(y, x, slope, shift):
+            def back(dy, x, slope, shift):
+                positive = tf.cast(x, slope.dtype) * slope + shift > 0
+                return tf.where(positive, dy, tf.zeros([], dy.dtype))
+
+            def grad(dy):
+                return fusion.fused(back)(dy, x, slope, shift), None, None, None
+
+            return tf.nn.relu(y), grad
+
+        return apply(y, x, slope, shift)
 
     def _fused(self, x: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """One kernel: 19 ms where moments and arithmetic take 96 ms at [32, 100, 100, 64]."""

@@ -63,7 +63,7 @@ class BasicBlock(tf.Module):
         self, x: tf.Tensor, *, training: bool = False, seed: tf.Tensor | None = None
     ) -> tf.Tensor:
         """Maps `[N, H, W, inputs]` to `[N, ceil(H/strides), ceil(W/strides), width]`."""
-        y = tf.nn.relu(self.norm1(self.conv1(x), training=training))
+        y = self.norm1(self.conv1(x), training=training, relu=True)
         y = self.norm2(self.conv2(y), training=training)
         if self.squeeze_excite:
             y = self.squeeze_excite(y)
@@ -119,8 +119,8 @@ class Bottleneck(tf.Module):
         self, x: tf.Tensor, *, training: bool = False, seed: tf.Tensor | None = None
     ) -> tf.Tensor:
         """Maps `[N, H, W, inputs]` to `[N, ceil(H/strides), ceil(W/strides), 4 * width]`."""
-        y = tf.nn.relu(self.norm1(self.conv1(x), training=training))
-        y = tf.nn.relu(self.norm2(self.conv2(y), training=training))
+        y = self.norm1(self.conv1(x), training=training, relu=True)
+        y = self.norm2(self.conv2(y), training=training, relu=True)
         y = self.norm3(self.conv3(y), training=training)
         if self.squeeze_excite:
             y = self.squeeze_excite(y)

@@ -7,6 +7,7 @@ from hw2.models.inception10 import inception10
 from hw2.models.inception_resnet_v2 import inception_resnet_v2
 from hw2.models.lenet import lenet5
 from hw2.models.resnet import resnet18, resnet34, resnet50, se_resnet18, se_resnet34, se_resnet50
+from hw2.models.resnet9 import resnet9
 from hw2.models.simple_cnn import simple_cnn
 from hw2.models.vgg import vgg16
 from hw2.models.waste_cnn import waste_cnn
@@ -20,6 +21,7 @@ MODELS = {
     "zfnet": zfnet,
     "vgg16": vgg16,
     "googlenet": googlenet,
+    "resnet9": resnet9,
     "resnet18": resnet18,
     "resnet34": resnet34,
     "resnet50": resnet50,

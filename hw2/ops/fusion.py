@@ -21,22 +21,23 @@ def fused(function: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
 
     @functools.wraps(function)
     def call(*tensors: tf.Tensor) -> tf.Tensor:
-        if not _pays(tensors):
+        if not pays(*tensors):
             return function(*tensors)
         return tf.function(function, autograph=False, jit_compile=True)(*tensors)
 
     return call
 
 
-def warm_up() -> None:
-    """Compiles next to nothing, for XLA's first words to come when they can be held back."""
-    tf.function(tf.identity, autograph=False, jit_compile=True)(tf.zeros([]))
-
-
-def _pays(tensors: tuple[tf.Tensor, ...]) -> bool:
+def pays(*tensors: tf.Tensor) -> bool:
+    """Whether `fused` compiles a function of such tensors."""
     if tf.executing_eagerly() or not all(t.shape.is_fully_defined() for t in tensors):
         return False
     return sum(math.prod(t.shape) for t in tensors) >= LEAST and not _gpus()
+
+
+def warm_up() -> None:
+    """Compiles next to nothing, for XLA's first words to come when they can be held back."""
+    tf.function(tf.identity, autograph=False, jit_compile=True)(tf.zeros([]))
 
 
 @functools.cache

@@ -74,6 +74,16 @@ def test_small_examples_readable_by_eye():
         np.testing.assert_allclose(none, x, atol=1e-5)
 
 
+def test_a_shift_alone_is_of_whole_pixels_and_goes_everywhere():
+    x = picture(10, 10, 1) + 1
+    padded = np.pad(x.numpy(), ((2, 2), (2, 2), (0, 0)))
+    places = {
+        padded[top : top + 10, left : left + 10].tobytes() for top in range(5) for left in range(5)
+    }
+    found = {augment.shift(x, [7, i], fraction=0.2).numpy().tobytes() for i in range(300)}
+    assert found == places
+
+
 def test_salt_and_pepper_and_erasing_take_their_share():
     x = tf.fill([200, 200, 3], 100.0)
     noisy = augment.salt_and_pepper(x, [3, 4], fraction=0.2).numpy()

@@ -81,6 +81,55 @@ def test_batch_norm_in_training_and_after(rng, shape):
     close(norm(x), moved * norm.scale + norm.offset)
 
 
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16])
+@pytest.mark.parametrize("side", [3, 64])  # large ones tell from x where the result is positive
+def test_batch_norm_with_relu_is_relu_of_batch_norm(rng, side, dtype, training):
+    x = tf.cast(rng.standard_normal((8, side, side, 9)) * 3 + 1, dtype)
+    dy = tf.cast(rng.standard_normal(x.shape), dtype)
+
+    @tf.function
+    def both(x, dy):
+        results = []
+        for relu in (True, False):
+            norm = norms[relu]
+            with tf.GradientTape(persistent=True) as outer:
+                outer.watch(x)
+                with tf.GradientTape() as inner:
+                    inner.watch(x)
+                    y = norm(x, training=training, relu=relu)
+                    y = y if relu else tf.nn.relu(y)
+                gradients = inner.gradient(y, [x, norm.scale, norm.offset], dy)
+            curvature = outer.gradient(gradients[0], [x, dy]) if dtype == tf.float32 else []
+            results.append([y, *gradients, *curvature[:1], norm.mean, norm.variance])
+        return results
+
+    norms = {}
+    for relu in (True, False):
+        norms[relu] = layers.BatchNorm(9)
+        norms[relu].scale.assign([-1, 2, 0.5, 1, 1, 1, 3, 1, 1])
+        norms[relu].offset.assign([0.3, -0.2, 0, 0, 1, -1, 0, 0, 0])
+    ours, apart = both(x, dy)
+    for a, b in zip(ours, apart, strict=True):
+        a, b = (tf.cast(value, tf.float32).numpy() for value in (a, b))
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-6 * abs(b).max())
+
+
+def test_the_result_of_batch_norm_with_relu_is_not_kept_for_the_gradient(rng):
+    norm = layers.BatchNorm(4)
+    x = tf.constant(rng.standard_normal((4, 128, 128, 4)), tf.float32)
+
+    @tf.function
+    def gradient(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = norm(x, training=True, relu=True)
+        return tape.gradient(y, x)
+
+    graph = gradient.get_concrete_function(x).graph
+    assert "ReluGrad" not in {op.type for op in graph.get_operations()}  # which reads the result
+
+
 def test_synchronized_batch_norm_on_two_devices_is_the_whole_batch(rng, two_devices):
     x = 1 + images(rng, 8, 3, 3, 5) * np.arange(1, 9, dtype=np.float32)[:, None, None, None]
     dy = images(rng, 8, 3, 3, 5)

@@ -74,6 +74,7 @@ def test_sizes_are_the_published_ones(name):
         ("simple_cnn", {"kernel_size": 3}, (28, 28, 1), 10, 100 + 1820 + 501 * 50 + 510),
         ("waste_cnn", {}, (225, 225, 3), 2, 49_216 + 131_104 + 14_113 * 128 + 258),
         ("resnet50", {"resnet_d": True}, (224, 224, 3), 1000, 25_576_264),
+        ("resnet9", {"width": 2}, (28, 28, 1), 10, 22 + 80 + 304 + 304 + 1184 + 4672 + 170),
         # The paper's DenseNet-BC of 100 layers for CIFAR-10, 0.8 million.
         ("densenet_fine", {"bottlenecks": 16, "stem": "small"}, (32, 32, 3), 10, 769_162),
     ],
@@ -87,6 +88,7 @@ def test_layers_are_those_in_the_names():
     layers = measure(MODELS["vgg16"], (32, 32, 3), 10)["layers"]
     assert layers == 16
     assert measure(MODELS["resnet18"], (32, 32, 3), 10)["layers"] == 18 + 3  # projections
+    assert measure(MODELS["resnet9"], (32, 32, 3), 10)["layers"] == 9
 
 
 def test_sizes_without_weights_are_those_with_weights():
@@ -160,7 +162,7 @@ def test_weights_follow_the_seed(name):
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (7, 18, 1), (13, 5, 3)])
-@pytest.mark.parametrize("name", ["simple_cnn", "waste_cnn", "lenet5", "googlenet"])
+@pytest.mark.parametrize("name", ["simple_cnn", "waste_cnn", "lenet5", "googlenet", "resnet9"])
 def test_small_and_oblong_pictures(name, shape):
     assert MODELS[name](shape, 5, seed=0)(tf.zeros([2, *shape])).shape == (2, 5)
 

@@ -98,7 +98,7 @@ def main() -> None:
     kills = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     begun = time.monotonic()
     command.quiet_tensorflow = lambda: None  # a device once looked for would not survive a fork
-    with command._without_noise():
+    with command.without_noise():
         import sklearn.datasets
         import sklearn.model_selection  # noqa: F401
         import tensorflow  # noqa: F401

@@ -1,0 +1,180 @@
+"""From a run folder to its scores."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from rich.console import Console
+
+from hw2 import config as settings
+from hw2 import console, dataset, identity, ops, run_folder
+from hw2.config import Config
+from hw2.errors import DataError, RunError, writing
+from hw2.identity import Identity
+from hw2.input import pipeline, split
+from hw2.input.examples import Examples
+from hw2.run_folder import RunFolder
+from hw2.training import checkpoints, devices, losses
+from hw2.training.checkpoints import Checkpoint
+from hw2.training.logger import write_scalars
+from hw2.training.metrics import Scores, scorer
+from hw2.training.saving import restore
+from hw2.training.variables import named_variables
+
+
+@devices.told_of_machines()
+def evaluate(config: Config) -> None:
+    """Scores a run's checkpoint, each picture once, and prints one JSON line.
+
+    Args:
+      config: The settings. The validation part of the training data is scored unless
+        `test_data_path` is given; with `run_once` off, each new checkpoint as it comes.
+
+    Raises:
+      Fault: With what is wrong and what to do.
+    """
+    out = console.stderr()
+    folder = run_folder.find(Path(config.checkpoint_dir or settings.run_folder(config)))
+    evaluator, seen = None, None
+    while True:
+        names = [path.name for path in checkpoints.listing(folder.checkpoints)]
+        if config.run_once or (names and names[-1] != seen):
+            checkpoint, tensors = run_folder.choose(
+                folder, config.checkpoint if config.run_once else "last"
+            )
+            evaluator = evaluator or _evaluator(config, folder, checkpoint, out)
+            with ops.algorithm(config.conv_algorithm):
+                scores = evaluator(checkpoint, tensors, config.weights)
+            _record(config, folder, checkpoint, scores, evaluator.skipped, out)
+            seen = checkpoint.path.name
+        elif seen is None:
+            out.print(f"waiting for the first checkpoint of {folder.path}")
+            seen = ""
+        if config.run_once:
+            return
+        time.sleep(config.eval_interval_secs)
+
+
+class Evaluator:
+    """Scores checkpoints of one run on one data set; the model is built and traced once."""
+
+    def __init__(
+        self,
+        same: Identity,
+        examples: Examples,
+        indices: np.ndarray,
+        batch_size: int,
+        k: int,
+        loss: str,
+    ):
+        self.skipped = examples.skipped
+        self._model = identity.model(same, load_pretrained=False)
+        self._score, self._k = scorer(self._model, losses.LOSSES[loss]), k
+        self._batches = pipeline.evaluation_batches(
+            examples, indices, identity.preprocessing(same), batch_size=batch_size, cache_mb=0
+        )
+
+    def __call__(
+        self, checkpoint: Checkpoint, tensors: Mapping[str, np.ndarray], weights: str
+    ) -> Scores:
+        restore_weights(self._model, checkpoint, tensors, weights)
+        with pipeline.naming_errors():
+            return self._score(self._batches, self._k)
+
+
+def restore_weights(
+    model: tf.Module, checkpoint: Checkpoint, tensors: Mapping[str, np.ndarray], weights: str
+) -> None:
+    """Gives a model the "ema" or the "raw" weights of a checkpoint.
+
+    Raises:
+      RunError: It has none of these, or they are of another model or not finite.
+    """
+    group = {"ema": "ema/", "raw": "model/"}[weights]
+    values = {n.removeprefix(group): v for n, v in tensors.items() if n.startswith(group)}
+    if not values:
+        raise RunError(
+            f"no {weights} weights in {checkpoint.path} - it was written without them; "
+            f"give --weights={'raw' if weights == 'ema' else 'ema'}"
+        )
+    restore(named_variables(model), values, checkpoint)
+
+
+def _evaluator(
+    config: Config, folder: RunFolder, checkpoint: Checkpoint, out: Console
+) -> Evaluator:
+    """Scores on the test data, or where there is none on the run's own validation part."""
+    same = checkpoint.state["identity"]
+    class_names = same["class_names"]
+    if config.test_data_path:
+        examples = dataset.read(config, config.test_data_path, "test", out, class_names)
+        indices = np.arange(len(examples))
+    else:
+        path = config.train_data_path or checkpoint.state["train_data_path"]
+        examples = dataset.read(config, path, "train", out, class_names)
+        _, indices = split.read(folder.split, examples)
+    if config.num_examples > len(indices):
+        raise DataError(
+            f"too few pictures in {config.test_data_path or folder.split} - "
+            f"--num_examples={config.num_examples}, there are {len(indices)}; "
+            "give at most that, or 0 for all"
+        )
+    if config.num_examples:  # a fair sample: folders come class by class
+        indices = np.random.default_rng(0).permutation(indices)[: config.num_examples]
+    k = min(config.top_k, len(class_names))
+    loss = checkpoint.state["settings"].get("loss", config.loss)
+    return Evaluator(same, examples, indices, config.batch_size, k, loss)
+
+
+def _record(
+    config: Config,
+    folder: RunFolder,
+    checkpoint: Checkpoint,
+    scores: Scores,
+    skipped: Sequence[tuple[str, str]],
+    out: Console,
+) -> None:
+    """Prints an evaluation, appends it to `eval.jsonl`, and draws it in TensorBoard."""
+    data = dataset.lasting(config.test_data_path) or "validation"
+    result = scores.plain() | {
+        "mean_class_top1": scores.mean_class_top1,
+        "weights": config.weights,
+        "step": checkpoint.step,
+        "data": data,
+        "num_bad": len(skipped),
+    }
+    bad = f"; bad ones, named in bad.csv and not counted: {len(skipped)}" if skipped else ""
+    out.print(
+        f"step {checkpoint.step}, {config.weights} weights, {data}: top-1 {scores.top1:.4f}, "
+        f"top-{scores.k} {scores.topk:.4f}, loss {scores.loss:.4f} on {scores.num_examples} "
+        f"pictures{bad}"
+    )
+    path = Path(config.eval_dir or folder.path / "eval")
+    with writing(path):
+        path.mkdir(parents=True, exist_ok=True)
+        with (path / "eval.jsonl").open("a") as file:
+            file.write(json.dumps(result) + "\n")
+        _write_classes(path / "per_class.csv", checkpoint.state["identity"], scores)
+        dataset.write_skipped(path / "bad.csv", skipped)
+    part = "test" if config.test_data_path else "validation"
+    figures = {"top1": scores.top1, "topk": scores.topk, "loss": scores.loss}
+    write_scalars(path, checkpoint.step, {f"{part}/{n}": v for n, v in figures.items()})
+    print(json.dumps(result), flush=True)
+
+
+def _write_classes(file: Path, same: Identity, scores: Scores) -> None:
+    """Top-1 of each class, of the last evaluation."""
+    partial = file.with_name(f".{file.name}.partial")
+    with partial.open("w", newline="", encoding="utf-8", errors="surrogateescape") as new:
+        rows = csv.writer(new)
+        rows.writerow(("class", "pictures", "right", "top1"))
+        for name, (right, count) in zip(same["class_names"], scores.by_class, strict=True):
+            rows.writerow((name, count, right, right / count if count else ""))
+    os.replace(partial, file)

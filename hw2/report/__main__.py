@@ -1,0 +1,38 @@
+"""One page about a run, or about several beside one another.
+
+    python -m hw2.report RUN
+    python -m hw2.report RUN --test_data_path=FOLDER --output=page.html
+    python -m hw2.report RUN1 RUN2
+
+The page is RUN/report.html, or for several runs comparison.html in the first, unless --output
+names it. It is about the best checkpoint and the pictures held out; --checkpoint, --weights,
+--test_data_path, --num_examples, --top_k and --batch_size are as for eval.py.
+"""
+
+import sys
+
+from hw2 import command
+
+
+def main() -> None:
+    """Takes the run folders off the command line; the rest are flags."""
+    words = sys.argv[1:]
+    count = next((n for n, word in enumerate(words) if word.startswith("-")), len(words))
+    folders = words[:count]
+    if not folders and not any(word.lstrip("-").startswith("help") for word in words):
+        print(f"error: no run folder given - {__doc__.splitlines()[2].strip()}", file=sys.stderr)
+        sys.exit(1)
+    if not folders:
+        print(__doc__)
+    sys.argv[1:] = words[count:]
+
+    def build(config) -> None:
+        from hw2.report import build  # imports TensorFlow, so only once the flags are read
+
+        build.build(folders, config)
+
+    command.run(build)
+
+
+if __name__ == "__main__":
+    main()

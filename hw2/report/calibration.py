@@ -1,0 +1,67 @@
+"""Whether the model is as often right as it is sure."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hw2.report.figure import INK, SERIES, Drawing, legend, panels, svg
+
+BINS = 10
+
+
+def error(confidence: np.ndarray, right: np.ndarray, bins: int = BINS) -> float:
+    """Expected calibration error: mean distance of confidence and accuracy, bin by bin.
+
+    Args:
+      confidence: `[N]` probabilities of the guesses.
+      right: `[N]` booleans.
+      bins: Of equal width.
+
+    Source: Guo et al., "On Calibration of Modern Neural Networks", 2017, arxiv.org/abs/1706.04599.
+    """
+    return sum(
+        abs(sure - good) * count for _, sure, good, count in table(confidence, right, bins)
+    ) / len(right)
+
+
+def table(
+    confidence: np.ndarray, right: np.ndarray, bins: int = BINS
+) -> list[tuple[float, float, float, int]]:
+    """Lower edge, mean confidence, accuracy and number of pictures of each bin that has any."""
+    which = np.minimum((confidence * bins).astype(int), bins - 1)
+    return [
+        (
+            n / bins,
+            float(confidence[which == n].mean()),
+            float(right[which == n].mean()),
+            int((which == n).sum()),
+        )
+        for n in range(bins)
+        if (which == n).any()
+    ]
+
+
+def draw(confidence: np.ndarray, right: np.ndarray) -> Drawing:
+    """The reliability diagram, with the number of pictures of each bin below."""
+    figure, (above, below) = panels(2, 1, 4.0, 3.9, height_ratios=[3, 1], sharex=True)
+    rows = table(confidence, right)
+    edges, sure, good, counts = (np.array(column) for column in zip(*rows, strict=True))
+    width, middle = 1 / BINS, edges + 0.5 / BINS
+    above.bar(middle, good, 0.9 * width, color=SERIES[0], alpha=0.55, label="accuracy")
+    above.plot([0, 1], [0, 1], "--", color=INK, linewidth=1, label="as sure as right")
+    above.plot(sure, good, "o-", color=SERIES[1], markersize=4, label="accuracy by mean confidence")
+    above.set_ylim(0, 1.02)
+    above.set_xlim(0, 1)
+    above.set_ylabel("right")
+    legend(above, loc="upper left")
+    below.bar(middle, counts, 0.9 * width, color=SERIES[2])
+    below.set_ylabel("pictures")
+    below.set_xlabel("confidence of the guess")
+    gap = float(confidence.mean() - right.mean())
+    way = "too sure" if gap > 0 else "not sure enough"
+    alt = (
+        f"Reliability diagram. Mean confidence {confidence.mean():.3f}, accuracy "
+        f"{right.mean():.3f}: on the whole {way} by {abs(gap):.3f}. Expected calibration error "
+        f"{error(confidence, right):.3f}."
+    )
+    return Drawing("Reliability", svg(figure, alt), alt, alt.partition(". ")[2])

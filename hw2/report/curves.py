@@ -1,0 +1,94 @@
+"""Curves of a training, or of several over one another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hw2.report.figure import INK, SERIES, Drawing, legend, mark, panel, svg
+from hw2.report.record import Record
+
+_PLOTS = (  # title, unit, and columns with what they are called
+    ("Loss", "nats", (("loss", "training"), ("val_loss", "validation, averaged weights"))),
+    ("Accuracy", "top-1", (("accuracy", "training"), ("val_top1", "validation, averaged weights"))),
+    ("Learning rate", "", (("learning_rate", "rate"),)),
+    ("Speed", "examples/s", (("examples_per_second", "examples/s"),)),
+)
+_NOTES = {
+    "Loss": "The training loss has the L2 penalty in it and is of pictures as augmented.",
+    "Accuracy": "Training counts pictures as augmented, with the raw weights of each moment.",
+}
+
+
+def of(record: Record) -> list[Drawing]:
+    """Loss, accuracy, rate and speed of a run, with checkpoints, halvings and the best marked."""
+    return [_plot(record, *plot) for plot in _PLOTS]
+
+
+def together(records: Sequence[Record], labels: Sequence[str]) -> list[Drawing]:
+    """Validation loss and accuracy, training loss and speed of several runs."""
+    plots = (
+        ("Validation accuracy", "top-1", "val_top1"),
+        ("Validation loss", "nats", "val_loss"),
+        ("Training loss", "nats", "loss"),
+        ("Speed", "examples/s", "examples_per_second"),
+    )
+    drawings = []
+    for title, unit, column in plots:
+        figure, axes = panel()
+        words = []
+        for number, (record, label) in enumerate(zip(records, labels, strict=True)):
+            steps, values = record.series(column)
+            style = "-" if number < len(SERIES) else "--"
+            colour = SERIES[number % len(SERIES)]
+            axes.plot(steps, values, style, color=colour, marker=".", markersize=3, label=label)
+            if values:
+                words.append(f"{label} ends at {values[-1]:.4g}")
+        axes.set_xlabel("step")
+        axes.set_ylabel(unit)
+        legend(axes)
+        alt = f"{title} by step: {'; '.join(words) or 'no values yet'}."
+        drawings.append(Drawing(title, svg(figure, alt), alt))
+    return drawings
+
+
+def _plot(record: Record, title: str, unit: str, columns: Sequence[tuple[str, str]]) -> Drawing:
+    figure, axes = panel()
+    words = []
+    for number, (column, label) in enumerate(columns):
+        steps, values = record.series(column)
+        axes.plot(
+            steps,
+            values,
+            color=SERIES[number],
+            marker="o" if number else None,
+            markersize=3,
+            linewidth=1.5,
+            label=label,
+        )
+        if values:
+            words.append(f"{label} from {values[0]:.4g} to {values[-1]:.4g}")
+            if title == "Learning rate" and max(values) > 0:
+                axes.set_ylim(0, 1.08 * max(values))
+    if title == "Accuracy":
+        axes.set_ylim(0, 1.02)
+    mark(axes, record.halvings, SERIES[3], "rate halved", "--")
+    if record.best_step is not None:
+        mark(axes, [record.best_step], SERIES[2], "best", "-")
+        words.append(f"best at step {record.best_step}")
+    if record.saved:
+        bottom = [0.012] * len(record.saved)
+        axes.plot(
+            record.saved,
+            bottom,
+            "^",
+            transform=axes.get_xaxis_transform(),
+            color=INK,
+            markersize=4,
+            label="checkpoint kept",
+        )
+    axes.set_xlabel("step")
+    axes.set_ylabel(unit)
+    legend(axes)
+    halved = f"; rate halved at {', '.join(map(str, record.halvings))}" if record.halvings else ""
+    alt = f"{title} by step: {'; '.join(words) or 'no values yet'}{halved}."
+    return Drawing(title, svg(figure, alt), alt, _NOTES.get(title, ""))

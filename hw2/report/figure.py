@@ -1,0 +1,95 @@
+"""Figures that take the colours of the page, as SVG inside it."""
+
+from __future__ import annotations
+
+import dataclasses
+import html
+import io
+import re
+from collections.abc import Sequence
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+# Written by matplotlib, replaced by the page's own colours, which follow its theme.
+INK = "#0a0b0c"
+SERIES = ("#c00001", "#c00002", "#c00003", "#c00004", "#c00005", "#c00006")
+_STYLE = {
+    "svg.fonttype": "none",  # letters as text: smaller, searchable, in the page's font
+    "svg.hashsalt": "hw2",  # the same figure is the same bytes
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.15,
+    "legend.frameon": False,
+    **dict.fromkeys(
+        (
+            "text.color",
+            "axes.labelcolor",
+            "axes.edgecolor",
+            "xtick.color",
+            "ytick.color",
+            "grid.color",
+        ),
+        INK,
+    ),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Drawing:
+    """A figure of the page: `body` is HTML, `alt` says what is to be seen to who cannot."""
+
+    title: str
+    body: str
+    alt: str
+    caption: str = ""
+
+
+def panel(width: float = 4.0, height: float = 2.7) -> tuple[Figure, Axes]:
+    """An empty figure with one pair of axes; sizes in inches, 4 fill a phone."""
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        return figure, figure.subplots()
+
+
+def panels(rows: int, columns: int, width: float, height: float, **options) -> tuple[Figure, list]:
+    """An empty figure with several axes, row by row."""
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        return figure, list(figure.subplots(rows, columns, squeeze=False, **options).flat)
+
+
+def svg(figure: Figure, alt: str) -> str:
+    """A figure as an SVG element whose ink and series have the colours of the theme."""
+    buffer = io.StringIO()
+    with matplotlib.rc_context(_STYLE):
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
+    text = re.sub(r'<g id="[^"]*">', "<g>", text)
+    for number, colour in enumerate(SERIES, start=1):
+        text = text.replace(colour, f"var(--s{number})")
+    text = text.replace(INK, "currentColor")
+    shorter = re.compile(r"(\d+\.\d{2})\d+")  # of a point, which is 1/72 inch
+    text = re.sub(r' d="[^"]*"', lambda path: shorter.sub(r"\1", path[0]), text)
+    head = f'<svg role="img" aria-label="{html.escape(alt)}"'
+    return re.sub(
+        r'<svg (.*?)width="[^"]*"', rf"{head} \1", text, count=1, flags=re.DOTALL
+    ).replace("\n", " ")
+
+
+def legend(axes: Axes, **options) -> None:
+    """A legend without a frame, in the page's ink."""
+    axes.legend(fontsize=8.5, frameon=False, labelcolor=INK, **options)
+
+
+def mark(axes: Axes, steps: Sequence[int], colour: str, label: str, style: str = ":") -> None:
+    """Upright lines at steps, with one entry in the legend."""
+    for number, step in enumerate(steps):
+        axes.axvline(
+            step, color=colour, linestyle=style, linewidth=1, label="" if number else label
+        )

@@ -1,0 +1,39 @@
+"""The filters that look at the picture itself."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from hw2.report import thumbnail
+from hw2.report.figure import Drawing
+
+MOST = 64
+_CELL, _GAP = 36, 4  # pixels
+
+
+def draw(name: str, w: np.ndarray) -> Drawing:
+    """Filters `[kH, kW, C, filters]` as tiles; in colour if they see colours."""
+    kh, kw, channels, count = w.shape
+    shown = min(count, MOST)
+    columns = min(8, shown)
+    rows = -(-shown // columns)
+    sheet = np.full(
+        (rows * (_CELL + _GAP) + _GAP, columns * (_CELL + _GAP) + _GAP, 3), 128, np.uint8
+    )
+    for number in range(shown):
+        one = w[:, :, :, number]
+        one = one if channels == 3 else one.mean(2, keepdims=True).repeat(3, 2)
+        scale = np.abs(one).max() or 1.0
+        tile = np.round(127.5 + 127.5 * one / scale).astype(np.uint8)
+        tile = np.asarray(Image.fromarray(tile).resize((_CELL, _CELL), Image.Resampling.NEAREST))
+        top, left = (_GAP + (_CELL + _GAP) * place for place in divmod(number, columns))
+        sheet[top : top + _CELL, left : left + _CELL] = tile
+    kind = "in colour" if channels == 3 else "in grey"
+    alt = (
+        f"{shown} of the {count} filters {kh}x{kw} of {name}, {kind}; middle grey is 0, each "
+        "scaled by its own largest weight."
+    )
+    uri = thumbnail.encode(sheet, exact=True)
+    body = f'<img src="{uri}" alt="{alt}" width="{sheet.shape[1]}" height="{sheet.shape[0]}">'
+    return Drawing("First-layer filters", body, alt, alt)

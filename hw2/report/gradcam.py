@@ -1,0 +1,65 @@
+"""Where in a picture a model sees what it says: Grad-CAM."""
+
+from __future__ import annotations
+
+import matplotlib
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from hw2.layers.sequential import Sequential
+from hw2.report import stages, thumbnail
+
+FEWEST = 5  # positions along a side; fewer show no place
+_LEAST_SIDE = 84  # pixels of the overlay
+
+
+def target(outputs: list[tuple[str, tf.Tensor]]) -> int | None:
+    """The stage to look at: the last whose maps have at least 5x5 positions."""
+    fit = [
+        n for n, (_, x) in enumerate(outputs) if len(x.shape) == 4 and min(x.shape[1:3]) >= FEWEST
+    ]
+    return fit[-1] if fit else None
+
+
+def heat(model: Sequential, images: tf.Tensor, classes: np.ndarray, target: int) -> np.ndarray:
+    """How much each position speaks for a class, 0 to 1.
+
+    Args:
+      model: A sequence of stages.
+      images: `[N, H, W, C]` as the model sees them.
+      classes: `[N]`, what to ask of each picture.
+      target: Number of the stage, of `stages.flat`.
+
+    Returns:
+      `[N, h, w]`, of the size of the stage's maps.
+
+    Source: Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via
+    Gradient-based Localization", 2016, arxiv.org/abs/1610.02391.
+    """
+    layers = [layer for _, layer in stages.flat(model)]
+    x = images
+    for layer in layers[: target + 1]:
+        x = layer(x, training=False)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = x
+        for layer in layers[target + 1 :]:
+            y = layer(y, training=False)
+        logits = tf.reduce_sum(tf.gather(y, classes, batch_dims=1))
+    weights = tf.reduce_mean(tape.gradient(logits, x), [1, 2], keepdims=True)  # [N, 1, 1, C]
+    maps = tf.nn.relu(tf.reduce_sum(weights * x, 3)).numpy()  # [N, h, w]
+    return maps / np.maximum(maps.max((1, 2), keepdims=True), 1e-12)
+
+
+def overlay(image: np.ndarray, heat: np.ndarray) -> str:
+    """A picture `[H, W, C]`, grey, with the heat `[h, w]` in colours over it, as a data URI."""
+    grey = thumbnail.stretched(image.mean(2))
+    side = max(_LEAST_SIDE, grey.shape[1])
+    small = Image.fromarray(grey).resize((side, side * grey.shape[0] // grey.shape[1]))
+    warm = Image.fromarray(heat.astype(np.float32)).resize(small.size, Image.Resampling.BICUBIC)
+    strength = np.clip(np.asarray(warm), 0, 1)[:, :, None]
+    colours = matplotlib.colormaps["turbo"](strength[:, :, 0])[:, :, :3]
+    base = 0.15 + 0.7 * np.asarray(small)[:, :, None] / 255
+    mixed = base * (1 - 0.65 * strength) + 0.65 * strength * colours
+    return thumbnail.encode(np.round(255 * np.clip(mixed, 0, 1)).astype(np.uint8))

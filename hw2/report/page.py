@@ -1,0 +1,46 @@
+"""One HTML page, with all that it needs inside."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup, escape
+
+from hw2.errors import writing
+
+
+def render(content: Mapping[str, Any]) -> str:
+    """Fills the template; all text is escaped, only the body of a drawing is not."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["percent"] = lambda value, digits=1: f"{100 * value:.{digits}f} %"
+    environment.filters["flags"] = _whole_flags
+    return environment.get_template("template.html").render(content)
+
+
+def _whole_flags(text: str) -> Markup:
+    """Keeps lines from breaking within the names of flags."""
+    return Markup(re.sub(r"(--\w+)", r'<span class="flag">\1</span>', str(escape(text))))
+
+
+def write(path: Path, text: str) -> None:
+    """Writes the page whole, or not at all.
+
+    Raises:
+      RunError: The folder cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(text, "utf-8", "replace")
+        os.replace(partial, path)

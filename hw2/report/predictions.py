@@ -1,0 +1,213 @@
+"""What a checkpoint says of every picture: probabilities, and from them figures."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+from scipy.stats import binomtest
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+from hw2.input import pipeline
+from hw2.input.examples import Examples
+from hw2.input.preprocess import Preprocessing
+
+
+@dataclasses.dataclass(frozen=True)
+class Predictions:
+    """Answers for pictures of one data set.
+
+    Attributes:
+      names: `[N]` of the pictures.
+      labels: `[N]` integers.
+      probabilities: `[N, classes]` float32.
+      class_names: One for each class.
+    """
+
+    names: tuple[str, ...]
+    labels: np.ndarray
+    probabilities: np.ndarray
+    class_names: tuple[str, ...]
+
+    @property
+    def guesses(self) -> np.ndarray:
+        """`[N]`, the likeliest class; of equals the lower one, as in evaluation."""
+        return self.probabilities.argmax(1)
+
+    @property
+    def right(self) -> np.ndarray:
+        """`[N]` booleans."""
+        return self.guesses == self.labels
+
+    @property
+    def confidence(self) -> np.ndarray:
+        """`[N]`, the largest probability."""
+        return self.probabilities.max(1)
+
+    def best(self, row: int, k: int = 5) -> list[tuple[int, float]]:
+        """The k likeliest classes of a picture, with their probabilities."""
+        order = np.argsort(-self.probabilities[row], kind="stable")[:k]
+        return [(int(label), float(self.probabilities[row, label])) for label in order]
+
+    def among(self, k: int) -> np.ndarray:
+        """`[N]` booleans: whether the label is among the k likeliest."""
+        order = np.argsort(-self.probabilities, 1, kind="stable")[:, :k]
+        return (order == self.labels[:, None]).any(1)
+
+    @property
+    def loss(self) -> float:
+        """Mean cross entropy, in nats."""
+        own = self.probabilities[np.arange(len(self.labels)), self.labels]
+        return float(-np.log(np.maximum(own, 1e-12)).mean())
+
+    @property
+    def confusion(self) -> np.ndarray:
+        """`[classes, classes]` counts, true classes down, guesses across."""
+        return confusion_matrix(self.labels, self.guesses, labels=np.arange(len(self.class_names)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Share:
+    """A share with its 95 % interval."""
+
+    right: int
+    count: int
+
+    @property
+    def value(self) -> float:
+        """Of all."""
+        return self.right / self.count
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Wilson's, 1927."""
+        found = binomtest(self.right, self.count).proportion_ci(0.95, method="wilson")
+        return float(found.low), float(found.high)
+
+
+def share(right: np.ndarray) -> Share:
+    """Of booleans `[N]`, how many are true."""
+    return Share(int(right.sum()), len(right))
+
+
+def asker(model: tf.Module, *, alone: bool = False) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Makes the function from images `[N, H, W, C]` to probabilities `[N, classes]`.
+
+    Args:
+      model: With the weights that it will have when it is asked.
+      alone: Whether each class was asked for itself, as by the binary loss.
+    """
+
+    @tf.function(autograph=False)
+    def ask(images: tf.Tensor) -> tf.Tensor:
+        logits = model(images, training=False)
+        return tf.sigmoid(logits) if alone else tf.nn.softmax(logits)
+
+    return ask
+
+
+def predict(
+    ask: Callable[[tf.Tensor], tf.Tensor],
+    examples: Examples,
+    indices: np.ndarray,
+    preprocessing: Preprocessing,
+    *,
+    batch_size: int,
+) -> Predictions:
+    """Asks a model once for every picture, prepared and batched as evaluation does.
+
+    Args:
+      ask: Of `asker`.
+      examples: Where pictures come from.
+      indices: `[N]` of the pictures.
+      preprocessing: Of the training.
+      batch_size: Pictures at a time.
+    """
+    batches = pipeline.evaluation_batches(
+        examples, indices, preprocessing, batch_size=batch_size, cache_mb=0
+    )
+
+    with pipeline.naming_errors():
+        found = [ask(images).numpy()[weights.numpy() > 0] for images, _, weights in batches]
+    return Predictions(
+        tuple(examples.names[index] for index in indices),
+        np.asarray(examples.labels)[indices],
+        np.concatenate(found),
+        tuple(examples.class_names),
+    )
+
+
+def by_class(found: Predictions) -> list[dict[str, float | str]]:
+    """Precision, recall and F1 of each class that has pictures or guesses, by scikit-learn."""
+    classes = np.arange(len(found.class_names))
+    columns = precision_recall_fscore_support(
+        found.labels, found.guesses, labels=classes, zero_division=0
+    )
+    return [
+        {
+            "name": found.class_names[label],
+            "precision": float(precision),
+            "recall": float(recall),
+            "f1": float(f1),
+            "pictures": int(count),
+            "guessed": int((found.guesses == label).sum()),
+        }
+        for label, precision, recall, f1, count in zip(classes, *columns, strict=True)
+    ]
+
+
+def confused(found: Predictions, most: int = 6) -> list[tuple[int, int, np.ndarray]]:
+    """The pairs (true class, guess) that are wrong most often, with rows, the surest first."""
+    matrix = found.confusion.copy()
+    np.fill_diagonal(matrix, 0)
+    order = np.argsort(-matrix, axis=None, kind="stable")[:most]
+    pairs = []
+    for label, guess in zip(*np.unravel_index(order, matrix.shape), strict=True):
+        if matrix[label, guess]:
+            rows = np.flatnonzero((found.labels == label) & (found.guesses == guess))
+            pairs.append((int(label), int(guess), rows[np.argsort(-found.confidence[rows])]))
+    return pairs
+
+
+def worst(found: Predictions, most: int = 12) -> np.ndarray:
+    """Rows of the mistakes that the model was surest of."""
+    rows = np.flatnonzero(~found.right)
+    return rows[np.argsort(-found.confidence[rows], kind="stable")][:most]
+
+
+def least_sure(found: Predictions, most: int = 12) -> np.ndarray:
+    """Rows where the first guess is least ahead of the second."""
+    if len(found.class_names) < 2:
+        return np.array([], int)
+    two = np.sort(found.probabilities, 1)[:, -2:]
+    return np.argsort(two[:, 1] - two[:, 0], kind="stable")[:most]
+
+
+def mcnemar(one: Predictions, other: Predictions) -> dict[str, float] | None:
+    """Compares two runs on the pictures that both were asked, by McNemar's exact test.
+
+    Returns:
+      How many pictures, how many only the first and only the second has right, and the
+      probability of so uneven a split if both were as good. None where they share no picture
+      or differ in classes.
+
+    Source: McNemar, "Note on the sampling error of the difference between correlated
+    proportions or percentages", 1947.
+    """
+    if set(one.class_names) != set(other.class_names):
+        return None
+    rows = {name: row for row, name in enumerate(other.names)}
+    pairs = [(row, rows[name]) for row, name in enumerate(one.names) if name in rows]
+    if not pairs:
+        return None
+    first, second = (np.array(side) for side in zip(*pairs, strict=True))
+    if [one.class_names[n] for n in one.labels[first]] != [
+        other.class_names[n] for n in other.labels[second]
+    ]:
+        return None
+    a, b = one.right[first], other.right[second]
+    only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
+    p = binomtest(only_a, only_a + only_b).pvalue if only_a + only_b else 1.0
+    return {"pictures": len(pairs), "only_first": only_a, "only_second": only_b, "p": float(p)}

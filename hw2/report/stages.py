@@ -1,0 +1,38 @@
+"""A model taken apart into what comes one after another."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from hw2.layers.conv import Conv
+from hw2.layers.sequential import Layer, Sequential
+
+
+def flat(model: Sequential, prefix: str = "") -> list[tuple[str, Layer]]:
+    """Name and layer of every stage, those of inner sequences in place of the sequence."""
+    found = []
+    for name, stage in model.stages.items():
+        if isinstance(stage, Sequential):
+            found += flat(stage, f"{prefix}{name}/")
+        else:
+            found.append((prefix + name, stage))
+    return found
+
+
+def outputs(model: Sequential, images: tf.Tensor) -> list[tuple[str, tf.Tensor]]:
+    """Name and output of every stage for images `[N, H, W, C]`."""
+    found, x = [], images
+    for name, stage in flat(model):
+        x = stage(x, training=False)
+        found.append((name, x))
+    return found
+
+
+def first_conv(model: Sequential) -> tuple[str, Conv] | None:
+    """The convolution that sees the picture, if a `Conv` stands at the front."""
+    stages = flat(model)
+    name, layer = stages[0]
+    if isinstance(layer, Conv):
+        return name, layer
+    inner = [part for part in getattr(layer, "submodules", ()) if isinstance(part, Conv)]
+    return (name, inner[0]) if inner and inner[0].w.shape[0] > 1 else None

@@ -1,0 +1,73 @@
+"""The page as a browser shows it, at the width of a desk and of a phone."""
+
+import re
+
+import pytest
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+
+UNDRAWN = """
+document.querySelectorAll('img').forEach(image => image.loading = 'eager');
+const images = [...document.images];
+await Promise.allSettled(images.map(image => image.decode()));
+const empty = images.filter(image => !image.naturalWidth || !image.alt || !image.clientWidth);
+const svgs = [...document.querySelectorAll('figure svg')];
+const flat = svgs.filter(svg => svg.getBoundingClientRect().height < 50);
+const unnamed = svgs.filter(svg => !svg.getAttribute('aria-label'));
+arguments[0]([images.length, svgs.length, empty.length + flat.length + unnamed.length]);
+"""
+
+
+def show(browser, page, width, theme):
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    wish = [{"name": "prefers-color-scheme", "value": theme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": wish})
+    browser.get(page.as_uri())
+    browser.execute_script("try { localStorage.clear() } catch (error) {}")
+    browser.get(page.as_uri())
+
+
+def background(browser):
+    return browser.execute_script("return getComputedStyle(document.documentElement).background")
+
+
+def check(browser, page, classes):
+    for width, theme in ((1280, "light"), (390, "dark")):
+        show(browser, page, width, theme)
+        script = f"(async () => {{ {UNDRAWN} }}).apply(null, arguments)"
+        images, svgs, undrawn = browser.execute_async_script(script)
+        assert images > classes
+        assert svgs >= 6
+        assert undrawn == 0
+        wide = browser.execute_script("return document.documentElement.scrollWidth")
+        assert wide <= width
+        before = background(browser)
+        button = browser.find_element(By.ID, "theme")
+        assert button.text == {"light": "Dark theme", "dark": "Light theme"}[theme]
+        button.click()
+        assert background(browser) != before
+        diagonal = browser.find_elements(By.CSS_SELECTOR, "#matrix td.d")
+        assert len(diagonal) == classes
+        cell = diagonal[1]
+        browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", cell)
+        ActionChains(browser).move_to_element(cell).perform()
+        readout = browser.find_element(By.ID, "readout").text
+        assert re.fullmatch(rf".+, found: {cell.text or 0} \(\d+\.\d % of \d+\)", readout)
+        assert browser.get_log("browser") == []
+
+
+@pytest.mark.parametrize(("run", "classes"), [("fashion_run", 10), ("run_of_65", 65)])
+def test_all_is_drawn_and_nothing_overflows(request, browser, report, run, classes):
+    page, result = report(request.getfixturevalue(run), flags=["--num_examples=65"])
+    assert result["missing"] == []
+    assert result["bytes"] < 8_000_000
+    check(browser, page, classes)
+
+
+def test_a_comparison_is_drawn(browser, report, digits_run):
+    page, _ = report(digits_run, digits_run)
+    show(browser, page, 390, "light")
+    assert len(browser.find_elements(By.CSS_SELECTOR, "figure svg")) == 4
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
+    assert browser.get_log("browser") == []

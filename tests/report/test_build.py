@@ -1,0 +1,92 @@
+"""The page of a run that is whole, begun, or has lost its data."""
+
+import csv
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hw2 import config, evaluation
+from hw2.errors import RunError
+from hw2.report import record
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_it_is_whole_and_has_the_figures_of_eval(report, digits_run, capsys):
+    page, result = report(digits_run, flags=["--batch_size=64"])
+    text = page.read_text()
+    assert "digits &amp; &lt;more&gt;" in text
+    assert "<more>" not in text
+    for word in ('src="http', 'href="http', "url(http", "@import"):
+        assert word not in text
+    evaluation.evaluate(config.parse(["eval.py", f"--checkpoint_dir={digits_run}"]))
+    scores = capsys.readouterr().out
+    assert f'"top1": {result["top1"]}' in scores
+
+
+def test_without_a_checkpoint_there_are_curves(report, digits_run, tmp_path):
+    begun = tmp_path / "begun"
+    shutil.copytree(digits_run, begun, ignore=shutil.ignore_patterns("checkpoints"))
+    page, result = report(begun)
+    assert "no checkpoint in" in result["missing"][0]
+    text = page.read_text()
+    assert "no checkpoint in" in text
+    assert 'id="curves"' in text
+    assert 'id="confusion"' not in text
+
+
+def test_before_the_first_row_it_is_a_page_too(report, digits_run, tmp_path):
+    begun = tmp_path / "begun"
+    begun.mkdir()
+    shutil.copy(digits_run / "flags.cfg", begun)
+    _, result = report(begun)
+    assert any("no curves" in words for words in result["missing"])
+
+
+def test_data_that_are_gone_are_named_with_the_remedy(report, run_of_65):
+    _, result = report(run_of_65, flags=["--train_data_path=/nowhere"])
+    [words] = result["missing"]
+    assert "/nowhere" in words
+    assert "--train_data_path says where" in words
+
+
+def test_no_run_is_an_error(report, tmp_path):
+    with pytest.raises(RunError, match=r"no run in .*; give the run folder of a training"):
+        report(tmp_path)
+
+
+def test_a_comparison_has_mcnemar(report, digits_run, run_of_65):
+    page, result = report(digits_run, digits_run)
+    assert "McNemar" in page.read_text()
+    assert result["missing"] == []
+    _, result = report(digits_run, run_of_65)
+    assert "no McNemar test" in result["missing"][0]
+
+
+def test_rows_that_a_training_is_writing_are_left_out(digits_run, tmp_path):
+    whole = record.read(digits_run)
+    assert whole.step == 6
+    copy = tmp_path / "torn"
+    shutil.copytree(digits_run, copy)
+    with (copy / "metrics.csv").open("a") as file:
+        file.write("8,0.1,0.")
+    assert record.read(copy).step == 6
+
+
+def test_halvings_are_where_the_rate_fell(digits_run):
+    one = record.read(digits_run)
+    with (digits_run / "metrics.csv").open(newline="") as file:
+        rates = {int(row["step"]): float(row["learning_rate"]) for row in csv.DictReader(file)}
+    fell = [a for a, b in zip(list(rates), list(rates)[1:], strict=False) if rates[b] < rates[a]]
+    assert [step for step in one.halvings if step < one.step] == fell
+
+
+def test_the_command_line():
+    done = subprocess.run(
+        [sys.executable, "-m", "hw2.report"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stderr == "error: no run folder given - python -m hw2.report RUN\n"
