@@ -295,7 +295,17 @@ def test_help_lists_our_flags_only_and_exits_with_0(capsys):
     assert max(map(len, lines)) < 80
     assert re.findall(r"^  --(\w+)", out, re.MULTILINE) == list(config.FIELDS)
     assert re.findall(r"^(\w+):$", out, re.MULTILINE) == [
-        *("Data", "Model", "Training", "Run", "Devices", "Evaluation", "Prediction", "Other")
+        *(
+            "Data",
+            "Model",
+            "Training",
+            "Run",
+            "Devices",
+            "Evaluation",
+            "Prediction",
+            "Export",
+            "Other",
+        )
     ]
     assert err == ""
 

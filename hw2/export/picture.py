@@ -8,12 +8,14 @@ and transparent.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 REMEDY = "save it as an upright JPEG or PNG"
 
 
-def decoded(content: tf.Tensor, short_side: int, max_pixels: int) -> tf.Tensor:
+def decoded(content: tf.Tensor, short_side: int, max_pixels: int) -> tuple[tf.Tensor, tf.Tensor]:
     """Decodes the bytes of one file.
 
     Args:
@@ -23,8 +25,9 @@ def decoded(content: tf.Tensor, short_side: int, max_pixels: int) -> tf.Tensor:
       max_pixels: Larger pictures are refused by their header.
 
     Returns:
-      uint8 `[h, w, 3]`, upright, transparent pixels laid on white. The graph fails with
-      `InvalidArgumentError` for a file that is no picture, damaged, or refused.
+      uint8 `[h, w, 3]`, upright, transparent pixels laid on white; and the height and width that
+      the file has, upright too. The graph fails with `InvalidArgumentError` for a file that is
+      no picture, damaged, or refused.
     """
     start = tf.cast(tf.io.decode_raw(tf.strings.substr(content, 0, 64), tf.uint8), tf.int32)
     start = tf.ensure_shape(tf.pad(start, [[0, 64 - tf.shape(start)[0]]]), [64])
@@ -40,20 +43,27 @@ def decoded(content: tf.Tensor, short_side: int, max_pixels: int) -> tf.Tensor:
         with tf.control_dependencies([tf.debugging.Assert(False, [words])]):
             return tf.zeros([1, 1, 3], tf.uint8)
 
-    image = tf.case(
+    def whole(read: Callable[[], tf.Tensor]) -> Callable[[], tuple[tf.Tensor, tf.Tensor]]:
+        def call() -> tuple[tf.Tensor, tf.Tensor]:
+            image = read()
+            return image, tf.shape(image)[:2]
+
+        return call
+
+    image, size = tf.case(
         [
             (begins(b"\xff\xd8\xff"), lambda: _jpeg(content, short_side, max_pixels)),
-            (begins(b"\x89PNG\r\n\x1a\n"), lambda: _png(content, start, max_pixels)),
-            (begins(b"GIF87a", b"GIF89a"), lambda: _gif(content, start, max_pixels)),
-            (begins(b"BM"), lambda: _bmp(content, start, max_pixels)),
-            (webp(), lambda: _webp(content, start)),
+            (begins(b"\x89PNG\r\n\x1a\n"), whole(lambda: _png(content, start, max_pixels))),
+            (begins(b"GIF87a", b"GIF89a"), whole(lambda: _gif(content, start, max_pixels))),
+            (begins(b"BM"), whole(lambda: _bmp(content, start, max_pixels))),
+            (webp(), whole(lambda: _webp(content, start))),
         ],
-        default=refuse,
+        default=whole(refuse),
     )
-    return tf.ensure_shape(image, [None, None, 3])
+    return tf.ensure_shape(image, [None, None, 3]), size
 
 
-def _jpeg(content: tf.Tensor, short_side: int, max_pixels: int) -> tf.Tensor:
+def _jpeg(content: tf.Tensor, short_side: int, max_pixels: int) -> tuple[tf.Tensor, tf.Tensor]:
     shape = tf.io.extract_jpeg_shape(content)
     ratio = shape[:2] // (2 * short_side)
 
@@ -66,7 +76,9 @@ def _jpeg(content: tf.Tensor, short_side: int, max_pixels: int) -> tf.Tensor:
             [(smaller >= scale, lambda scale=scale: at(scale)) for scale in (8, 4, 2)],
             default=lambda: at(1),
         )
-    return _upright(image, _orientation(content, b"Exif\0\0"))
+    orientation = _orientation(content, b"Exif\0\0")
+    size = tf.where(orientation >= 5, shape[1::-1], shape[:2])
+    return _upright(image, orientation), size
 
 
 def _png(content: tf.Tensor, start: tf.Tensor, max_pixels: int) -> tf.Tensor:

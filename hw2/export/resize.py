@@ -12,12 +12,14 @@ import tensorflow as tf
 BITS = 22  # of Pillow's weights behind the point, its Resample.c
 
 
-def square(image: tf.Tensor, side: int) -> tf.Tensor:
+def square(image: tf.Tensor, side: int, whole: tf.Tensor | None = None) -> tf.Tensor:
     """Scales a picture to a short side, and takes the central square.
 
     Args:
       image: uint8 `[h, w, c]`; h and w may be unknown.
       side: Of the square, in pixels.
+      whole: Height and width that the picture had before it was decoded at a part of its size;
+        `decode.scaled` goes by them.
 
     Returns:
       uint8 `[side, side, c]`.
@@ -25,17 +27,25 @@ def square(image: tf.Tensor, side: int) -> tf.Tensor:
     Cost: `3 * side * h * w * c` multiply-adds in float32.
     """
     size = tf.shape(image)
-    short = tf.minimum(size[0], size[1])
+    whole = size[:2] if whole is None else whole
     channels = image.shape[2]
+    # Where Pillow 13 shrinks a picture twice as high as wide, it makes the rows first.
+    rows_first = (size[0] > 2 * size[1]) & (size[1] > side)
+    order = tf.where(rows_first, [1, 0, 2], [0, 1, 2])
+    image = tf.transpose(image, order)
+    size, whole = tf.gather(size, order), tf.gather(whole, order[:2])
     # Columns first, then rows, each rounded to whole levels.
     image = tf.transpose(image, [1, 0, 2])  # [w, h, c]
     image = tf.reshape(image, [size[1], size[0] * channels])
-    image = _product(_weights(size[1], short, side), image)  # [side, h*c]
+    image = _product(_weights(size[1], whole[1], tf.reduce_min(whole), side), image)  # [side, h*c]
     image = tf.reshape(image, [side, size[0], channels])
     image = tf.transpose(image, [1, 0, 2])  # [h, side, c]
     image = tf.reshape(image, [size[0], side * channels])
-    image = _product(_weights(size[0], short, side), image)  # [side, side*c]
-    return tf.cast(tf.reshape(image, [side, side, channels]), tf.uint8)
+    image = _product(
+        _weights(size[0], whole[0], tf.reduce_min(whole), side), image
+    )  # [side, side*c]
+    image = tf.transpose(tf.reshape(image, [side, side, channels]), order)
+    return tf.cast(image, tf.uint8)
 
 
 def levels(image: tf.Tensor, side: int) -> tf.Tensor:
@@ -51,13 +61,13 @@ def levels(image: tf.Tensor, side: int) -> tf.Tensor:
     return tf.transpose(tf.reshape(image, [side, side, channels]), [1, 0, 2])
 
 
-def _weights(length: tf.Tensor, short: tf.Tensor, side: int) -> tf.Tensor:
+def _weights(length: tf.Tensor, whole: tf.Tensor, short: tf.Tensor, side: int) -> tf.Tensor:
     """`[side, length]` whole weights: the part of an axis that the central square takes.
 
     A triangle about the centre of each new pixel, over its sum, times 2**BITS, rounded. Division
     goes digit by digit, for nothing to leave 32 bits.
     """
-    scaled = (2 * length * side + short) // (2 * short)  # as `decode.scaled`
+    scaled = (2 * whole * side + short) // (2 * short)  # as `decode.scaled`
     new = (scaled - side) // 2 + tf.range(side)
     new, old = 2 * new[:, None] + 1, 2 * tf.range(length)[None, :] + 1
     heights = 2 * tf.maximum(length, scaled) - tf.abs(old * scaled - new * length)

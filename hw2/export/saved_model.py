@@ -35,8 +35,8 @@ def write(
     """
 
     def prepared(content: tf.Tensor) -> tf.Tensor:
-        image = picture.decoded(content, p.short_side, max_pixels)
-        return preprocess.evaluation(resize.square(image, p.short_side), p)
+        image, whole = picture.decoded(content, p.short_side, max_pixels)
+        return preprocess.evaluation(resize.square(image, p.short_side, whole), p)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "content")], autograph=False)
     def classify(content: tf.Tensor) -> dict[str, tf.Tensor]:

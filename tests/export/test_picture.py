@@ -71,7 +71,8 @@ def graph():
 
     @tf.function(input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
     def call(content):
-        return resize.square(picture.decoded(content, SIDE, 2_000_000), SIDE)
+        image, whole = picture.decoded(content, SIDE, 2_000_000)
+        return resize.square(image, SIDE, whole)
 
     return call
 
@@ -88,3 +89,16 @@ def test_pixels(graph, name):
 def test_refused(graph, name):
     with pytest.raises(tf.errors.InvalidArgumentError):
         graph(REFUSED[name])
+
+
+def test_large_jpegs_are_scaled_by_the_size_they_had(graph):
+    rng = np.random.default_rng(0)
+    for number in range(24):
+        exif = Image.Exif()
+        exif[0x0112] = number % 8 + 1
+        width, height = rng.integers(128, 700, 2).tolist()
+        content = saved(BASE.resize((width, height)), "JPEG", exif=exif)
+        whole = decode.picture_in(content, "large", SIDE)
+        top, left = ((size - SIDE) // 2 for size in whole.shape[:2])
+        wanted = whole[top : top + SIDE, left : left + SIDE]
+        np.testing.assert_array_equal(graph(content), wanted, f"{width}x{height}")

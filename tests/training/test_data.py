@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hw2 import config, experiment
+from hw2 import config, evaluation
 from hw2.errors import DataError
 from hw2.input import split
 
@@ -84,7 +84,7 @@ def test_small_pictures_and_empty_classes_by_flag(train, data, tmp_path):
 
 
 def evaluate(folder, *flags):
-    experiment.evaluate(config.parse(["eval.py", f"--checkpoint_dir={folder}", *flags]))
+    evaluation.evaluate(config.parse(["eval.py", f"--checkpoint_dir={folder}", *flags]))
 
 
 def draw(path, seed):
