@@ -163,7 +163,7 @@ def training(image: tf.Tensor, seed: tf.Tensor, p: Preprocessing) -> tf.Tensor:
 def augmented(image: tf.Tensor, seed: tf.Tensor, p: Preprocessing) -> tf.Tensor:
     """What `training` does before it standardizes: float32 levels, about 0 to 255."""
     image = augment.crop(image, seed, smallest=p.crop_size, largest=p.short_side)
-    image = _with_channels(image, p)
+    image = with_channels(image, p)
     side = p.crop_size if p.crop_size == p.short_side else None
     if p.crop_size >= p.image_size:
         image = _resized(image, side, p.crop_size, shrinks=True)
@@ -215,7 +215,7 @@ def central(image: tf.Tensor, p: Preprocessing) -> tf.Tensor:
     top = (tf.shape(image)[0] - p.short_side) // 2
     left = (tf.shape(image)[1] - p.short_side) // 2
     square = tf.slice(image, [top, left, 0], [p.short_side, p.short_side, image.shape[2]])
-    return _resized(_with_channels(square, p), p.short_side, p.image_size)
+    return _resized(with_channels(square, p), p.short_side, p.image_size)
 
 
 def standardized(image: tf.Tensor, p: Preprocessing, seed: tf.Tensor | None = None) -> tf.Tensor:
@@ -248,7 +248,7 @@ def visible(image: np.ndarray, p: Preprocessing, *, deviations: float = 2.0) -> 
     return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
 
 
-def _with_channels(image: tf.Tensor, p: Preprocessing) -> tf.Tensor:
+def with_channels(image: tf.Tensor, p: Preprocessing) -> tf.Tensor:
     """Gives a picture the model's channels."""
     channels = image.shape[2]
     if channels not in (1, 3):

@@ -1,0 +1,267 @@
+"""From a run folder to a file that is known to classify as prediction does."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from rich.console import Console
+
+from hw2 import command, console, dataset, evaluation, identity, prediction, run_folder
+from hw2.config import Config
+from hw2.errors import DataError, RunError, UsageError, writing
+from hw2.export import litert, onnx, saved_model
+from hw2.export.classifier import Classifier
+from hw2.input import arrays, pipeline, split
+from hw2.input.examples import Examples
+from hw2.run_folder import RunFolder
+from hw2.training import devices
+from hw2.training.checkpoints import Checkpoint
+
+CHECKED = 100  # pictures that must agree
+TOLERANCE = 1e-4  # of a probability
+SAMPLES = 200  # training pictures that show int8 its ranges
+SCORED = 1000  # pictures on which int8 is compared with float32, at most
+NAMES = {"saved_model": "saved_model", "litert": "model.tflite", "onnx": "model.onnx"}
+
+
+class Picture(NamedTuple):
+    """A held-out picture as anyone has it, and what prediction says of it."""
+
+    name: str
+    content: bytes
+    label: int
+    expected: np.ndarray  # [classes]
+
+
+@devices.told_of_machines()
+def export(run: str, config: Config, *, form: str, int8: bool = False) -> None:
+    """Writes the file, once it agrees with prediction, and prints one JSON line.
+
+    Args:
+      run: The run folder.
+      config: The settings, as for evaluation, and `output` and `overwrite`.
+      form: "saved_model", "litert" or "onnx".
+      int8: Whether LiteRT gets 8 bits; then agreement is measured and told, not demanded.
+
+    Raises:
+      Fault: With what is wrong and what to do; nothing is written then.
+    """
+    started = time.perf_counter()
+    out = console.stderr()
+    if form == "onnx":
+        onnx.check()
+    folder = run_folder.find(Path(run), "RUN")
+    name = NAMES[form].replace("model", "model-int8") if int8 else NAMES[form]
+    path = Path(config.output) if config.output else folder.path / "export" / name
+    if os.path.lexists(path) and not config.overwrite:
+        raise UsageError(f"cannot write {path} - it is there already; --overwrite, or --output")
+    checkpoint, tensors = run_folder.choose(folder, config.checkpoint)
+    same = checkpoint.state["identity"]
+    model = identity.model(same, load_pretrained=False)
+    evaluation.restore_weights(model, checkpoint, tensors, config.weights)
+    classifier = Classifier(
+        model,
+        [os.fsencode(name) for name in same["class_names"]],
+        identity.preprocessing(same),
+        alone=checkpoint.state["settings"].get("loss") == "binary",
+        max_pixels=config.max_pixels,
+    )
+    guess = prediction.guesser(checkpoint, tensors, len(same["class_names"]), config.weights)
+    examples, held_out = _held_out(config, folder, checkpoint, out)
+    others, training = _training(config, folder, checkpoint, out) if int8 else (examples, [])
+    with command.without_noise():
+        contents, refused = _decodable(examples, held_out, SCORED if int8 else CHECKED, classifier)
+        pictures = _expected(examples, contents, checkpoint, guess, config.batch_size)
+        shown = _decodable(others, training, SAMPLES, classifier)[0] if int8 else {}
+        samples = [classifier.decoder(content).numpy() for content in shown.values()]
+    for words, count in refused.items():
+        out.print(f"  note: {count} of the pictures held out are left aside: {words}")
+    about = {
+        "class_names": json.dumps(same["class_names"]),
+        "short_side": json.dumps(classifier.preprocessing.short_side),
+    }
+    partial = path.with_name(f".{path.name}.partial")
+    with writing(path, "make room, or give another --output"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove(partial)
+        try:
+            with command.without_noise():
+                if form == "saved_model":
+                    saved_model.write(classifier, partial)
+                    read = saved_model.read(partial, classifier)
+                elif form == "onnx":
+                    onnx.write(classifier, partial, about)
+                    read = onnx.read(partial, classifier)
+                else:
+                    litert.write(classifier, partial, about, samples)
+                    read = litert.read(partial, classifier)
+                found = [read(picture.content) for picture in pictures]
+            result = {"checked": len(pictures)} | _agreement(pictures, found)
+            if int8:
+                result |= _cost(pictures, found)
+            else:
+                _check(pictures, found, path)
+            _remove(path)
+            os.replace(partial, path)
+        finally:
+            _remove(partial)
+    size = sum(f.stat().st_size for f in ([path] if path.is_file() else path.rglob("*")))
+    result = {
+        "output": str(path),
+        "format": form,
+        "step": checkpoint.step,
+        "weights": config.weights,
+        "bytes": size,
+        **result,
+        "seconds": round(time.perf_counter() - started, 1),
+    }
+    _tell(result, int8, out)
+    print(json.dumps(result), flush=True)
+
+
+def _held_out(
+    config: Config, folder: RunFolder, checkpoint: Checkpoint, out: Console
+) -> tuple[Examples, np.ndarray]:
+    """The test data, or where there is none the run's own validation part."""
+    if config.test_data_path:
+        class_names = checkpoint.state["identity"]["class_names"]
+        examples = dataset.read(config, config.test_data_path, "test", out, class_names)
+        return examples, np.arange(len(examples))
+    examples = _trained_on(config, checkpoint, out)
+    return examples, split.read(folder.split, examples)[1]
+
+
+def _training(
+    config: Config, folder: RunFolder, checkpoint: Checkpoint, out: Console
+) -> tuple[Examples, np.ndarray]:
+    examples = _trained_on(config, checkpoint, out)
+    return examples, split.read(folder.split, examples)[0]
+
+
+def _trained_on(config: Config, checkpoint: Checkpoint, out: Console) -> Examples:
+    path = config.train_data_path or checkpoint.state["train_data_path"]
+    class_names = checkpoint.state["identity"]["class_names"]
+    return dataset.read(config, path, "train", out, class_names)
+
+
+def _decodable(
+    examples: Examples, indices: np.ndarray, count: int, classifier: Classifier
+) -> tuple[dict[int, bytes], dict[str, int]]:
+    """So many at random of those that the graph decodes, and why how many others are not.
+
+    Raises:
+      DataError: There is none, or a file is bad.
+    """
+    chosen, refused = {}, {}
+    short_side = classifier.preprocessing.short_side
+    for index in map(int, np.random.default_rng(0).permutation(indices)):
+        if len(chosen) == count:
+            break
+        if examples.content:
+            content = examples.content(index)
+        else:
+            content = arrays.png(examples.load(index, short_side))
+        try:
+            classifier.decoder(content)
+        except tf.errors.InvalidArgumentError as error:
+            words = re.search(r"assertion failed: \[([^\];]*)", error.message)
+            words = words[1] if words else "not decoded by TensorFlow"
+            refused[words] = refused.get(words, 0) + 1
+        else:
+            chosen[index] = content
+    if not chosen:
+        raise DataError(
+            f"no picture to compare on - of {len(indices)} held out TensorFlow decodes none; "
+            "give JPEG or PNG files as --test_data_path"
+        )
+    return chosen, refused
+
+
+def _expected(
+    examples: Examples,
+    contents: Mapping[int, bytes],
+    checkpoint: Checkpoint,
+    guess: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]],
+    batch_size: int,
+) -> list[Picture]:
+    """What prediction says of these pictures."""
+    indices = list(contents)
+    preprocessing = identity.preprocessing(checkpoint.state["identity"])
+    batches = pipeline.evaluation_batches(
+        examples, indices, preprocessing, batch_size=batch_size, cache_mb=0
+    )
+    rows = []
+    with pipeline.naming_errors():
+        for images, _, _ in batches:
+            classes, probabilities, _ = (value.numpy() for value in guess(images))
+            order = np.argsort(classes, 1)
+            rows += list(np.take_along_axis(probabilities, order, 1))
+    return [
+        Picture(examples.names[index], content, int(examples.labels[index]), row)
+        for (index, content), row in zip(contents.items(), rows, strict=False)  # then filling
+    ]
+
+
+def _agreement(pictures: Sequence[Picture], found: Sequence[np.ndarray]) -> dict[str, Any]:
+    """How far the file and prediction are apart."""
+    same = [p.expected.argmax() == row.argmax() for p, row in zip(pictures, found, strict=True)]
+    apart = [np.abs(p.expected - row).max() for p, row in zip(pictures, found, strict=True)]
+    return {"same_top1": float(np.mean(same)), "largest_difference": float(np.max(apart))}
+
+
+def _check(pictures: Sequence[Picture], found: Sequence[np.ndarray], path: Path) -> None:
+    """Demands that the file agrees with prediction on every picture.
+
+    Raises:
+      RunError: With the worst picture.
+    """
+    for picture, row in zip(pictures, found, strict=True):
+        apart = np.abs(picture.expected - row).max()
+        if not apart <= TOLERANCE or picture.expected.argmax() != row.argmax():
+            raise RunError(
+                f"not written: {path} - on {picture.name} a probability differs from predict.py's "
+                f"by {apart:.1e}, more than {TOLERANCE:.0e}, or the answer is another; report "
+                "this with the model and the preprocessing of flags.cfg"
+            )
+
+
+def _cost(pictures: Sequence[Picture], found: Sequence[np.ndarray]) -> dict[str, float]:
+    """Accuracies of prediction and of the file."""
+    labels = np.array([picture.label for picture in pictures])
+    return {
+        "float32_top1": float((np.array([p.expected.argmax() for p in pictures]) == labels).mean()),
+        "int8_top1": float((np.array([row.argmax() for row in found]) == labels).mean()),
+    }
+
+
+def _tell(result: Mapping[str, Any], int8: bool, out: Console) -> None:
+    out.print(f"{result['output']}: {result['bytes'] / 1e6:.1f} MB, step {result['step']}")
+    count, apart = result["checked"], result["largest_difference"]
+    if int8:
+        before, after = result["float32_top1"], result["int8_top1"]
+        out.print(
+            f"on {count:,} pictures held out: top-1 {after:.4f} with 8 bits, {before:.4f} with 32 "
+            f"({100 * (after - before):+.2f} points); the answer is the same for "
+            f"{result['same_top1']:.1%}"
+        )
+    else:
+        out.print(
+            f"on {count:,} pictures held out: the answers are those of predict.py, the largest "
+            f"difference of a probability is {apart:.1e}"
+        )
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

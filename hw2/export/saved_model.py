@@ -1,0 +1,49 @@
+"""TensorFlow's SavedModel: bytes of files in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from hw2 import ops
+from hw2.export.classifier import Classifier
+
+
+def write(classifier: Classifier, path: Path) -> None:
+    """Writes a folder with two signatures.
+
+    "serving_default" takes `pictures`, strings `[N]`, the bytes of files; "pixels" takes
+    `picture`, uint8 `[h, w, 3]`. Both give `class_names` and `probabilities`, `[N, classes]`, the
+    likeliest first.
+    """
+    files = tf.TensorSpec([None], tf.string, name="pictures")
+    pixels = tf.TensorSpec([None, None, 3], tf.uint8, name="picture")
+    with ops.algorithm("native"):
+        signatures = {
+            name: tf.function(call, input_signature=[spec], autograph=False)
+            for name, call, spec in (
+                ("serving_default", classifier.of_files, files),
+                ("pixels", classifier.of_pixels, pixels),
+            )
+        }
+        tf.saved_model.save(classifier, path, signatures)
+
+
+def read(path: Path, classifier: Classifier) -> Callable[[bytes], np.ndarray]:
+    """Loads it as anyone does, and returns what maps a file to probabilities, `[classes]`."""
+    loaded = tf.saved_model.load(path)
+    call = loaded.signatures["serving_default"]
+    number = {name: place for place, name in enumerate(classifier.class_names)}
+
+    def classify(content: bytes) -> np.ndarray:
+        found = {name: value.numpy()[0] for name, value in call(tf.constant([content])).items()}
+        places = [number[name] for name in found["class_names"]]
+        result = np.empty(len(places), np.float32)
+        result[places] = found["probabilities"]
+        return result
+
+    classify.loaded = loaded  # or its variables would go
+    return classify
