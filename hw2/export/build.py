@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -20,8 +21,9 @@ from hw2.config import Config
 from hw2.errors import DataError, RunError, UsageError, writing
 from hw2.export import litert, onnx, saved_model
 from hw2.export.classifier import Classifier
-from hw2.input import arrays, pipeline, split
+from hw2.input import arrays, decode, pipeline, split
 from hw2.input.examples import Examples
+from hw2.input.paths import shown
 from hw2.run_folder import RunFolder
 from hw2.training import devices
 from hw2.training.checkpoints import Checkpoint
@@ -37,7 +39,7 @@ class Picture(NamedTuple):
     """A held-out picture as anyone has it, and what prediction says of it."""
 
     name: str
-    content: bytes
+    given: bytes | np.ndarray
     label: int
     expected: np.ndarray  # [classes]
 
@@ -79,16 +81,14 @@ def export(run: str, config: Config, *, form: str, int8: bool = False) -> None:
     examples, held_out = _held_out(config, folder, checkpoint, out)
     others, training = _training(config, folder, checkpoint, out) if int8 else (examples, [])
     with command.without_noise():
-        contents, refused = _decodable(examples, held_out, SCORED if int8 else CHECKED, classifier)
+        contents, refused = _inputs(
+            examples, held_out, SCORED if int8 else CHECKED, classifier, files=form == "saved_model"
+        )
         pictures = _expected(examples, contents, checkpoint, guess, config.batch_size)
-        shown = _decodable(others, training, SAMPLES, classifier)[0] if int8 else {}
-        samples = [classifier.decoder(content).numpy() for content in shown.values()]
+        samples = _inputs(others, training, SAMPLES, classifier)[0].values() if int8 else ()
     for words, count in refused.items():
         out.print(f"  note: {count} of the pictures held out are left aside: {words}")
-    about = {
-        "class_names": json.dumps(same["class_names"]),
-        "short_side": json.dumps(classifier.preprocessing.short_side),
-    }
+    about = {"class_names": json.dumps(same["class_names"])}
     partial = path.with_name(f".{path.name}.partial")
     with writing(path, "make room, or give another --output"):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -100,11 +100,11 @@ def export(run: str, config: Config, *, form: str, int8: bool = False) -> None:
                     read = saved_model.read(partial, classifier)
                 elif form == "onnx":
                     onnx.write(classifier, partial, about)
-                    read = onnx.read(partial, classifier)
+                    read = onnx.read(partial)
                 else:
-                    litert.write(classifier, partial, about, samples)
-                    read = litert.read(partial, classifier)
-                found = [read(picture.content) for picture in pictures]
+                    litert.write(classifier, partial, about, list(samples))
+                    read = litert.read(partial)
+                found = [read(picture.given) for picture in pictures]
             result = {"checked": len(pictures)} | _agreement(pictures, found)
             if int8:
                 result |= _cost(pictures, found)
@@ -153,25 +153,43 @@ def _trained_on(config: Config, checkpoint: Checkpoint, out: Console) -> Example
     return dataset.read(config, path, "train", out, class_names)
 
 
-def _decodable(
-    examples: Examples, indices: np.ndarray, count: int, classifier: Classifier
-) -> tuple[dict[int, bytes], dict[str, int]]:
-    """So many at random of those that the graph decodes, and why how many others are not.
+def _inputs(
+    examples: Examples,
+    indices: np.ndarray,
+    count: int,
+    classifier: Classifier,
+    *,
+    files: bool = False,
+) -> tuple[dict[int, bytes | np.ndarray], dict[str, int]]:
+    """So many pictures at random, as the export takes them.
+
+    Args:
+      examples: Where they come from.
+      indices: To choose from.
+      count: How many, at most.
+      classifier: The export.
+      files: Whether it takes the bytes of files, else all their pixels.
+
+    Returns:
+      Bytes or pixels by the index; of files that are left aside the reasons, and how many.
 
     Raises:
       DataError: There is none, or a file is bad.
     """
     chosen, refused = {}, {}
-    short_side = classifier.preprocessing.short_side
+    content = tf.TensorSpec([], tf.string)
+    decode_in_graph = tf.function(classifier.decoded, input_signature=[content], autograph=False)
     for index in map(int, np.random.default_rng(0).permutation(indices)):
         if len(chosen) == count:
             break
-        if examples.content:
-            content = examples.content(index)
-        else:
-            content = arrays.png(examples.load(index, short_side))
+        content = _content(examples, index, classifier)
+        if not files:
+            size = decode.inspect_in(content, examples.names[index], decode=False)
+            short_side = min(size.width, size.height)
+            chosen[index] = decode.picture_in(content, examples.names[index], short_side)
+            continue
         try:
-            classifier.decoder(content)
+            decode_in_graph(content)
         except tf.errors.InvalidArgumentError as error:
             words = re.search(r"assertion failed: \[([^\];]*)", error.message)
             words = words[1] if words else "not decoded by TensorFlow"
@@ -186,18 +204,34 @@ def _decodable(
     return chosen, refused
 
 
+def _content(examples: Examples, index: int, classifier: Classifier) -> bytes:
+    """A picture as a file, though it may have come as an array."""
+    if examples.content:
+        return examples.content(index)
+    return arrays.png(examples.load(index, classifier.preprocessing.short_side))
+
+
 def _expected(
     examples: Examples,
-    contents: Mapping[int, bytes],
+    inputs: Mapping[int, bytes | np.ndarray],
     checkpoint: Checkpoint,
     guess: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]],
     batch_size: int,
 ) -> list[Picture]:
-    """What prediction says of these pictures."""
-    indices = list(contents)
+    """What prediction says of these pictures; of pixels, what it says of them as a PNG file."""
+
+    def load(index: int, short_side: int) -> np.ndarray:
+        picture = inputs[index]
+        if isinstance(picture, bytes):
+            return examples.load(index, short_side)
+        return decode.resize(picture, short_side)
+
+    channels = next((3 for one in inputs.values() if not isinstance(one, bytes)), None)
+    given = dataclasses.replace(examples, load=load, channels=channels or examples.channels)
+    indices = list(inputs)
     preprocessing = identity.preprocessing(checkpoint.state["identity"])
     batches = pipeline.evaluation_batches(
-        examples, indices, preprocessing, batch_size=batch_size, cache_mb=0
+        given, indices, preprocessing, batch_size=batch_size, cache_mb=0
     )
     rows = []
     with pipeline.naming_errors():
@@ -206,8 +240,8 @@ def _expected(
             order = np.argsort(classes, 1)
             rows += list(np.take_along_axis(probabilities, order, 1))
     return [
-        Picture(examples.names[index], content, int(examples.labels[index]), row)
-        for (index, content), row in zip(contents.items(), rows, strict=False)  # then filling
+        Picture(examples.names[index], picture, int(examples.labels[index]), row)
+        for (index, picture), row in zip(inputs.items(), rows, strict=False)  # then filling
     ]
 
 
@@ -228,9 +262,9 @@ def _check(pictures: Sequence[Picture], found: Sequence[np.ndarray], path: Path)
         apart = np.abs(picture.expected - row).max()
         if not apart <= TOLERANCE or picture.expected.argmax() != row.argmax():
             raise RunError(
-                f"not written: {path} - on {picture.name} a probability differs from predict.py's "
-                f"by {apart:.1e}, more than {TOLERANCE:.0e}, or the answer is another; report "
-                "this with the model and the preprocessing of flags.cfg"
+                f"not written: {path} - on {shown(picture.name)} a probability is {apart:.1e} away "
+                f"from predict.py's, at most {TOLERANCE:.0e} is right, or another class comes "
+                "first; report this with the run's flags.cfg"
             )
 
 

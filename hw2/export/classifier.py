@@ -38,18 +38,21 @@ class Classifier(tf.Module):
         self.model, self.class_names = model, tuple(class_names)
         self.preprocessing, self.max_pixels = preprocessing, max_pixels
         self._alone = alone
-        content = tf.TensorSpec([], tf.string)
-        self.decoder = tf.function(self.decoded, input_signature=[content], autograph=False)
 
-    def decoded(self, content: tf.Tensor) -> tf.Tensor:
-        """The bytes of a file as uint8 `[h, w, 3]`."""
+    def decoded(self, content: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The bytes of a file as uint8 `[h, w, 3]`, and the height and width of the file, `[2]`."""
         return picture.decoded(content, self.preprocessing.short_side, self.max_pixels)
 
-    def prepared(self, image: tf.Tensor) -> tf.Tensor:
-        """Makes of uint8 `[h, w, 3]` what the model sees, float32 `[H, W, C]`."""
+    def prepared(self, image: tf.Tensor, whole: tf.Tensor | None = None) -> tf.Tensor:
+        """Makes of uint8 `[h, w, 3]` what the model sees, float32 `[H, W, C]`.
+
+        Args:
+          image: A picture.
+          whole: `[2]`, its height and width, where it was decoded at a part of them.
+        """
         p = self.preprocessing
         with tf.name_scope(PREPARE):
-            square = preprocess.with_channels(resize.square(image, p.short_side), p)
+            square = preprocess.with_channels(resize.square(image, p.short_side, whole), p)
             return preprocess.standardized(resize.levels(square, p.image_size), p)
 
     def probabilities(self, images: tf.Tensor) -> tf.Tensor:
@@ -66,7 +69,7 @@ class Classifier(tf.Module):
         """
         side, channels = self.preprocessing.image_size, self.preprocessing.channels
         images = tf.map_fn(
-            lambda content: self.prepared(self.decoded(content)),
+            lambda content: self.prepared(*self.decoded(content)),
             contents,
             fn_output_signature=tf.TensorSpec([side, side, channels], tf.float32),
         )

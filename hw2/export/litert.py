@@ -43,18 +43,17 @@ def write(
             archive.writestr(f"{name}.json", text)
 
 
-def read(path: Path, classifier: Classifier) -> Callable[[bytes], np.ndarray]:
-    """Loads it as anyone does, and returns what maps a file to probabilities, `[classes]`."""
+def read(path: Path) -> Callable[[np.ndarray], np.ndarray]:
+    """Loads it as anyone does; maps pixels `[h, w, 3]` to probabilities `[classes]`."""
     with _quiet():
         interpreter = tf.lite.Interpreter(str(path))
     place = interpreter.get_input_details()[0]["index"]
     answer = interpreter.get_output_details()[0]["index"]
 
-    def classify(content: bytes) -> np.ndarray:
-        image = classifier.decoder(content).numpy()[None]
-        interpreter.resize_tensor_input(place, image.shape)
+    def classify(image: np.ndarray) -> np.ndarray:
+        interpreter.resize_tensor_input(place, [1, *image.shape])
         interpreter.allocate_tensors()
-        interpreter.set_tensor(place, image)
+        interpreter.set_tensor(place, image[None])
         interpreter.invoke()
         return interpreter.get_tensor(answer)[0]
 

@@ -49,16 +49,10 @@ def write(classifier: Classifier, path: Path, about: Mapping[str, str]) -> None:
     path.write_bytes(model.SerializeToString())
 
 
-def read(path: Path, classifier: Classifier) -> Callable[[bytes], np.ndarray]:
-    """Loads it as anyone does, and returns what maps a file to probabilities, `[classes]`."""
+def read(path: Path) -> Callable[[np.ndarray], np.ndarray]:
+    """Loads it as anyone does; maps pixels `[h, w, 3]` to probabilities `[classes]`."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     place = session.get_inputs()[0].name
-
-    def classify(content: bytes) -> np.ndarray:
-        return session.run(["probabilities"], {place: classifier.decoder(content).numpy()[None]})[
-            0
-        ][0]
-
-    return classify
+    return lambda image: session.run(["probabilities"], {place: image[None]})[0][0]

@@ -13,7 +13,7 @@ import tensorflow as tf
 REMEDY = "save it as an upright JPEG or PNG"
 
 
-def decoded(content: tf.Tensor, short_side: int, max_pixels: int) -> tf.Tensor:
+def decoded(content: tf.Tensor, short_side: int, max_pixels: int) -> tuple[tf.Tensor, tf.Tensor]:
     """Decodes the bytes of one file.
 
     Args:
@@ -23,7 +23,8 @@ def decoded(content: tf.Tensor, short_side: int, max_pixels: int) -> tf.Tensor:
       max_pixels: Larger pictures are refused by their header.
 
     Returns:
-      uint8 `[h, w, 3]`, upright, transparent pixels laid on white. The graph fails with
+      uint8 `[h, w, 3]`, upright, transparent pixels laid on white; and height and width, `[2]`,
+      that it would have if it had been decoded whole. The graph fails with
       `InvalidArgumentError` for a file that is no picture, damaged, or refused.
     """
     start = tf.cast(tf.io.decode_raw(tf.strings.substr(content, 0, 64), tf.uint8), tf.int32)
@@ -35,25 +36,28 @@ def decoded(content: tf.Tensor, short_side: int, max_pixels: int) -> tf.Tensor:
     def webp() -> tf.Tensor:
         return begins(b"RIFF") & tf.reduce_all(start[8:12] == tf.constant(list(b"WEBP")))
 
-    def refuse() -> tf.Tensor:
+    def whole(image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return image, tf.shape(image)[:2]
+
+    def refuse() -> tuple[tf.Tensor, tf.Tensor]:
         words = f"no JPEG, PNG, GIF, BMP or WebP picture; {REMEDY}"
         with tf.control_dependencies([tf.debugging.Assert(False, [words])]):
-            return tf.zeros([1, 1, 3], tf.uint8)
+            return whole(tf.zeros([1, 1, 3], tf.uint8))
 
-    image = tf.case(
+    image, size = tf.case(
         [
             (begins(b"\xff\xd8\xff"), lambda: _jpeg(content, short_side, max_pixels)),
-            (begins(b"\x89PNG\r\n\x1a\n"), lambda: _png(content, start, max_pixels)),
-            (begins(b"GIF87a", b"GIF89a"), lambda: _gif(content, start, max_pixels)),
-            (begins(b"BM"), lambda: _bmp(content, start, max_pixels)),
-            (webp(), lambda: _webp(content, start)),
+            (begins(b"\x89PNG\r\n\x1a\n"), lambda: whole(_png(content, start, max_pixels))),
+            (begins(b"GIF87a", b"GIF89a"), lambda: whole(_gif(content, start, max_pixels))),
+            (begins(b"BM"), lambda: whole(_bmp(content, start, max_pixels))),
+            (webp(), lambda: whole(_webp(content, start))),
         ],
         default=refuse,
     )
-    return tf.ensure_shape(image, [None, None, 3])
+    return tf.ensure_shape(image, [None, None, 3]), tf.ensure_shape(size, [2])
 
 
-def _jpeg(content: tf.Tensor, short_side: int, max_pixels: int) -> tf.Tensor:
+def _jpeg(content: tf.Tensor, short_side: int, max_pixels: int) -> tuple[tf.Tensor, tf.Tensor]:
     shape = tf.io.extract_jpeg_shape(content)
     ratio = shape[:2] // (2 * short_side)
 
@@ -66,7 +70,9 @@ def _jpeg(content: tf.Tensor, short_side: int, max_pixels: int) -> tf.Tensor:
             [(smaller >= scale, lambda scale=scale: at(scale)) for scale in (8, 4, 2)],
             default=lambda: at(1),
         )
-    return _upright(image, _orientation(content, b"Exif\0\0"))
+    orientation = _orientation(content, b"Exif\0\0")
+    size = tf.cond(orientation >= 5, lambda: shape[1::-1], lambda: shape[:2])
+    return _upright(image, orientation), size
 
 
 def _png(content: tf.Tensor, start: tf.Tensor, max_pixels: int) -> tf.Tensor:

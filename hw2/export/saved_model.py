@@ -33,7 +33,7 @@ def write(classifier: Classifier, path: Path) -> None:
 
 
 def read(path: Path, classifier: Classifier) -> Callable[[bytes], np.ndarray]:
-    """Loads it as anyone does, and returns what maps a file to probabilities, `[classes]`."""
+    """Loads it as anyone does; maps the bytes of a file to probabilities `[classes]`."""
     loaded = tf.saved_model.load(path)
     call = loaded.signatures["serving_default"]
     number = {name: place for place, name in enumerate(classifier.class_names)}

@@ -1,0 +1,221 @@
+"""Exports, loaded by a process that cannot import hw2, say what predict.py says."""
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hw2 import config, experiment, prediction
+from hw2.errors import RunError, UsageError
+from hw2.export import build, litert, onnx
+from hw2.models import MODELS
+from tests.training.tiny import FLAGS, tiny
+
+TOLERANCE = 1e-4  # of a probability, as the command promises
+COLOURS = {"blue": (20, 20, 200), "green": (20, 200, 20), "red\n": (200, 20, 20)}
+
+WITHOUT_HW2 = """
+import json, sys
+sys.modules["hw2"] = None  # to import it is an error now
+path, *names = sys.argv[1:]
+"""
+SAVED_MODEL = """
+import tensorflow as tf
+model = tf.saved_model.load(path)
+contents = [open(name, "rb").read() for name in names]
+found = model.signatures["serving_default"](pictures=tf.constant(contents))
+upright = [content for name, content in zip(names, contents) if name.endswith("24.png")]
+for content in upright:
+    pixels = model.signatures["pixels"](picture=tf.io.decode_png(content, 3))
+    row = model.signatures["serving_default"](pictures=tf.constant([content]))
+    assert all((pixels[key] == value).numpy().all() for key, value in row.items())
+words = [[word.decode() for word in row] for row in found["class_names"].numpy()]
+assert upright
+print(json.dumps([dict(zip(*row)) for row in zip(words, found["probabilities"].numpy().tolist())]))
+"""
+PIXELS = """
+import numpy as np
+from PIL import Image, ImageOps
+def pixels(name):
+    image = ImageOps.exif_transpose(Image.open(name)).convert("RGBA")
+    white = Image.new("RGBA", image.size, "white")
+    return np.asarray(Image.alpha_composite(white, image).convert("RGB"))[None]
+"""
+LITERT = """
+import zipfile
+from ai_edge_litert.interpreter import Interpreter
+with zipfile.ZipFile(path) as archive:
+    words = json.loads(archive.read("class_names.json"))
+model = Interpreter(path)
+place, answer = (d()[0]["index"] for d in (model.get_input_details, model.get_output_details))
+rows = []
+for name in names:
+    picture = pixels(name)
+    model.resize_tensor_input(place, picture.shape)
+    model.allocate_tensors()
+    model.set_tensor(place, picture)
+    model.invoke()
+    rows.append(dict(zip(words, model.get_tensor(answer)[0].tolist())))
+print(json.dumps(rows))
+"""
+ONNX = """
+import onnxruntime
+model = onnxruntime.InferenceSession(path)
+words = json.loads(model.get_modelmeta().custom_metadata_map["class_names"])
+rows = []
+for name in names:
+    found = model.run(["probabilities"], {"picture": pixels(name)})[0][0]
+    rows.append(dict(zip(words, found.tolist())))
+print(json.dumps(rows))
+"""
+READERS = {
+    "saved_model": (SAVED_MODEL, "tensorflow"),
+    "litert": (PIXELS + LITERT, "ai_edge_litert"),
+    "onnx": (PIXELS + ONNX, "onnxruntime"),
+}
+
+
+def needs(package):
+    if importlib.util.find_spec(package) is None:
+        reason = f"{package} is missing: pip install -e '.[dev]'"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run on pictures of three colours, some turned by EXIF, some transparent."""
+    root = tmp_path_factory.mktemp("export")
+    for name, colour in COLOURS.items():
+        (root / "data" / name).mkdir(parents=True)
+        for number in range(60):
+            rng = np.random.default_rng(number)
+            size = (*rng.integers(14, 60, 2), 3)
+            image = Image.fromarray(np.clip(rng.normal(colour, 60, size), 0, 255).astype(np.uint8))
+            exif = Image.Exif()
+            exif[0x0112] = number % 8 + 1
+            kind = ("png", "jpg", "webp")[number % 3]
+            if number % 9 == 0:
+                image.putalpha(100 + number)
+            image.save(root / "data" / name / f"{number}.{kind}", exif=exif)
+            if number % 4 == 0:
+                image.convert("RGB").convert("P").save(root / "data" / name / f"{number}.bmp")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(MODELS, "tiny", tiny)
+        patch.setattr(sys, "argv", ["train.py"])
+        flags = [f"--train_data_path={root / 'data'}", f"--log_path={root / 'run'}"]
+        sizes = ["--short_side=12", "--crop_size=10", "--validation_fraction=0.3"]
+        experiment.train(config.parse(["train.py", *FLAGS, *flags, *sizes]))
+        yield root / "run"
+
+
+def export(run, form, *flags, int8=False):
+    build.export(str(run), config.parse(["export", *flags]), form=form, int8=int8)
+
+
+def elsewhere(form, path, names):
+    code, _ = READERS[form]
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_HW2 + code, path, *names],
+        cwd=path.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("form", READERS)
+def test_a_process_without_hw2_gets_the_answers_of_prediction(run, tmp_path, capsys, form):
+    needs(READERS[form][1])
+    if form == "onnx":
+        needs("tf2onnx")
+    data = run.parent / "data"
+    held_out = (run / "split.csv").read_text().count(",validation,")
+    flags = [f"--data={data}", f"--output={tmp_path / 'a.jsonl'}", "--top_k=3"]
+    prediction.predict(config.parse(["predict.py", f"--checkpoint_dir={run}", *flags]))
+    answers = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
+    capsys.readouterr()
+    export(run, form, f"--output={tmp_path / 'model'}")
+    out, err = capsys.readouterr()
+    result = json.loads(out)
+    assert result["same_top1"] == 1
+    assert result["largest_difference"] <= TOLERANCE
+    if form == "saved_model":
+        aside = re.search(r"(\d+) of the pictures held out are left aside: a BMP of another", err)
+        assert result["checked"] + int(aside[1]) == held_out
+        answers = [answer for answer in answers if not answer["name"].endswith("bmp")]
+    else:  # it gets pixels, and those of large JPEGs are decoded small in prediction
+        assert result["checked"] == held_out
+        answers = [answer for answer in answers if not answer["name"].endswith("jpg")]
+    found = elsewhere(form, tmp_path / "model", [str(data / answer["name"]) for answer in answers])
+    for answer, row in zip(answers, found, strict=True):
+        expected = {guess["class"]: guess["probability"] for guess in answer["guesses"]}
+        assert max(row, key=row.get) == answer["guesses"][0]["class"]
+        assert row == pytest.approx(expected, abs=TOLERANCE)
+    with pytest.raises(UsageError, match="it is there already; --overwrite, or --output"):
+        export(run, form, f"--output={tmp_path / 'model'}")
+
+
+def test_int8_has_the_size_and_tells_the_cost(run, tmp_path, capsys):
+    needs("ai_edge_litert")
+    export(run, "litert", f"--output={tmp_path / 'model'}", int8=True)
+    out, err = capsys.readouterr()
+    result = json.loads(out)
+    assert result["same_top1"] > 0.9
+    assert abs(result["int8_top1"] - result["float32_top1"]) < 0.1
+    assert "top-1" in err
+    with litert._quiet():
+        model = litert.tf.lite.Interpreter(str(tmp_path / "model"))
+    kinds = {d["name"].split("/")[0]: d["dtype"] for d in model.get_tensor_details() if d["name"]}
+    assert np.int8 in kinds.values()
+    assert kinds["prepare"] != np.int8
+    names = [str(run.parent / "data" / "green" / f"{n}.jpg") for n in (1, 4, 7)]
+    found = elsewhere("litert", tmp_path / "model", names)
+    assert [max(row, key=row.get) for row in found] == ["green"] * 3
+
+
+def test_what_does_not_agree_is_not_kept(run, tmp_path, monkeypatch):
+    write = litert.write
+
+    def other(classifier, *rest):
+        prepared = classifier.prepared
+        monkeypatch.setattr(classifier, "prepared", lambda image: prepared(image) * 1.01)
+        write(classifier, *rest)
+
+    monkeypatch.setattr(litert, "write", other)
+    path = tmp_path / "model"
+    with pytest.raises(
+        RunError, match=rf"not written: {path} - on .* a probability is .* away from predict"
+    ):
+        export(run, "litert", f"--output={path}")
+    assert not list(tmp_path.iterdir())
+
+
+def test_onnx_without_its_packages_says_what_to_install(run, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tf2onnx", None)
+    with pytest.raises(UsageError, match="pip install tf2onnx onnxruntime"):
+        export(run, "onnx", f"--output={tmp_path / 'model'}")
+    assert onnx.OPSET <= 18
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "error: no run folder given - python -m hw2.export RUN"),
+        (["RUN", "--int8"], "error: --int8 must go with --format=litert, got saved_model"),
+        (["RUN", "--format=zip"], "invalid choice: 'zip'"),
+        (["RUN", "--outptu=a"], "--outptu"),
+    ],
+)
+def test_mistakes_of_the_command_line(words, said):
+    command = [sys.executable, "-m", "hw2.export", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode in (1, 2)
+    assert said in done.stderr
