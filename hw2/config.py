@@ -64,7 +64,7 @@ PRECISIONS = ("float32", "mixed_bfloat16")  # of images and products; weights ar
 ALGORITHMS = ("auto", "im2col", "native")  # of hw2.ops.conv2d, those that do every shape
 
 STEMS = ("imagenet", "small")
-EXPORTS = ("saved_model", "litert")
+EXPORTS = ("saved_model", "litert", "onnx")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -190,7 +190,7 @@ class Config:
     part: str = setting("test", "of data that has several", one_of("train", "validation", "test"))
     overwrite: bool = setting(False, "replace an output that is there")
 
-    format: str = setting("saved_model", " or ".join(EXPORTS), one_of(*EXPORTS), "Export")
+    format: str = setting("saved_model", ", ".join(EXPORTS), one_of(*EXPORTS), "Export")
     int8: bool = setting(False, "whole numbers of 8 bits, of litert")
 
     section: str = setting("", "sections of the flagfile; the last one wins", group="Other")
