@@ -166,6 +166,7 @@ class Config:
     dry_run: bool = setting(False, "try everything once, and keep nothing")
     overfit_batches: int = setting(0, "learn so many batches by heart; 0: off", at_least(0))
     find_rate: bool = setting(False, "try rising rates, and plot the loss")
+    histogram_steps: int = setting(0, "in TensorBoard; 0: at checkpoints", at_least(0))
 
     num_gpus: int = setting(0, "GPUs to use; 0 for all there are", at_least(0), "Devices")
     logical_devices: int = setting(1, "parts of a split CPU, for multi_gpu_train.py", at_least(1))
