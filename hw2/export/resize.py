@@ -45,7 +45,7 @@ def square(image: tf.Tensor, side: int, whole: tf.Tensor | None = None) -> tf.Te
         _weights(size[0], whole[0], tf.reduce_min(whole), side), image
     )  # [side, side*c]
     image = tf.transpose(tf.reshape(image, [side, side, channels]), order)
-    return tf.cast(image, tf.uint8)
+    return tf.cast(tf.reshape(image, [side, side, channels]), tf.uint8)
 
 
 def levels(image: tf.Tensor, side: int) -> tf.Tensor:
