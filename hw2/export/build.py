@@ -58,11 +58,10 @@ def build(folder: str, config: Config) -> None:
     examples = dataset.read(config, data, "train", out, class_names)
     training, held_out = split.read(run.split, examples)
     held_out = np.random.default_rng(0).permutation(held_out)
-    alone = checkpoint.state["settings"].get("loss") == "binary"
+    shares = evaluation.probabilities(checkpoint)
 
     def probabilities(images: tf.Tensor) -> tf.Tensor:
-        logits = model(images, training=False)
-        return tf.sigmoid(logits) if alone else tf.nn.softmax(logits)
+        return shares(model(images, training=False))
 
     def reference(pictures: Pictures) -> np.ndarray:
         guess = prediction.guesser(checkpoint, tensors, len(class_names), config.weights)
