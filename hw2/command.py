@@ -54,6 +54,29 @@ def run(
     sys.exit(code)
 
 
+def folders(usage: str, *, most: int | None = None) -> list[str]:
+    """Takes the run folders that a command begins with off `sys.argv`; the rest are flags.
+
+    Args:
+      usage: What the command is for, its first example in the third line; printed before the
+        flags for `--help`.
+      most: How many folders there may be; any number for None.
+
+    Returns:
+      One folder at least, unless help is asked for. The program ends where none is given.
+    """
+    words = sys.argv[1:]
+    count = next((n for n, word in enumerate(words) if word.startswith("-")), len(words))
+    count = count if most is None else min(count, most)
+    if not count and not any(word.lstrip("-").startswith("help") for word in words):
+        print(f"error: no run folder given - {usage.splitlines()[2].strip()}", file=sys.stderr)
+        sys.exit(1)
+    if not count:
+        print(usage)
+    sys.argv[1:] = words[count:]
+    return words[:count]
+
+
 def quiet_tensorflow() -> None:
     """Imports TensorFlow and finds its devices, without the start-up lines in `NOISE`."""
     with without_noise():

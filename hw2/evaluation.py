@@ -6,7 +6,7 @@ import csv
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -107,19 +107,31 @@ def restore_weights(
     restore(named_variables(model), values, checkpoint)
 
 
+def probabilities(checkpoint: Checkpoint) -> Callable[[tf.Tensor], tf.Tensor]:
+    """What makes probabilities `[N, classes]` of logits: by the loss of the training, softmax, or
+    for binary, where each class was asked for by itself, sigmoid."""
+    binary = checkpoint.state["settings"].get("loss") == "binary"
+    return tf.sigmoid if binary else tf.nn.softmax
+
+
+def held_out(
+    config: Config, folder: RunFolder, checkpoint: Checkpoint, out: Console
+) -> tuple[Examples, np.ndarray]:
+    """The test data, or where there are none the data of the training with their held-out part."""
+    class_names = checkpoint.state["identity"]["class_names"]
+    if config.test_data_path:
+        examples = dataset.read(config, config.test_data_path, "test", out, class_names)
+        return examples, np.arange(len(examples))
+    path = config.train_data_path or checkpoint.state["train_data_path"]
+    examples = dataset.read(config, path, "train", out, class_names)
+    return examples, split.read(folder.split, examples)[1]
+
+
 def _evaluator(
     config: Config, folder: RunFolder, checkpoint: Checkpoint, out: Console
 ) -> Evaluator:
-    """Scores on the test data, or where there is none on the run's own validation part."""
     same = checkpoint.state["identity"]
-    class_names = same["class_names"]
-    if config.test_data_path:
-        examples = dataset.read(config, config.test_data_path, "test", out, class_names)
-        indices = np.arange(len(examples))
-    else:
-        path = config.train_data_path or checkpoint.state["train_data_path"]
-        examples = dataset.read(config, path, "train", out, class_names)
-        _, indices = split.read(folder.split, examples)
+    examples, indices = held_out(config, folder, checkpoint, out)
     if config.num_examples > len(indices):
         raise DataError(
             f"too few pictures in {config.test_data_path or folder.split} - "
@@ -128,7 +140,7 @@ def _evaluator(
         )
     if config.num_examples:  # a fair sample: folders come class by class
         indices = np.random.default_rng(0).permutation(indices)[: config.num_examples]
-    k = min(config.top_k, len(class_names))
+    k = min(config.top_k, len(same["class_names"]))
     loss = checkpoint.state["settings"].get("loss", config.loss)
     return Evaluator(same, examples, indices, config.batch_size, k, loss)
 

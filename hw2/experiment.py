@@ -146,7 +146,7 @@ def _train(
         run_folder.check_same(found, same, folder, new_data=config.accept_new_data)
     recorded["history"] = session.history(found, recorded) if found else []
     recorded["data_since"] = since = run_folder.began(found, same)
-    new_data = found is not None and since == found.step
+    new_data = run_folder.has_other_pictures(found, same)
     if new_data:
         recorded["history"].append({"step": since, "changes": ["the pictures are others"]})
 

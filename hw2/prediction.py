@@ -111,17 +111,14 @@ def guesser(
     """
     model = identity.model(checkpoint.state["identity"], load_pretrained=False)
     evaluation.restore_weights(model, checkpoint, tensors, weights)
-    alone = checkpoint.state["settings"].get("loss") == "binary"  # each class was asked for itself
+    probabilities = evaluation.probabilities(checkpoint)
 
     @tf.function(autograph=False)
     def guess(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         logits = model(images, training=False)
-        best, classes = tf.math.top_k(logits, k)
-        if alone:
-            probabilities = tf.sigmoid(best)
-        else:
-            probabilities = tf.gather(tf.nn.softmax(logits), classes, batch_dims=1)
-        return classes, probabilities, tf.reduce_all(tf.math.is_finite(logits), 1)
+        classes = tf.math.top_k(logits, k).indices
+        best = tf.gather(probabilities(logits), classes, batch_dims=1)
+        return classes, best, tf.reduce_all(tf.math.is_finite(logits), 1)
 
     return guess
 

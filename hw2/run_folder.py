@@ -117,11 +117,16 @@ def check_same(
         )
 
 
+def has_other_pictures(found: Checkpoint | None, identity: Mapping[str, Any]) -> bool:
+    """Whether the split is not the one that the checkpoint was trained on."""
+    return found is not None and found.state["identity"]["split"] != identity["split"]
+
+
 def began(found: Checkpoint | None, identity: Mapping[str, Any]) -> int:
     """The step at which a run began to train on the pictures of its split; 0 for its first step."""
     if found is None:
         return 0
-    if found.state["identity"]["split"] != identity["split"]:
+    if has_other_pictures(found, identity):
         return found.step
     return found.state.get("data_since", 0)
 

@@ -9,21 +9,12 @@ The export is RUN/saved_model, RUN/model.tflite, RUN/model-int8.tflite or RUN/mo
 says what goes in and out. --checkpoint, --weights and --test_data_path are as for eval.py.
 """
 
-import sys
-
 from hw2 import command
 
 
 def main() -> None:
     """Takes the run folder off the command line; the rest are flags."""
-    words = sys.argv[1:]
-    folder = words.pop(0) if words and not words[0].startswith("-") else ""
-    if not folder and not any(word.lstrip("-").startswith("help") for word in words):
-        print(f"error: no run folder given - {__doc__.splitlines()[2].strip()}", file=sys.stderr)
-        sys.exit(1)
-    if not folder:
-        print(__doc__)
-    sys.argv[1:] = words
+    folder = next(iter(command.folders(__doc__, most=1)), "")
 
     def export(config) -> None:
         from hw2.export import build  # imports TensorFlow, so only once the flags are read

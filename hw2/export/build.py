@@ -76,11 +76,11 @@ def export(run: str, config: Config) -> None:
         model,
         [os.fsencode(name) for name in same["class_names"]],
         identity.preprocessing(same),
-        alone=checkpoint.state["settings"].get("loss") == "binary",
+        evaluation.probabilities(checkpoint),
         max_pixels=config.max_pixels,
     )
     guess = prediction.guesser(checkpoint, tensors, len(same["class_names"]), config.weights)
-    examples, held_out = _held_out(config, folder, checkpoint, out)
+    examples, held_out = evaluation.held_out(config, folder, checkpoint, out)
     others, training = _training(config, folder, checkpoint, out) if int8 else (examples, [])
     with command.without_noise():
         contents, refused = _inputs(
@@ -130,29 +130,14 @@ def export(run: str, config: Config) -> None:
     print(json.dumps(result), flush=True)
 
 
-def _held_out(
-    config: Config, folder: RunFolder, checkpoint: Checkpoint, out: Console
-) -> tuple[Examples, np.ndarray]:
-    """The test data, or where there is none the run's own validation part."""
-    if config.test_data_path:
-        class_names = checkpoint.state["identity"]["class_names"]
-        examples = dataset.read(config, config.test_data_path, "test", out, class_names)
-        return examples, np.arange(len(examples))
-    examples = _trained_on(config, checkpoint, out)
-    return examples, split.read(folder.split, examples)[1]
-
-
 def _training(
     config: Config, folder: RunFolder, checkpoint: Checkpoint, out: Console
 ) -> tuple[Examples, np.ndarray]:
-    examples = _trained_on(config, checkpoint, out)
-    return examples, split.read(folder.split, examples)[0]
-
-
-def _trained_on(config: Config, checkpoint: Checkpoint, out: Console) -> Examples:
+    """The data of the training, with their part that was trained on."""
     path = config.train_data_path or checkpoint.state["train_data_path"]
     class_names = checkpoint.state["identity"]["class_names"]
-    return dataset.read(config, path, "train", out, class_names)
+    examples = dataset.read(config, path, "train", out, class_names)
+    return examples, split.read(folder.split, examples)[0]
 
 
 def _inputs(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
@@ -21,8 +21,8 @@ class Classifier(tf.Module):
         model: tf.Module,
         class_names: Sequence[bytes],
         preprocessing: Preprocessing,
+        answers: Callable[[tf.Tensor], tf.Tensor],
         *,
-        alone: bool,
         max_pixels: int,
     ):
         """Takes a model with its weights.
@@ -31,13 +31,13 @@ class Classifier(tf.Module):
           model: Called with a batch `[N, H, W, C]` and `training`.
           class_names: One for each logit.
           preprocessing: Of its training.
-          alone: Whether each class was asked for by itself, and so has a probability of its own.
+          answers: Makes probabilities `[N, classes]` of logits.
           max_pixels: Larger files are refused.
         """
         super().__init__()
         self.model, self.class_names = model, tuple(class_names)
         self.preprocessing, self.max_pixels = preprocessing, max_pixels
-        self._alone = alone
+        self._answers = answers
 
     def decoded(self, content: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The bytes of a file as uint8 `[h, w, 3]`, and the height and width of the file, `[2]`."""
@@ -59,7 +59,7 @@ class Classifier(tf.Module):
         """Of each class, `[N, classes]`, for what `prepared` makes, `[N, H, W, C]`."""
         logits = self.model(images, training=False)
         with tf.name_scope(ANSWER):
-            return tf.sigmoid(logits) if self._alone else tf.nn.softmax(logits)
+            return self._answers(logits)
 
     def of_files(self, contents: tf.Tensor) -> dict[str, tf.Tensor]:
         """Classifies the bytes of N files, a string `[N]`.

@@ -23,13 +23,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
-from hw2 import command
+from hw2 import command, dataset
 from hw2.config import Config
 from hw2.errors import UsageError
 from hw2.input import bar, order, source
 from hw2.input.examples import Examples
 from hw2.input.paths import shown
-from hw2.input.rules import Rules, default_cache_folder
 
 SMALLEST = 96  # side of a cell; smaller pictures are enlarged by whole numbers
 GAP, LINE = 4, 14  # pixels between cells, and of a line of text
@@ -158,11 +157,9 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _read(config: Config) -> Examples:
-    limits = {field.name for field in dataclasses.fields(Rules)} & vars(config).keys()
-    rules = Rules(**{n: getattr(config, n) for n in limits}, cache_folder=default_cache_folder())
     path = os.path.expanduser(config.train_data_path)
     with bar.reporting(f"scanning {shown(path)}") as report:
-        return source.read(path, "train", rules, report=report)
+        return source.read(path, "train", dataset.rules(config), report=report)
 
 
 def _chosen(examples: Examples, count: int, seed: int) -> np.ndarray:

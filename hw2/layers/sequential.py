@@ -41,6 +41,17 @@ class Sequential(tf.Module):
         return x
 
 
+def flat(model: Sequential, prefix: str = "") -> list[tuple[str, Layer]]:
+    """Name and layer of every stage, those of inner sequences in place of the sequence."""
+    found = []
+    for name, stage in model.stages.items():
+        if isinstance(stage, Sequential):
+            found += flat(stage, f"{prefix}{name}/")
+        else:
+            found.append((prefix + name, stage))
+    return found
+
+
 def relu(x: tf.Tensor, *, training: bool = False, seed: tf.Tensor | None = None) -> tf.Tensor:
     """max(x, 0), as a stage."""
     return tf.nn.relu(x)

@@ -9,7 +9,7 @@ import tensorflow as tf
 from rich.table import Table
 
 from hw2 import ops
-from hw2.layers.sequential import Layer, Sequential
+from hw2.layers.sequential import Sequential, flat
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +31,7 @@ def summarize(model: Sequential, image_shape: tuple[int, int, int]) -> list[Row]
     """
     rows = []
     shape = (1, *image_shape)
-    for name, layer in _stages(model):
+    for name, layer in flat(model):
         spec = tf.TensorSpec(shape, tf.float32)
         graph = tf.function(lambda x, layer=layer: layer(x), autograph=False)
         with ops.algorithm("native"):  # one node of the graph, whose products are the definition's
@@ -57,16 +57,6 @@ def table(rows: list[Row]) -> Table:
     products = sum(row.multiply_adds for row in rows)
     result.add_row("total", "", f"{parameters:,}", f"{products:,}", style="bold")
     return result
-
-
-def _stages(model: Sequential, prefix: str = "") -> list[tuple[str, Layer]]:
-    rows = []
-    for name, stage in model.stages.items():
-        if isinstance(stage, Sequential):
-            rows += _stages(stage, f"{prefix}{name}/")
-        else:
-            rows.append((prefix + name, stage))
-    return rows
 
 
 def _multiply_adds(op: tf.Operation) -> int:

@@ -9,22 +9,12 @@ names it. It is about the best checkpoint and the pictures held out; --checkpoin
 --test_data_path, --num_examples, --top_k and --batch_size are as for eval.py.
 """
 
-import sys
-
 from hw2 import command
 
 
 def main() -> None:
     """Takes the run folders off the command line; the rest are flags."""
-    words = sys.argv[1:]
-    count = next((n for n, word in enumerate(words) if word.startswith("-")), len(words))
-    folders = words[:count]
-    if not folders and not any(word.lstrip("-").startswith("help") for word in words):
-        print(f"error: no run folder given - {__doc__.splitlines()[2].strip()}", file=sys.stderr)
-        sys.exit(1)
-    if not folders:
-        print(__doc__)
-    sys.argv[1:] = words[count:]
+    folders = command.folders(__doc__)
 
     def build(config) -> None:
         from hw2.report import build  # imports TensorFlow, so only once the flags are read

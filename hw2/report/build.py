@@ -125,7 +125,7 @@ def _seen(one: Record, config: Config, out: Console, missing: list[str]) -> Seen
         evaluation.restore_weights(model, checkpoint, tensors, config.weights)
         examples, indices = _pictures(one, checkpoint, config, out)
         with ops.algorithm(config.conv_algorithm):
-            ask = _asker(checkpoint, model)
+            ask = predictions.asker(model, evaluation.probabilities(checkpoint))
             answers = _ask(checkpoint, ask, examples, indices, config)
     except DataError as error:
         missing.append(
@@ -146,14 +146,9 @@ def _seen(one: Record, config: Config, out: Console, missing: list[str]) -> Seen
 def _pictures(
     one: Record, checkpoint: Checkpoint, config: Config, out: Console
 ) -> tuple[Examples, np.ndarray]:
-    names = checkpoint.state["identity"]["class_names"]
-    if config.test_data_path:
-        examples = dataset.read(config, config.test_data_path, "test", out, names)
-        indices = np.arange(len(examples))
-    else:
-        path = config.train_data_path or checkpoint.state["train_data_path"]
-        examples = dataset.read(_accepting(one, config), path, "train", out, names)
-        _, indices = split.read(one.path / "split.csv", examples)
+    accepted = config if config.test_data_path else _accepting(one, config)
+    folder = run_folder.RunFolder(one.path)
+    examples, indices = evaluation.held_out(accepted, folder, checkpoint, out)
     return examples, _sample(indices, config.num_examples or len(indices))
 
 
@@ -170,10 +165,6 @@ def _sample(indices: np.ndarray, most: int) -> np.ndarray:
     if len(indices) <= most:
         return indices
     return np.sort(np.random.default_rng(0).permutation(indices)[:most])
-
-
-def _asker(checkpoint: Checkpoint, model: tf.Module) -> Callable[[tf.Tensor], tf.Tensor]:
-    return predictions.asker(model, alone=checkpoint.state["settings"].get("loss") == "binary")
 
 
 def _ask(
@@ -284,7 +275,7 @@ def _sides(
         training, _ = split.read(one.path / "split.csv", seen.examples)
         asked.append(("best", seen.checkpoint, _sample(training, SAMPLE), "training part"))
     model = identity.model(seen.checkpoint.state["identity"], load_pretrained=False)
-    ask = _asker(seen.checkpoint, model)
+    ask = predictions.asker(model, evaluation.probabilities(seen.checkpoint))
     for which, checkpoint, indices, data in asked:
         tensors = checkpoint.tensors()
         for weights in ("ema", "raw"):

@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from hw2.layers.sequential import Sequential
-from hw2.report import stages, thumbnail
+from hw2.layers.sequential import Sequential, flat
+from hw2.report import thumbnail
 
 FEWEST = 5  # positions along a side; fewer show no place
 _LEAST_SIDE = 84  # pixels of the overlay
@@ -29,7 +29,7 @@ def heat(model: Sequential, images: tf.Tensor, classes: np.ndarray, target: int)
       model: A sequence of stages.
       images: `[N, H, W, C]` as the model sees them.
       classes: `[N]`, what to ask of each picture.
-      target: Number of the stage, of `stages.flat`.
+      target: Number of the stage, of `hw2.layers.sequential.flat`.
 
     Returns:
       `[N, h, w]`, of the size of the stage's maps.
@@ -37,7 +37,7 @@ def heat(model: Sequential, images: tf.Tensor, classes: np.ndarray, target: int)
     Source: Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via
     Gradient-based Localization", 2016, arxiv.org/abs/1610.02391.
     """
-    layers = [layer for _, layer in stages.flat(model)]
+    layers = [layer for _, layer in flat(model)]
     x = images
     for layer in layers[: target + 1]:
         x = layer(x, training=False)

@@ -92,18 +92,19 @@ def share(right: np.ndarray) -> Share:
     return Share(int(right.sum()), len(right))
 
 
-def asker(model: tf.Module, *, alone: bool = False) -> Callable[[tf.Tensor], tf.Tensor]:
+def asker(
+    model: tf.Module, probabilities: Callable[[tf.Tensor], tf.Tensor]
+) -> Callable[[tf.Tensor], tf.Tensor]:
     """Makes the function from images `[N, H, W, C]` to probabilities `[N, classes]`.
 
     Args:
       model: With the weights that it will have when it is asked.
-      alone: Whether each class was asked for itself, as by the binary loss.
+      probabilities: Of logits, as `hw2.evaluation.probabilities`.
     """
 
     @tf.function(autograph=False)
     def ask(images: tf.Tensor) -> tf.Tensor:
-        logits = model(images, training=False)
-        return tf.sigmoid(logits) if alone else tf.nn.softmax(logits)
+        return probabilities(model(images, training=False))
 
     return ask
 

@@ -5,18 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from hw2.layers.conv import Conv
-from hw2.layers.sequential import Layer, Sequential
-
-
-def flat(model: Sequential, prefix: str = "") -> list[tuple[str, Layer]]:
-    """Name and layer of every stage, those of inner sequences in place of the sequence."""
-    found = []
-    for name, stage in model.stages.items():
-        if isinstance(stage, Sequential):
-            found += flat(stage, f"{prefix}{name}/")
-        else:
-            found.append((prefix + name, stage))
-    return found
+from hw2.layers.sequential import Sequential, flat
 
 
 def outputs(model: Sequential, images: tf.Tensor) -> list[tuple[str, tf.Tensor]]:

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 import tensorflow as tf
+from batches import assert_same, take
 
 from hw2.input import mixing, pipeline
 from hw2.input.pipeline import Part
@@ -128,13 +129,7 @@ def test_odd_rows_are_refused(count, of):
 def batches(numbered, count=6, **options):
     options = {"batch_size": 8, "seed": 3, "mixup": 0.5, "cutmix": 1.0, **options}
     dataset = pipeline.training_batches(numbered, range(20), PLAIN, **options)
-    return [[array.numpy() for array in batch] for batch in dataset.take(count)]
-
-
-def assert_same(some, others):
-    for one, other in zip(some, others, strict=True):
-        for a, b in zip(one, other, strict=True):
-            np.testing.assert_array_equal(a, b)
+    return take(dataset, count)
 
 
 def test_labels_become_shares_of_every_class(numbered):

@@ -3,6 +3,7 @@ import re
 import numpy as np
 import pytest
 import tensorflow as tf
+from batches import assert_same, take
 from PIL import Image
 
 from hw2.errors import DataError
@@ -18,16 +19,6 @@ RANDOM = Preprocessing(6, 1, 10, 7, True, 63.0, 0.2, 1.8)
 def bare(monkeypatch):
     """Leaves standardization out, so that pixels tell which picture they are of."""
     monkeypatch.setattr(tf.image, "per_image_standardization", lambda image: image)
-
-
-def take(dataset, count):
-    return [[array.numpy() for array in batch] for batch in dataset.take(count)]
-
-
-def assert_same(batches, others):
-    for batch, other in zip(batches, others, strict=True):
-        for a, b in zip(batch, other, strict=True):
-            np.testing.assert_array_equal(a, b)
 
 
 def shown_pictures(batches):
