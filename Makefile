@@ -1,5 +1,6 @@
 # `make train` and `make test` set up .venv by themselves, then do their work.
 PYTHON ?= python3
+RUNS ?= runs
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -29,7 +30,7 @@ verify: $(VENV)/installed
 	$(BIN)/python -m hw2.ops.verify
 
 tensorboard: $(VENV)/installed
-	$(BIN)/tensorboard --logdir runs --host 127.0.0.1
+	$(BIN)/tensorboard --logdir $(RUNS) --host 127.0.0.1
 
 clean:
 	rm -rf $(VENV)

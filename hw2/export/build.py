@@ -68,6 +68,10 @@ def export(run: str, config: Config) -> None:
     path = Path(config.output) if config.output else folder.path / name
     if os.path.lexists(path) and not config.overwrite:
         raise UsageError(f"cannot write {path} - it is there already; --overwrite, or --output")
+    if path.is_dir() and not (form == "saved_model" and (path / "saved_model.pb").is_file()):
+        raise UsageError(
+            f"cannot write {path} - a folder that is no such export; give another --output"
+        )
     checkpoint, tensors = run_folder.choose(folder, config.checkpoint)
     same = checkpoint.state["identity"]
     model = identity.model(same, load_pretrained=False)
@@ -112,7 +116,8 @@ def export(run: str, config: Config) -> None:
                 result |= _cost(pictures, found)
             else:
                 _check(pictures, found, path)
-            _remove(path)
+            if partial.is_dir():
+                _remove(path)  # only a file takes the place of another at once
             os.replace(partial, path)
         finally:
             _remove(partial)
@@ -171,9 +176,10 @@ def _inputs(
             break
         content = _content(examples, index, classifier)
         if not files:
-            size = decode.inspect_in(content, examples.names[index], decode=False)
+            name, limit = examples.names[index], {"max_pixels": classifier.max_pixels}
+            size = decode.inspect_in(content, name, decode=False, **limit)
             short_side = min(size.width, size.height)
-            chosen[index] = decode.picture_in(content, examples.names[index], short_side)
+            chosen[index] = decode.picture_in(content, name, short_side, **limit)
             continue
         try:
             decode_in_graph(content)

@@ -22,13 +22,13 @@ _BEGINNING = "events.out.tfevents.{seconds:010d}.{host}.0.0.v2"
 class Events:
     """Writes a new file of events; once the disk refuses one, there are no more, with a warning."""
 
-    def __init__(self, folder: Path, step: int = 0):
+    def __init__(self, folder: Path, step: int | None = None):
         """Opens the file.
 
         Args:
           folder: For events; made when missing.
-          step: That the run goes on from. What an earlier process wrote past it is not shown any
-            more, for this one comes by the same steps.
+          step: That a run goes on from. What an earlier process wrote past it is not shown any
+            more, for this one comes by the same steps. None adds to what is there.
         """
         self._writer: tf.summary.SummaryWriter | None = None
         self._try(lambda: self._open(folder, step))
@@ -69,8 +69,8 @@ class Events:
         self._try(lambda: self._writer and self._writer.close())
         self._writer = None
 
-    def _open(self, folder: Path, step: int) -> None:
-        if folder.is_dir() and any(folder.iterdir()):
+    def _open(self, folder: Path, step: int | None) -> None:
+        if step is not None and folder.is_dir() and any(folder.iterdir()):
             _begin_again(folder, step)
         self._writer = tf.summary.create_file_writer(str(folder))
 
@@ -91,8 +91,8 @@ class Events:
             self._writer = None
 
 
-def opened(folder: Path, step: int = 0) -> Events | None:
-    """Opens a file of events; None where TensorBoard is not installed."""
+def opened(folder: Path, step: int | None = None) -> Events | None:
+    """Opens a file of events, as `Events`; None where TensorBoard is not installed."""
     try:
         import tensorboard  # noqa: F401  TensorFlow no longer brings it
     except ImportError:

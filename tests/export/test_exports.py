@@ -198,6 +198,19 @@ def test_what_does_not_agree_is_not_kept(run, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+def test_only_an_export_is_overwritten(run, tmp_path):
+    (tmp_path / "mine" / "photos").mkdir(parents=True)
+    for form in ("saved_model", "litert"):
+        for output in (tmp_path / "mine", tmp_path):
+            with pytest.raises(UsageError, match="a folder that is no such export"):
+                export(run, form, f"--output={output}", "--overwrite")
+    assert (tmp_path / "mine" / "photos").is_dir()
+    (tmp_path / "model").write_text("old")
+    export(run, "litert", f"--output={tmp_path / 'model'}", "--overwrite")
+    assert (tmp_path / "model").stat().st_size > 1000
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "model"]
+
+
 def test_onnx_without_its_packages_says_what_to_install(run, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tf2onnx", None)
     with pytest.raises(UsageError, match="pip install tf2onnx onnxruntime"):

@@ -4,21 +4,26 @@ import contextlib
 import io
 import json
 import re
+import shlex
 import signal
+import socket
 import subprocess
 import sys
 import urllib.parse
 import urllib.request
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from hw2 import run_folder
 from hw2.training import optimizers
-from hw2.training.events import Events
+from hw2.training.events import Events, write_scalars
 
+ROOT = Path(__file__).parents[2]
 READ_OFF = 1e-4  # of gradients about 1: differences of weights about 1, over a rate of 0.01
 
 FLAGS = ["--tensorboard", "--log_frequency=1", "--noflip"]
@@ -26,10 +31,17 @@ FLAGS = ["--tensorboard", "--log_frequency=1", "--noflip"]
 
 @contextlib.contextmanager
 def served(folder, *flags):
-    """TensorBoard on a free port; yields a function from a path and its parameters to content."""
-    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(folder), "--port=0"]
+    """TensorBoard as make starts it, on a free port.
+
+    Yields a function from a path and its parameters to content.
+    """
+    make = ["make", "-n", "--no-print-directory", "tensorboard", f"RUNS={folder}"]
+    printed = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    program, *words = shlex.split(printed.splitlines()[-1])
+    words += ["--port=0", "--reload_interval=1"]
+    assert program == ".venv/bin/tensorboard"
     server = subprocess.Popen(
-        [*command, "--host=127.0.0.1", "--reload_interval=1", *flags],
+        [sys.executable, "-m", "tensorboard.main", *words, *flags],
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,
@@ -47,6 +59,12 @@ def served(folder, *flags):
             with urllib.request.urlopen(f"{address}data/{path}?{words}", timeout=60) as answer:
                 return answer.read()
 
+        port = urllib.parse.urlsplit(address).port
+        with (
+            pytest.raises(ConnectionRefusedError),
+            socket.create_connection(("127.0.0.2", port), timeout=5),
+        ):
+            pass  # another address of this machine
         yield ask
     finally:
         server.send_signal(signal.SIGTERM)
@@ -153,6 +171,15 @@ def test_gradients_are_read_off_what_the_step_changed(make):
         found = optimizer.gradients(before, 0.01)
         for name, gradient in zip(variables, wanted, strict=True):
             np.testing.assert_allclose(found[name], gradient, atol=READ_OFF)
+
+
+def test_figures_of_several_checkpoints_stay_beside_each_other(tmp_path):
+    (tmp_path / "eval.jsonl").write_text("")
+    for step in (20, 10):
+        write_scalars(tmp_path, step, {"test/top1": step / 100})
+    found = EventAccumulator(str(tmp_path)).Reload()
+    rows = {row.step: row.value for row in found.Scalars("test/top1")}
+    assert rows == pytest.approx({10: 0.1, 20: 0.2})
 
 
 def test_a_disk_that_refuses_ends_the_events_with_a_warning(tmp_path):
