@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from hw2.models import MODELS
 from tests.training.tiny import FLAGS, tiny
 
 TOLERANCE = 1e-4  # of a probability, as the command promises
+GUIDE = Path(__file__).parents[2] / "docs" / "export.md"
 COLOURS = {"blue": (20, 20, 200), "green": (20, 200, 20), "red\n": (200, 20, 20)}
 
 WITHOUT_HW2 = """
@@ -119,16 +121,23 @@ def export(run, form, *flags):
 
 
 def elsewhere(form, path, names):
+    """Answers of a process without hw2, and what the lines of the guide print of the last."""
     code, _ = READERS[form]
+    blocks = re.findall(r"```python\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
+    guide = dict(zip(READERS, blocks, strict=True))[form]
+    for shown, there in ((f"runs/mine/{build.NAMES[form]}", str(path)), ("cat.jpg", names[-1])):
+        assert shown in guide
+        guide = guide.replace(shown, there)
     done = subprocess.run(
-        [sys.executable, "-c", WITHOUT_HW2 + code, path, *names],
+        [sys.executable, "-c", WITHOUT_HW2 + code + guide, path, *names],
         cwd=path.parent,
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    rows, printed = done.stdout.splitlines()
+    return json.loads(rows), printed
 
 
 @pytest.mark.parametrize("form", READERS)
@@ -154,11 +163,18 @@ def test_a_process_without_hw2_gets_the_answers_of_prediction(run, tmp_path, cap
     else:  # it gets pixels, and those of large JPEGs are decoded small in prediction
         assert result["checked"] == held_out
         answers = [answer for answer in answers if not answer["name"].endswith("jpg")]
-    found = elsewhere(form, tmp_path / "model", [str(data / answer["name"]) for answer in answers])
+    assert len(answers) >= 100
+    opaque = next(answer for answer in answers if answer["name"] == "green/3.png")
+    answers = [answer for answer in answers if answer != opaque] + [opaque]
+    names = [str(data / answer["name"]) for answer in answers]
+    found, printed = elsewhere(form, tmp_path / "model", names)
     for answer, row in zip(answers, found, strict=True):
         expected = {guess["class"]: guess["probability"] for guess in answer["guesses"]}
         assert max(row, key=row.get) == answer["guesses"][0]["class"]
         assert row == pytest.approx(expected, abs=TOLERANCE)
+    best, probability = printed.split()
+    assert best == opaque["guesses"][0]["class"]
+    assert float(probability) == pytest.approx(opaque["guesses"][0]["probability"], abs=TOLERANCE)
     with pytest.raises(UsageError, match="it is there already; --overwrite, or --output"):
         export(run, form, f"--output={tmp_path / 'model'}")
 
@@ -177,7 +193,8 @@ def test_int8_has_the_size_and_tells_the_cost(run, tmp_path, capsys):
     assert np.int8 in kinds.values()
     assert kinds["prepare"] != np.int8
     names = [str(run.parent / "data" / "green" / f"{n}.jpg") for n in (1, 4, 7)]
-    found = elsewhere("litert", tmp_path / "model", names)
+    found, printed = elsewhere("litert", tmp_path / "model", names)
+    assert printed.split()[0] == "green"
     assert [max(row, key=row.get) for row in found] == ["green"] * 3
 
 
