@@ -173,12 +173,32 @@ def test_gradients_are_read_off_what_the_step_changed(make):
             np.testing.assert_allclose(found[name], gradient, atol=READ_OFF)
 
 
+def test_histograms_are_those_of_tensorflow(tmp_path):
+    rng = np.random.default_rng(0)
+    values = {
+        "normal": rng.standard_normal([3, 3, 8, 16], np.float32),
+        "narrow": np.float32(1) + np.arange(2, dtype=np.float32) * 2**-23,
+        "infinite": np.array([1, 2, 3, np.inf, np.nan], np.float32),
+    }
+    events = Events(tmp_path / "own")
+    events.histograms(7, values)
+    events.close()
+    with tf.summary.create_file_writer(str(tmp_path / "theirs")).as_default(7):
+        for name, value in values.items():
+            tf.summary.histogram(name, value[np.isfinite(value)])
+    own, theirs = (EventAccumulator(str(tmp_path / n)).Reload() for n in ("own", "theirs"))
+    for name in values:
+        a, b = (tf.make_ndarray(found.Tensors(name)[0].tensor_proto) for found in (own, theirs))
+        np.testing.assert_allclose(a, b)
+        assert own.SummaryMetadata(name).plugin_data == theirs.SummaryMetadata(name).plugin_data
+
+
 def test_figures_of_several_checkpoints_stay_beside_each_other(tmp_path):
     (tmp_path / "eval.jsonl").write_text("")
     for step in (20, 10):
         write_scalars(tmp_path, step, {"test/top1": step / 100})
     found = EventAccumulator(str(tmp_path)).Reload()
-    rows = {row.step: row.value for row in found.Scalars("test/top1")}
+    rows = {r.step: float(tf.make_ndarray(r.tensor_proto)) for r in found.Tensors("test/top1")}
     assert rows == pytest.approx({10: 0.1, 20: 0.2})
 
 
