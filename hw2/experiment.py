@@ -28,7 +28,6 @@ from hw2.input import content, order, pipeline, split
 from hw2.input.examples import Examples
 from hw2.input.paths import shown
 from hw2.input.pipeline import Part
-from hw2.models import summary
 from hw2.ops import fusion
 from hw2.run_folder import RunFolder
 from hw2.training import (
@@ -150,7 +149,7 @@ def _train(
         out.print(f"going on from step {run.step} of {folder.path}")
     elif config.init_from:
         session.begin_from(config, learner, same, out)
-    out.print(summary.table(summary.summarize(learner.model, identity.image_shape(same))))
+    out.print(session.layers(config, learner, same))
     if run.stop_reason is None and chief:
         run_folder.describe(folder, *description)  # a later last step, or another rate
     held_out, batches, names = _batches(

@@ -2,10 +2,13 @@
 
     python -m hw2.models
     python -m hw2.models --num_classes=10 --image_size=32 --model simple_cnn resnet18 --json
+    python -m hw2.models --model resnet50 --layers
 
 Parameters are those that training changes. Multiply-adds are those of convolutions and matrix
-products, for one picture. Layers are convolutions and matrices. Nothing is run and no weights
-are made: sizes are read off the graph of each model.
+products, for one picture. Layers are convolutions and matrices. Patches are the matrices that
+im2col lays out for one picture, in float32; where convolution is by im2col, training keeps them
+for the gradient. Nothing is run and no weights are made: sizes are read off the graph of each
+model.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import json
 import sys
 from collections.abc import Callable
 
+from hw2 import command, console
 from hw2.layers.initializers import sizes_only
 from hw2.layers.sequential import Sequential
 from hw2.models import MODELS, summary
@@ -29,13 +33,21 @@ def main(arguments: list[str] | None = None) -> int:
             parser.error(f"--{name} must be at least 1, got {getattr(options, name)}")
     shape = (options.image_size, options.image_size, options.channels)
     results = []
-    if not options.json:
-        print(f"{'model':20}{'parameters':>13}{'multiply-adds':>16}{'layers':>8}")
+    command.quiet_tensorflow()
+    lines = not options.json and not options.layers
+    if lines:
+        print(f"{'model':20}{'parameters':>13}{'multiply-adds':>16}{'layers':>8}{'patches':>12}")
     for name in options.model or MODELS:
+        if options.layers:
+            _show(name, shape, options.num_classes)
+            continue
         results.append({"model": name} | measure(MODELS[name], shape, options.num_classes))
-        if not options.json:
-            _, parameters, products, layers = results[-1].values()
-            print(f"{name:20}{parameters:13,}{products:16,}{layers:8}", flush=True)
+        if lines:
+            _, parameters, products, layers, patches = results[-1].values()
+            print(
+                f"{name:20}{parameters:13,}{products:16,}{layers:8}{patches / 1e6:9,.1f} MB",
+                flush=True,
+            )
     if options.json:
         print(json.dumps(results, indent=1))
     return 0
@@ -52,7 +64,7 @@ def measure(
       num_classes: Length of the logits.
 
     Returns:
-      "parameters", "multiply_adds" and "layers".
+      "parameters", "multiply_adds", "layers" and "patch_bytes".
     """
     with sizes_only():
         model = make(image_shape, num_classes, seed=0)
@@ -61,7 +73,18 @@ def measure(
             "parameters": sum(row.parameters for row in rows),
             "multiply_adds": sum(row.multiply_adds for row in rows),
             "layers": sum(len(v.shape) > 1 for v in model.trainable_variables),
+            "patch_bytes": 4 * sum(row.patches for row in rows),
         }
+
+
+def _show(name: str, image_shape: tuple[int, int, int], num_classes: int) -> None:
+    """Prints the tree of a model's layers."""
+    with sizes_only():
+        model = MODELS[name](image_shape, num_classes, seed=0)
+        rows = summary.summarize(model, image_shape)
+    out = console.stdout()
+    out.print(name)
+    out.print(summary.table(model, rows, batch_size=1))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -76,7 +99,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--model", nargs="+", choices=list(MODELS), metavar="NAME", help="default: all"
     )
-    parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON instead of the table")
+    form.add_argument("--layers", action="store_true", help="print the layers of each")
     return parser
 
 

@@ -105,13 +105,19 @@ def test_list_prints_all_that_is_asked(capsys):
     arguments = ["--num_classes=10", "--image_size=28", "--channels=1", "--model", "simple_cnn"]
     assert main([*arguments, "lenet5"]) == 0
     header, simple, lenet = capsys.readouterr().out.splitlines()
-    assert header.split() == ["model", "parameters", "multiply-adds", "layers"]
-    # 24*24*10*25 + 8*8*20*250 + 320*50 + 50*10
-    assert simple.split() == ["simple_cnn", "21,840", "480,500", "4"]
+    assert header.split() == ["model", "parameters", "multiply-adds", "layers", "patches"]
+    # 24*24*10*25 + 8*8*20*250 + 320*50 + 50*10; 4 bytes of (24*24*25 + 8*8*250)
+    assert simple.split() == ["simple_cnn", "21,840", "480,500", "4", "0.1", "MB"]
     assert lenet.split()[0] == "lenet5"
     assert main([*arguments, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == [
-        {"model": "simple_cnn", "parameters": 21_840, "multiply_adds": 480_500, "layers": 4}
+        {
+            "model": "simple_cnn",
+            "parameters": 21_840,
+            "multiply_adds": 480_500,
+            "layers": 4,
+            "patch_bytes": 4 * (24 * 24 * 25 + 8 * 8 * 250),
+        }
     ]
 
 
