@@ -168,23 +168,24 @@ def _train(
     )
     steps_between = session.steps_between(config, len(training))
     everything = [every(steps_between, evaluation), *hooks]
-    saver = None
+    saver, live = None, contextlib.nullcontext()
     if chief:
         rest = {"identity": same, "train_data_path": config.train_data_path} | recorded
         logger, saver = _writers(config, folder, run, learner, progress, evaluation, rest, out)
-        stack.enter_context(logger)
+        live = logger
         saver.saved_step = found.step if found else None
         everything += [logger, every(steps_between, saver)]
     schedule = session.schedule(config, len(training), last_step)
     try:
-        fit(
-            run,
-            steps,
-            iter(batches),
-            rate=lambda step: schedule(step) * progress.plateau.scale,
-            hooks=everything,
-            check=steps.check,
-        )
+        with live:
+            fit(
+                run,
+                steps,
+                iter(batches),
+                rate=lambda step: schedule(step) * progress.plateau.scale,
+                hooks=everything,
+                check=steps.check,
+            )
     except Interrupted as stop:
         _leave(stop, run, saver, group and strategy)
     if saver:

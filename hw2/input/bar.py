@@ -34,7 +34,10 @@ def reporting(text: str, out: Console | None = None) -> Iterator[Callable[[int, 
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=out, transient=True, expand=True) as progress:
+    above = console.stdout().is_terminal  # results in a file or a pipe go past the bar
+    with Progress(
+        *columns, console=out, transient=True, expand=True, redirect_stdout=above
+    ) as progress:
         task = progress.add_task(text, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 from rich.table import Table
 
 from hw2 import ops
+from hw2.layers.initializers import sizes_only
 from hw2.layers.sequential import Sequential, flat
 
 ALIKE = 3  # blocks of one kind in a row, which may stand in one line
@@ -57,6 +58,39 @@ def summarize(model: Sequential, image_shape: tuple[int, int, int]) -> list[Row]
         products = sum(map(_multiply_adds, operations))
         rows.append(Row(name, shape[1:], parameters, products, sum(map(_patches, operations))))
     return rows
+
+
+def measure(
+    make: Callable[..., Sequential], image_shape: tuple[int, int, int], num_classes: int
+) -> dict[str, int]:
+    """Counts without making weights.
+
+    Args:
+      make: A constructor of `MODELS`.
+      image_shape: (H, W, C) of the pictures.
+      num_classes: Length of the logits.
+
+    Returns:
+      "parameters", "multiply_adds", "layers" and "patch_bytes".
+    """
+    with sizes_only():
+        model = make(image_shape, num_classes, seed=0)
+        rows = summarize(model, image_shape)
+        return {
+            "parameters": sum(row.parameters for row in rows),
+            "multiply_adds": sum(row.multiply_adds for row in rows),
+            "layers": sum(len(v.shape) > 1 for v in model.trainable_variables),
+            "patch_bytes": 4 * sum(row.patches for row in rows),
+        }
+
+
+def of(
+    make: Callable[..., Sequential], image_shape: tuple[int, int, int], num_classes: int
+) -> Table:
+    """The tree of a model's layers, for one picture; arguments as for `measure`."""
+    with sizes_only():
+        model = make(image_shape, num_classes, seed=0)
+        return table(model, summarize(model, image_shape), batch_size=1)
 
 
 def table(

@@ -89,6 +89,7 @@ class Logger:
             disable=not out.is_terminal,
             expand=True,
             transient=True,
+            redirect_stdout=False,  # or a hook that prints to a file would print to stderr
         )
         self._task = self._bar.add_task("", total=run.last_step, completed=run.step)
 
