@@ -125,7 +125,7 @@ def test_list_prints_all_that_is_asked(capsys):
     ]
 
 
-@pytest.mark.parametrize("kernel, strides", [(3, 1), (5, 2), (1, 2), (1, 1)])
+@pytest.mark.parametrize(("kernel", "strides"), [(3, 1), (5, 2), (1, 2), (1, 1)])
 def test_patches_are_those_that_unfold_makes(kernel, strides):
     conv = Conv(4, 6, kernel, strides=strides, rng=np.random.default_rng(0))
     [row] = summary.summarize(Sequential({"conv": conv}), (9, 11, 4))
