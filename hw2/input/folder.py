@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hw2.errors import DataError
-from hw2.input import formats, survey
+from hw2.input import formats, links, survey
 from hw2.input.examples import Examples
 from hw2.input.listing import Listing
 from hw2.input.paths import first_few, shown
@@ -55,10 +55,10 @@ def listing(root: str | os.PathLike[str], rules: Rules) -> Listing:
     root = os.fspath(root)
     class_names = _classes(root)
     ignored = collections.Counter(_beside(root))
-    files, links = _files(root, class_names, ignored, rules)
+    files, linked = _files(root, class_names, ignored, rules)
     refused = {}
-    if links:
-        files, refused = _followed(root, files, links, ignored, rules)
+    if linked:
+        files, refused = _followed(root, files, linked, ignored, rules)
     return Listing(
         root,
         tuple(itertools.chain.from_iterable(files)),
@@ -81,10 +81,10 @@ def at_any_depth(root: str | os.PathLike[str], class_names: Sequence[str], rules
     """
     root = os.fspath(root)
     ignored: collections.Counter[str] = collections.Counter()
-    files, links = _files(root, [""], ignored, rules)
+    files, linked = _files(root, [""], ignored, rules)
     refused = {}
-    if links:
-        files, refused = _followed(root, files, links, ignored, rules)
+    if linked:
+        files, refused = _followed(root, files, linked, ignored, rules)
     [names] = files
     if not names:
         what = f", {'; '.join(_ignored(ignored))}" if ignored else ""
@@ -155,49 +155,49 @@ def _files(
     Real folders are read before those behind links.
     """
     files: list[list[str]] = [[] for _ in class_names]
-    linked_files = set()
+    linked = set()
     seen = set()
     real = collections.deque(enumerate(class_names))
-    links: collections.deque[tuple[int, str]] = collections.deque()
-    while real or links:
-        label, folder = (real or links).popleft()
+    later: collections.deque[tuple[int, str]] = collections.deque()
+    while real or later:
+        label, folder = (real or later).popleft()
         path = os.path.join(root, folder)
         status = os.stat(path)
         if (status.st_dev, status.st_ino) in seen:
             ignored["links to folders read already"] += 1
             continue
         seen.add((status.st_dev, status.st_ino))
-        if os.path.islink(path) and leads_out(root, path) and not rules.allow_outside_links:
+        if os.path.islink(path) and links.leads_out(root, path) and not rules.allow_outside_links:
             raise DataError(
                 f"link out of the root in {shown(path)} - it leads to "
-                f"{shown(os.path.realpath(path))}; --allow_outside_links follows it"
+                f"{shown(os.path.realpath(path))}; {links.REMEDY}"
             )
         for entry in _scan(path):
             bare = entry.name
             if _is_junk(bare):
                 continue
             name, suffix = f"{folder}/{bare}" if folder else bare, _suffix(bare)
-            linked = entry.is_symlink()
-            if os.path.isdir(entry.path) if linked else entry.is_dir():
+            is_link = entry.is_symlink()
+            if os.path.isdir(entry.path) if is_link else entry.is_dir():
                 if suffix in PICTURES:
                     ignored["folders named like pictures"] += 1
                 else:
-                    (links if linked else real).append((label, name))
+                    (later if is_link else real).append((label, name))
             elif suffix in PICTURES:
                 files[label].append(name)
-                if linked:
-                    linked_files.add(name)
+                if is_link:
+                    linked.add(name)
             else:
                 ignored[suffix or "without suffix"] += 1
     for names in files:
         names.sort()
-    return files, linked_files
+    return files, linked
 
 
 def _followed(
     root: str,
     files: Sequence[list[str]],
-    links: set[str],
+    linked: set[str],
     ignored: collections.Counter[str],
     rules: Rules,
 ) -> tuple[list[list[str]], dict[int, str]]:
@@ -207,35 +207,23 @@ def _followed(
       The names of each class's pictures, and why some of them, counted through, are refused.
     """
     base = os.path.join(os.path.realpath(root), "")
-    seen = {base + name for names in files for name in names if name not in links}
+    seen = {base + name for names in files for name in names if name not in linked}
     kept: list[list[str]] = [[] for _ in files]
     count, refused = 0, {}
     for label, names in enumerate(files):
         for name in names:
             path = os.path.join(root, name)
-            if name in links and os.path.exists(path):  # a dangling one leads nowhere
+            if name in linked and os.path.exists(path):  # a dangling one leads nowhere
                 target = os.path.realpath(path)
                 if target in seen:
                     ignored["links to pictures read already"] += 1
                     continue
                 seen.add(target)
-                if leads_out(root, path) and not rules.allow_outside_links:
-                    refused[count] = outside(path)
+                if links.leads_out(root, path) and not rules.allow_outside_links:
+                    refused[count] = links.words(path)
             kept[label].append(name)
             count += 1
     return kept, refused
-
-
-def outside(path: str) -> str:
-    """Why a link out of the root is not followed, and the remedy."""
-    target = shown(os.path.realpath(path))
-    return f"link out of the root, to {target}; --allow_outside_links follows it"
-
-
-def leads_out(root: str, path: str) -> bool:
-    """Tells whether what a path stands for lies outside of the root."""
-    base = os.path.realpath(root)
-    return os.path.commonpath([base, os.path.realpath(path)]) != base
 
 
 def _scan(folder: str) -> list[os.DirEntry[str]]:
