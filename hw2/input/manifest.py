@@ -11,14 +11,14 @@ import json
 import os
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from hw2.input.content import DIGEST
 
 VERSION = 1
-BLOCK = 4096  # names compared at once
+BLOCK = 4096  # names at once
 RECORD = np.dtype(
     [
         ("size", np.int64),
@@ -71,8 +71,8 @@ def save(
         return False
     path = _path(folder, source)
     columns = {
-        "about": _bytes(json.dumps(_about(source, settings))),
-        "names": _bytes("\0".join(names)),
+        "about": np.frombuffer(json.dumps(_about(source, settings)).encode(), np.uint8),
+        "names": np.frombuffer(b"".join(_blocks(names)), np.uint8),
         "records": records,
     }
     partial = None
@@ -99,14 +99,16 @@ def _about(source: str, settings: dict[str, int]) -> dict[str, object]:
     return {"version": VERSION, "source": os.path.realpath(source), **settings}
 
 
-def _bytes(text: str) -> np.ndarray:
-    return np.frombuffer(text.encode("utf-8", "surrogateescape"), np.uint8)
+def _blocks(names: Sequence[str]) -> Iterator[bytes]:
+    """The names with zeros between them, some thousand at a time."""
+    for start in range(0, len(names), BLOCK):
+        block = "\0".join(("", *names[start : start + BLOCK]))
+        yield block[not start :].encode("utf-8", "surrogateescape")
 
 
 def _names(content: memoryview, expected: Sequence[str]) -> Sequence[str]:
     at = 0
-    for start in range(0, len(expected), BLOCK):
-        block = _bytes("\0".join(("", *expected[start : start + BLOCK]))).data[not start :]
+    for block in _blocks(expected):
         if content[at : at + len(block)] != block:
             break
         at += len(block)

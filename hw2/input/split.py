@@ -37,9 +37,9 @@ def draw(examples: Examples, fraction: float, seed: int) -> tuple[np.ndarray, np
     """
     if examples.validation is not None:
         return np.flatnonzero(~examples.validation), np.flatnonzero(examples.validation)
-    first = np.arange(len(examples), dtype=np.int64)
-    if examples.digests is not None:
-        first = content.first_of_each(examples.digests)
+    first = _first_of_each(examples)
+    if first is None:
+        return stratified(examples.labels, fraction, seed)
     unique = np.flatnonzero(first == np.arange(len(first)))
     _, validation = stratified(examples.labels[unique], fraction, seed)
     held_out = np.isin(first, unique[validation])
@@ -71,14 +71,14 @@ def stratified(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarr
     if not classes:
         return np.arange(len(labels), dtype=np.int64), np.array([], np.int64)
     held_out = min(max(round(fraction * len(shared)), classes), len(shared) - classes)
-    _, validation = train_test_split(
+    _, drawn = train_test_split(
         shared, test_size=held_out, stratify=labels[shared], random_state=seed
     )
-    everything = np.arange(len(labels), dtype=np.int64)
-    emptied = np.setdiff1d(labels, labels[np.setdiff1d(everything, validation)])
-    given_back = [validation[labels[validation] == label][0] for label in emptied]
-    validation = np.setdiff1d(validation, given_back)
-    return np.setdiff1d(everything, validation), validation
+    validates = np.zeros(len(labels), bool)
+    validates[drawn] = True
+    emptied = np.flatnonzero(np.bincount(inverse[drawn], minlength=len(counts)) == counts)
+    validates[[drawn[inverse[drawn] == label][0] for label in emptied]] = False
+    return np.flatnonzero(~validates), np.flatnonzero(validates)
 
 
 def notes(examples: Examples, train: np.ndarray, validation: np.ndarray) -> tuple[str, ...]:
@@ -195,6 +195,14 @@ class _Rows(NamedTuple):
     class_numbers: dict[str, int]
     validation: np.ndarray  # [N] booleans
     digests: np.ndarray
+
+
+def _first_of_each(examples: Examples) -> np.ndarray | None:
+    """As `content.first_of_each`, or None where no two pictures are known to be the same."""
+    if examples.digests is None:
+        return None
+    first = content.first_of_each(examples.digests)
+    return None if np.array_equal(first, np.arange(len(first))) else first
 
 
 def _digests(examples: Examples) -> np.ndarray:

@@ -64,13 +64,15 @@ def of(
     if use_manifest:
         before = manifest.load(rules.cache_folder, listing.source, settings, listing.names)
     records, cached = _recalled(listing, before)
-    todo = [int(i) for i in np.flatnonzero(records["digest"] == b"") if i not in listing.refused]
+    unknown = records["digest"] == b""
+    unknown[list(listing.refused)] = False
+    todo = np.flatnonzero(unknown)
     bad = {i: f"bad picture in {listing.place(i)} - {why}" for i, why in listing.refused.items()}
     look = functools.partial(_look, listing, rules, records)
     try:
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
             for start in range(0, len(todo), BLOCK):
-                block = todo[start : start + BLOCK]
+                block = todo[start : start + BLOCK].tolist()
                 for index, message in zip(block, pool.map(look, block), strict=True):
                     if message:
                         bad[index] = message
@@ -78,9 +80,11 @@ def of(
                     report(cached + start + len(block), len(listing))
     finally:  # what was looked at before Ctrl-C need not be looked at again
         good = np.flatnonzero(records["digest"] != b"")
-        if todo or (before and len(before[0]) != len(good)):
-            names = [listing.names[i] for i in good]
-            manifest.save(rules.cache_folder, listing.source, settings, names, records[good])
+        if len(todo) or (before and len(before[0]) != len(good)):
+            names, found = listing.names, records
+            if len(good) < len(names):
+                names, found = [names[i] for i in good], records[good]
+            manifest.save(rules.cache_folder, listing.source, settings, names, found)
     seconds = time.perf_counter() - started
     return Survey(listing, records, dict(sorted(bad.items())), cached, seconds)
 
