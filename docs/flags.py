@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import html
 import runpy
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,11 +20,12 @@ HEAD = """# Every flag
 
 This page is made from the flags themselves.
 
-`train.py`, `multi_gpu_train.py`, `eval.py`, `predict.py`, `python -m hw2.report`, `python -m hw2.export` and
-`python -m hw2.input.preview` take all flags of the first tables, so that one flagfile serves them all, and read
-those that concern them. Write `--name=value` on the command line, or in a file that `--flagfile=FILE` names, one on
-a line; of those that are true or false, `--name` and `--noname`. What the command line says beats the file.
-`--section=a,b` chooses sections of the file, as `config.cfg` has them. `--help` prints this list.
+`train.py`, `multi_gpu_train.py`, `eval.py`, `predict.py`, `python -m hw2.report`,
+`python -m hw2.export` and `python -m hw2.input.preview` take all flags of the first tables, so that
+one flagfile serves them all, and read those that concern them. Write `--name=value` on the command
+line, or in a file that `--flagfile=FILE` names, one on a line; of those that are true or false,
+`--name` and `--noname`. What the command line says beats the file. `--section=a,b` chooses sections
+of the file, as `config.cfg` has them. `--help` prints this list.
 """
 COLUMNS = "| flag | default | what it is | it must be |\n|---|---|---|---|"
 
@@ -94,5 +96,5 @@ def _argument(action: argparse.Action) -> str:
 
 def _row(flag: str, default: object, text: str, rule: str) -> str:
     value = str(default).lower() if isinstance(default, bool) else str(default)
-    cells = [f"`{flag}`", f"`{value}`" if value else "", text, rule]
+    cells = [f"`{flag}`", f"`{value}`" if value else "", html.escape(text), html.escape(rule)]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
