@@ -80,7 +80,7 @@ class Config:
     validation_fraction: float = setting(0.2, "part of the training data to hold out", FRACTION)
     image_size: int = setting(100, "side that the model sees, in pixels", at_least(1))
     short_side: int = setting(260, "pictures are first resized to this shorter side", at_least(1))
-    crop_size: int = setting(200, "smallest random crop; short_side is the largest", at_least(1))
+    crop_size: int = setting(200, "smallest random crop; as short_side, the middle", at_least(1))
     flip: bool = setting(True, "left-right flips at random; --noflip for none")
     brightness: float = setting(63.0, "largest random change, of 255", BYTE)
     contrast_min: float = setting(0.2, "lowest random contrast", at_least(0))

@@ -39,7 +39,6 @@ from hw2.input import content, order, pipeline, split
 from hw2.input.examples import Examples
 from hw2.input.paths import shown
 from hw2.input.pipeline import Part
-from hw2.models import summary
 from hw2.ops import fusion
 from hw2.run_folder import RunFolder
 from hw2.training import (
@@ -163,7 +162,7 @@ def _train(
         out.print(f"going on from step {run.step} of {folder.path}")
     elif config.init_from:
         session.begin_from(config, learner, same, out)
-    out.print(summary.table(summary.summarize(learner.model, identity.image_shape(same))))
+    out.print(session.layers(config, learner, same))
     if run.stop_reason is None and chief:
         run_folder.describe(folder, *description)  # a later last step, or another rate
     held_out, batches, at = _batches(
@@ -186,14 +185,14 @@ def _train(
     )
     steps_between = session.steps_between(config, len(training))
     everything = [every(steps_between, evaluation), *hooks]
-    saver = None
+    saver, live = None, contextlib.nullcontext()
     if chief:
         rest = {"identity": same, "train_data_path": config.train_data_path} | recorded
         events = board.opened(config, folder, run, learner, same, out, new=found is None)
         logger, saver = _writers(
             config, folder, run, learner, progress, evaluation, rest, events, out
         )
-        stack.enter_context(logger)
+        live = logger
         saver.saved_step = found.step if found else None
         everything.append(logger)
         if events:
@@ -203,14 +202,15 @@ def _train(
         everything.append(every(steps_between, saver))
     schedule = session.schedule(config, len(training), last_step)
     try:
-        fit(
-            run,
-            steps,
-            iter(batches),
-            rate=lambda step: schedule(step) * progress.plateau.scale,
-            hooks=everything,
-            check=steps.check,
-        )
+        with live:
+            fit(
+                run,
+                steps,
+                iter(batches),
+                rate=lambda step: schedule(step) * progress.plateau.scale,
+                hooks=everything,
+                check=steps.check,
+            )
     except Interrupted as stop:
         _leave(stop, run, saver, group and strategy)
     if saver:

@@ -25,7 +25,7 @@ ALLOWED = {
     "ops": set(),
     "layers": {"ops"},
     "models": {"layers", "ops"},
-    "input": set(),
+    "input": {"console"},
     "config": {"flagfile", "presets"},
     "flagfile": set(),
     "presets": set(),
@@ -44,6 +44,7 @@ ALLOWED = {
 }
 COMMANDS = {  # run, never imported: they may read flags as the scripts at the root do
     "input/preview.py": {"command", "config", "dataset", "identity"},
+    "models/__main__.py": {"command", "console"},
 }
 
 

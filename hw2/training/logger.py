@@ -28,6 +28,7 @@ COLUMNS = (
     "val_loss",
     "val_top1",
 )
+WIDE = 80  # columns that hold the speed too
 
 
 class Logger:
@@ -75,12 +76,15 @@ class Logger:
         self._seconds: list[tuple[float, float]] = []  # a step, and its wait for data
         self._bar = Progress(
             TextColumn("step {task.completed}/{task.total}"),
-            BarColumn(12),
+            BarColumn(None),
             TextColumn("{task.description}"),
             TimeRemainingColumn(compact=True),
+            TextColumn("left"),
             console=out,
             disable=not out.is_terminal,
+            expand=True,
             transient=True,
+            redirect_stdout=False,  # or a hook that prints to a file would print to stderr
         )
         self._task = self._bar.add_task("", total=run.last_step, completed=run.step)
 
@@ -154,7 +158,7 @@ class Logger:
         speed = ""
         if row["seconds_per_batch"]:
             speed = f"  {row['examples_per_second']:.0f} examples/s"
-        self._bar.update(self._task, description=learned + speed)
+        self._bar.update(self._task, description=learned + speed * (self._out.width >= WIDE))
         place = f"step {run.step}/{run.last_step}"
         if not self._out.is_terminal:
             if row["seconds_per_batch"]:
