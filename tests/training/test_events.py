@@ -49,7 +49,7 @@ def served(folder, *flags):
     )
     try:
         for line in server.stderr:
-            if found := re.search(r"http://127\.0\.0\.1:\d+/", line):
+            if found := re.search(r"http://\S+:\d+/", line):
                 address = found[0]
                 break
         else:
