@@ -8,13 +8,15 @@ from hw2.report.figure import INK, SERIES, Drawing, legend, mark, panel, svg
 from hw2.report.record import Record
 
 _PLOTS = (  # title, unit, and columns with what they are called
-    ("Loss", "nats", (("loss", "training"), ("val_loss", "validation, averaged weights"))),
-    ("Accuracy", "top-1", (("accuracy", "training"), ("val_top1", "validation, averaged weights"))),
+    ("Loss", "nats", (("loss", "training"), ("val_loss", "validation, averaged"))),
+    ("Accuracy", "top-1", (("accuracy", "training"), ("val_top1", "validation, averaged"))),
     ("Learning rate", "", (("learning_rate", "rate"),)),
     ("Speed", "examples/s", (("examples_per_second", "examples/s"),)),
 )
 _NOTES = {
     "Loss": "The training loss has the L2 penalty in it and is of pictures as augmented.",
+    "Learning rate": "What a step is multiplied by, after warm-up, schedule and halvings.",
+    "Speed": "Of steps alone, without evaluations and checkpoints.",
     "Accuracy": "Training counts pictures as augmented, with the raw weights of each moment.",
 }
 
@@ -45,7 +47,7 @@ def together(records: Sequence[Record], labels: Sequence[str]) -> list[Drawing]:
                 words.append(f"{label} ends at {values[-1]:.4g}")
         axes.set_xlabel("step")
         axes.set_ylabel(unit)
-        legend(axes)
+        legend(axes, columns=1 if max(map(len, labels)) > 18 else 2)
         alt = f"{title} by step: {'; '.join(words) or 'no values yet'}."
         drawings.append(Drawing(title, svg(figure, alt), alt))
     return drawings
