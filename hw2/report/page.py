@@ -25,7 +25,7 @@ def render(content: Mapping[str, Any]) -> str:
     )
     environment.filters["percent"] = lambda value, digits=1: f"{100 * value:.{digits}f} %"
     environment.filters["flags"] = _whole_flags
-    environment.filters["shortened"] = _shortened
+    environment.filters["shortened"] = shortened
     return environment.get_template("template.html").render(content)
 
 
@@ -34,7 +34,7 @@ def _whole_flags(text: str) -> Markup:
     return Markup(re.sub(r"(--\w+)", r'<span class="flag">\1</span>', str(escape(text))))
 
 
-def _shortened(text: str, most: int = 26) -> str:
+def shortened(text: str, most: int = 26) -> str:
     """Cuts the middle out: names of classes often begin alike, and differ at their end."""
     head = most // 3
     return text if len(text) <= most else f"{text[:head]}…{text[head + 1 - most :]}"
