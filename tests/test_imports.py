@@ -40,7 +40,7 @@ ALLOWED = {
     "evaluation": EVALUATION,
     "prediction": EVALUATION | {"answer", "evaluation"},
     "report": EVALUATION | {"command", "evaluation", "layers", "models"},
-    "export": EVALUATION | {"answer", "command", "evaluation", "prediction"},
+    "export": EVALUATION | {"command", "evaluation", "prediction"},
 }
 COMMANDS = {  # run, never imported: they may read flags as the scripts at the root do
     "input/preview.py": {"command", "config", "dataset", "identity"},

@@ -112,7 +112,7 @@ def main() -> None:
 def _listings(data: str, rules: Rules) -> Iterator[Listing]:
     """What the path lists: one part, or every part that a folder holds, training first."""
     if data.endswith(".csv"):
-        yield table.listing(data)
+        yield table.listing(data, rules=rules)
     elif os.path.isdir(data) and (parts := folder.parts(data)):
         for part in ("train", "validation", "test"):
             if part in parts:
