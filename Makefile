@@ -1,9 +1,10 @@
 # `make train` and `make test` set up .venv by themselves, then do their work.
 PYTHON ?= python3
+RUNS ?= runs
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train test test-all soak lint format verify tensorboard clean
+.PHONY: train test test-all soak lint format verify docs docs-serve tensorboard clean
 
 train: $(VENV)/installed
 	$(BIN)/python train.py --flagfile=config.cfg
@@ -28,8 +29,14 @@ format: $(VENV)/installed-dev
 verify: $(VENV)/installed
 	$(BIN)/python -m hw2.ops.verify
 
+docs: $(VENV)/installed-dev
+	$(BIN)/python -m mkdocs build --strict
+
+docs-serve: $(VENV)/installed-dev
+	$(BIN)/python -m mkdocs serve --dev-addr 127.0.0.1:8000
+
 tensorboard: $(VENV)/installed
-	$(BIN)/tensorboard --logdir runs --host 127.0.0.1
+	$(BIN)/tensorboard --logdir $(RUNS) --host 127.0.0.1
 
 clean:
 	rm -rf $(VENV)
@@ -40,9 +47,11 @@ $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/installed: pyproject.toml | $(VENV)/bin/pip
+	@echo "installing TensorFlow and what else hw2 needs into $(VENV): 2.5 GB, some minutes"
 	$(BIN)/pip install --quiet -e .
 	@touch $@
 
 $(VENV)/installed-dev: pyproject.toml | $(VENV)/bin/pip
+	@echo "installing what the tests need into $(VENV), TensorFlow too if it is not there: minutes"
 	$(BIN)/pip install --quiet -e '.[dev]'
 	@touch $(VENV)/installed $@

@@ -134,9 +134,9 @@ def main(argv: Sequence[str]) -> None:
       argv: The program's name, then its arguments; the first may be the data.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--output", type=Path, default=Path("preview.png"))
-    parser.add_argument("--pictures", type=int, default=8)
-    parser.add_argument("--versions", type=int, default=6)
+    parser.add_argument("--output", type=Path, default=Path("preview.png"), help="PNG to write")
+    parser.add_argument("--pictures", type=int, default=8, help="rows")
+    parser.add_argument("--versions", type=int, default=6, help="changed, of each")
     own, rest = parser.parse_known_args(argv[1:])
     if rest and not rest[0].startswith("-"):
         rest[0] = f"--train_data_path={rest[0]}"

@@ -1,0 +1,135 @@
+"""What the guides tell people to type, and a folder in which to do it."""
+
+import re
+import runpy
+import shlex
+import sys
+import warnings
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hw2 import command, config
+
+ROOT = Path(__file__).parents[1]
+PAGES = ["README.md", "CONTRIBUTING.md"]
+PAGES += sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/*.md"))
+FENCE = re.compile(r'^```(\w*)(?: title="([\w.]+)")?\n(.*?)^```$', re.DOTALL | re.MULTILINE)
+TRAINING = ("train.py", "multi_gpu_train.py", "train_involution.py")
+CUT = [
+    "--max_steps=2",
+    "--epochs=0",
+    "--save_checkpoint_steps=1",
+    "--image_size=8",
+    "--short_side=8",
+    "--crop_size=8",
+    "--batch_size=4",
+    "--log_frequency=1",
+    "--notensorboard",
+]
+
+
+class Block(NamedTuple):
+    """A fenced block of a page; `title` is the file that it is a part of."""
+
+    language: str
+    title: str
+    text: str
+
+
+class Parsed(BaseException):
+    """Ends a command whose arguments were taken."""
+
+
+def blocks(page: str) -> list[Block]:
+    """The fenced blocks of a page, in order."""
+    return [Block(*found) for found in FENCE.findall((ROOT / page).read_text("utf-8"))]
+
+
+def commands(text: str) -> list[str]:
+    """The lines of a block of shell, comments taken off and continued lines joined."""
+    lines = re.sub(r"\\\n\s*", "", text).splitlines()
+    return [line for line in (re.sub(r"(^|\s+)#.*", "", line) for line in lines) if line]
+
+
+def inline(page: str) -> list[str]:
+    """Commands that stand within sentences and tables."""
+    text = FENCE.sub("", (ROOT / page).read_text("utf-8"))
+    spans = (" ".join(span.split()) for span in re.findall(r"`([^`]+)`", text))
+    return [span for span in spans if re.match(r"(\.venv/bin/)?python \S|make \w", span)]
+
+
+def words_of(line: str) -> list[str]:
+    """The words after `python`; `...` stands for whatever was said before."""
+    words = [word for word in shlex.split(line) if "..." not in word]
+    assert words[0] in ("python", ".venv/bin/python"), line
+    return words[1:]
+
+
+def start(words: list[str], monkeypatch: pytest.MonkeyPatch) -> int:
+    """Runs `python WORDS` in this process, and returns the exit code."""
+    monkeypatch.setattr(command, "quiet_tensorflow", lambda: None)
+    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)  # put back at the end
+    module = words[0] == "-m"
+    monkeypatch.setattr(sys, "argv", words[1:] if module else words)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".* found in sys.modules after import of package")
+            if module:
+                runpy.run_module(words[1], run_name="__main__")
+            else:
+                runpy.run_path(words[0], run_name="__main__")
+    except SystemExit as left:
+        return left.code or 0
+    return 0
+
+
+def check(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets the command `python WORDS` take its arguments, and ends it there."""
+    path = ROOT / (words[1].replace(".", "/") if words[0] == "-m" else words[0])
+    file = path / "__main__.py" if path.is_dir() else path.with_suffix(".py")
+    code = file.read_text("utf-8")
+    if "argparse" not in code and "command.run(" not in code:
+        assert len(words) == 1 + (words[0] == "-m"), words  # it has no flags
+        return
+
+    def parsed(parse):
+        def call(*arguments, **options):
+            parse(*arguments, **options)
+            raise Parsed
+
+        return call
+
+    with monkeypatch.context() as patch:
+        patch.chdir(ROOT)
+        patch.syspath_prepend(ROOT / "benchmarks")
+        patch.setattr(ArgumentParser, "parse_args", parsed(ArgumentParser.parse_args))
+        patch.setattr(config, "parse", parsed(config.parse))
+        with pytest.raises(Parsed):
+            start(words, patch)
+
+
+def drawings(folder: Path, classes: str, seed: int) -> Path:
+    """Ten little pictures of noise in each class folder."""
+    rng = np.random.default_rng(seed)
+    for name in classes.split():
+        (folder / name).mkdir(parents=True)
+        for number in range(10):
+            pixels = rng.integers(0, 255, (12, 14, 3), np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{number}.png")
+    return folder
+
+
+def furnish(folder: Path) -> None:
+    """Puts what a clone has, and the data that the guides speak of, into a folder."""
+    for path in ROOT.iterdir():
+        if not path.name.startswith(".") and path.name not in ("runs", "site"):
+            (folder / path.name).symlink_to(path)
+    drawings(folder / "FOLDER", "cat dog", 1)
+    drawings(folder / "OTHER_FOLDER", "cat dog", 2)
+    drawings(folder / "PICTURES", "unsorted", 3)
+    np.save(folder / "test.npy", np.zeros([3, 12, 14, 3], np.uint8))
