@@ -1,5 +1,6 @@
 # `make train` and `make test` set up .venv by themselves, then do their work.
 PYTHON ?= python3
+RUNS ?= runs
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -35,7 +36,7 @@ docs-serve: $(VENV)/installed-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs serve --dev-addr 127.0.0.1:8000
 
 tensorboard: $(VENV)/installed
-	$(BIN)/tensorboard --logdir runs --host 127.0.0.1
+	$(BIN)/tensorboard --logdir $(RUNS) --host 127.0.0.1
 
 clean:
 	rm -rf $(VENV)

@@ -195,9 +195,9 @@ def _start(folder: Path, batch: int) -> dict[str, float]:
 
 
 def _megabytes() -> int:
-    """The largest that this process has been; `ru_maxrss` would count its parent too."""
+    """The largest that this process has been, in 10^6 bytes; `ru_maxrss` counts its parent too."""
     [line] = [x for x in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in x]
-    return int(line.split()[1]) // 1024
+    return round(int(line.split()[1]) * 1024 / 10**6)
 
 
 def _keras(folder: Path, batch: int) -> Iterable:

@@ -53,7 +53,8 @@ def show(
     out.print(table)
     out.print("next:")
     for command in commands:
-        out.print("  " + shlex.join(command))
+        for line in _lines(command, out.width if out.is_terminal else None):
+            out.print(line, soft_wrap=True)  # to be copied: never cut
     print(json.dumps(result), flush=True)
 
 
@@ -90,6 +91,19 @@ def next_commands(folder: Path, test_data: str, k: int) -> list[list[str]]:
         evaluate.append(f"--test_data_path={test_data}")
     return [
         [*evaluate, f"--top_k={k}"],
+        [f"{python}", "-m", "hw2.report", f"{folder}"],
         [f"{python.with_name('tensorboard')}", f"--logdir={folder}"],
         [f"{python}", f"{script}", f"--flagfile={folder / FLAGS}", "--log_path=runs/again"],
     ]
+
+
+def _lines(command: Sequence[str], width: int | None) -> list[str]:
+    """A command as a shell reads it: on one line, or on several that fit a terminal."""
+    first, *rest = map(shlex.quote, command)
+    lines, line = [], f"  {first}"
+    for word in rest:
+        if width and len(f"{line} {word} \\") > width:
+            lines.append(f"{line} \\")
+            line = "   "
+        line += f" {word}"
+    return [*lines, line]

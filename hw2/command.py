@@ -16,11 +16,14 @@ from hw2 import cluster
 from hw2 import config as settings
 from hw2.errors import Fault, Interrupted
 
-# C++ lines of level info, their header, and the search for a GPU's driver where there is none
-# (error 303). Seen on TensorFlow 2.21, where TF_CPP_MIN_LOG_LEVEL hides none of them.
+# C++ lines of level info, their header, the search for a GPU's driver where there is none (error
+# 303), types that oneDNN leaves to Eigen, and what converters tell their makers. Seen on
+# TensorFlow 2.21, where TF_CPP_MIN_LOG_LEVEL hides none of them.
 NOISE = re.compile(
     rb"WARNING: All log messages before absl::InitializeLog|I\d{4} \d\d:"
     rb"|To enable the following instructions:|E\d{4} .*cuInit: .*\(303\)"
+    rb"|E\d{4} .*\] oneDNN supports DT_|W\d{4} .*\] (Ignored |Skipping runtime version)"
+    rb"|INFO: Created TensorFlow Lite|fully_quantize: "
 )
 
 

@@ -64,7 +64,7 @@ PRECISIONS = ("float32", "mixed_bfloat16")  # of images and products; weights ar
 ALGORITHMS = ("auto", "im2col", "native")  # of hw2.ops.conv2d, those that do every shape
 
 STEMS = ("imagenet", "small")
-EXPORTS = ("saved_model", "litert")
+EXPORTS = ("saved_model", "litert", "onnx")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Config:
     validation_fraction: float = setting(0.2, "part of the training data to hold out", FRACTION)
     image_size: int = setting(100, "side that the model sees, in pixels", at_least(1))
     short_side: int = setting(260, "pictures are first resized to this shorter side", at_least(1))
-    crop_size: int = setting(200, "smallest random crop; short_side is the largest", at_least(1))
+    crop_size: int = setting(200, "smallest random crop; as short_side, the middle", at_least(1))
     flip: bool = setting(True, "left-right flips at random; --noflip for none")
     brightness: float = setting(63.0, "largest random change, of 255", BYTE)
     contrast_min: float = setting(0.2, "lowest random contrast", at_least(0))
@@ -166,6 +166,7 @@ class Config:
     dry_run: bool = setting(False, "try everything once, and keep nothing")
     overfit_batches: int = setting(0, "learn so many batches by heart; 0: off", at_least(0))
     find_rate: bool = setting(False, "try rising rates, and plot the loss")
+    histogram_steps: int = setting(0, "in TensorBoard; 0: at checkpoints", at_least(0))
 
     num_gpus: int = setting(0, "GPUs to use; 0 for all there are", at_least(0), "Devices")
     logical_devices: int = setting(1, "parts of a split CPU, for multi_gpu_train.py", at_least(1))
@@ -190,7 +191,7 @@ class Config:
     part: str = setting("test", "of data that has several", one_of("train", "validation", "test"))
     overwrite: bool = setting(False, "replace an output that is there")
 
-    format: str = setting("saved_model", " or ".join(EXPORTS), one_of(*EXPORTS), "Export")
+    format: str = setting("saved_model", ", ".join(EXPORTS), one_of(*EXPORTS), "Export")
     int8: bool = setting(False, "whole numbers of 8 bits, of litert")
 
     section: str = setting("", "sections of the flagfile; the last one wins", group="Other")

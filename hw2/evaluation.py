@@ -23,7 +23,7 @@ from hw2.input.examples import Examples
 from hw2.run_folder import RunFolder
 from hw2.training import checkpoints, devices, losses
 from hw2.training.checkpoints import Checkpoint
-from hw2.training.logger import write_scalars
+from hw2.training.events import write_scalars
 from hw2.training.metrics import Scores, scorer
 from hw2.training.saving import restore
 from hw2.training.variables import named_variables

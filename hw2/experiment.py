@@ -17,7 +17,18 @@ import numpy as np
 import tensorflow as tf
 from rich.console import Console
 
-from hw2 import closing, cluster, command, console, dataset, identity, ops, run_folder, session
+from hw2 import (
+    board,
+    closing,
+    cluster,
+    command,
+    console,
+    dataset,
+    identity,
+    ops,
+    run_folder,
+    session,
+)
 from hw2 import config as settings
 from hw2.cluster import Cluster
 from hw2.config import Config
@@ -28,7 +39,6 @@ from hw2.input import content, order, pipeline, split
 from hw2.input.examples import Examples
 from hw2.input.paths import shown
 from hw2.input.pipeline import Part
-from hw2.models import summary
 from hw2.ops import fusion
 from hw2.run_folder import RunFolder
 from hw2.training import (
@@ -43,6 +53,7 @@ from hw2.training import (
 )
 from hw2.training import progress as progresses
 from hw2.training.checkpoints import Checkpoint
+from hw2.training.events import Events
 from hw2.training.hooks import Evaluation
 from hw2.training.learner import Learner
 from hw2.training.logger import Logger
@@ -52,6 +63,7 @@ from hw2.training.progress import Progress, Unfinished
 from hw2.training.saving import Saver
 from hw2.training.signals import Signals
 from hw2.training.step import Steps
+from hw2.training.watch import Watch
 
 
 def train(config: Config, *, mirrored: bool = False, hooks: Sequence[Hook] = ()) -> None:
@@ -150,12 +162,16 @@ def _train(
         out.print(f"going on from step {run.step} of {folder.path}")
     elif config.init_from:
         session.begin_from(config, learner, same, out)
-    out.print(summary.table(summary.summarize(learner.model, identity.image_shape(same))))
+    out.print(session.layers(config, learner, same))
     if run.stop_reason is None and chief:
         run_folder.describe(folder, *description)  # a later last step, or another rate
-    held_out, batches, names = _batches(
+    held_out, batches, at = _batches(
         config, strategy, group, examples, training, validation, same, run.step, since
     )
+
+    def names(step: int) -> list[str]:
+        return [examples.names[index] for index in at(step)]
+
     steps = Steps(learner, caught, names=names, alone=group is None)
     if config.find_rate:
         caught.raise_at_once()  # there is nothing to save
@@ -169,23 +185,32 @@ def _train(
     )
     steps_between = session.steps_between(config, len(training))
     everything = [every(steps_between, evaluation), *hooks]
-    saver = None
+    saver, live = None, contextlib.nullcontext()
     if chief:
         rest = {"identity": same, "train_data_path": config.train_data_path} | recorded
-        logger, saver = _writers(config, folder, run, learner, progress, evaluation, rest, out)
-        stack.enter_context(logger)
+        events = board.opened(config, folder, run, learner, same, out, new=found is None)
+        logger, saver = _writers(
+            config, folder, run, learner, progress, evaluation, rest, events, out
+        )
+        live = logger
         saver.saved_step = found.step if found else None
-        everything += [logger, every(steps_between, saver)]
+        everything.append(logger)
+        if events:
+            look = board.pictures(steps, examples, at, identity.preprocessing(same))
+            often = config.histogram_steps or steps_between
+            everything.append(Watch(events, learner, often, look))
+        everything.append(every(steps_between, saver))
     schedule = session.schedule(config, len(training), last_step)
     try:
-        fit(
-            run,
-            steps,
-            iter(batches),
-            rate=lambda step: schedule(step) * progress.plateau.scale,
-            hooks=everything,
-            check=steps.check,
-        )
+        with live:
+            fit(
+                run,
+                steps,
+                iter(batches),
+                rate=lambda step: schedule(step) * progress.plateau.scale,
+                hooks=everything,
+                check=steps.check,
+            )
     except Interrupted as stop:
         _leave(stop, run, saver, group and strategy)
     if saver:
@@ -212,6 +237,7 @@ def _writers(
     progress: Progress,
     evaluation: Evaluation,
     rest: dict[str, Any],
+    events: Events | None,
     out: Console,
 ) -> tuple[Logger, Saver]:
     """What writes the figures and the checkpoints of a run; `rest` goes into each of these."""
@@ -222,7 +248,7 @@ def _writers(
         batch_size=config.batch_size,
         out=out,
         unlogged=progress.unlogged,
-        tensorboard=config.tensorboard,
+        events=events,
         stop_on_error=config.on_save_error == "stop",
     )
 
@@ -322,8 +348,8 @@ def _batches(
     same: Identity,
     start_step: int,
     since_step: int,
-) -> tuple[Iterable[tuple], Iterable[tuple], Callable[[int], list[str]]]:
-    """Held-out batches, training batches, and the names of those of a step."""
+) -> tuple[Iterable[tuple], Iterable[tuple], Callable[[int], np.ndarray]]:
+    """Held-out batches, training batches, and the indices of those of a step."""
     share = config.cache_mb * len(validation) // len(examples)
     common = {"preprocessing": identity.preprocessing(same), "batch_size": config.batch_size}
 
@@ -345,19 +371,18 @@ def _batches(
             **common,
         )
 
-    def names(step: int) -> list[str]:
+    def at(step: int) -> np.ndarray:
         positions = step * config.batch_size + np.arange(config.batch_size)
         since = since_step * config.batch_size
-        chosen = training[order.at(positions, len(training), config.seed, since=since)]
-        return [examples.names[index] for index in chosen]
+        return training[order.at(positions, len(training), config.seed, since=since)]
 
     if group is None:
         distribute = strategy.experimental_distribute_dataset
-        return distribute(held_out(pipeline.WHOLE)), distribute(batches(pipeline.WHOLE)), names
+        return distribute(held_out(pipeline.WHOLE)), distribute(batches(pipeline.WHOLE)), at
     machines = len(group.workers)
     part = Part(group.index, machines, strategy.num_replicas_in_sync // machines)
     distribute = strategy.distribute_datasets_from_function
-    return distribute(lambda _: held_out(part)), distribute(lambda _: batches(part)), names
+    return distribute(lambda _: held_out(part)), distribute(lambda _: batches(part)), at
 
 
 def _strategy(

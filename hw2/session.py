@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from rich.console import Console
+from rich.table import Table
 
 from hw2 import config as settings
 from hw2 import identity, run_folder
@@ -19,6 +20,7 @@ from hw2.errors import DataError, RunError
 from hw2.identity import Identity
 from hw2.layers import norm
 from hw2.layers.penalty import l2_penalty
+from hw2.models import summary
 from hw2.training import environment, losses, optimizers
 from hw2.training import progress as progresses
 from hw2.training.checkpoints import Checkpoint
@@ -110,6 +112,17 @@ def learner(config: Config, same: Identity, *, begins: bool = True) -> Learner:
         clip_norm=config.clip_norm,
         accumulate=config.accumulate,
         precision=config.precision,
+    )
+
+
+def layers(config: Config, made: Learner, same: Identity) -> Table:
+    """The layers of the model and what they cost, with patches as one step holds them."""
+    return summary.table(
+        made.model,
+        summary.summarize(made.model, identity.image_shape(same)),
+        batch_size=config.batch_size // config.accumulate,
+        value_bytes=4 if config.precision == "float32" else 2,
+        whole=False,
     )
 
 

@@ -9,7 +9,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import pytest
 import tensorflow as tf
 
-from hw2 import config, experiment
+from hw2 import config, experiment, ops
 from hw2.errors import Interrupted
 from hw2.models import MODELS
 from hw2.training import devices
@@ -55,3 +55,17 @@ def stop(train):
         return raised.value
 
     return call
+
+
+@pytest.fixture
+def convolutions(monkeypatch) -> list[str]:
+    """Names of the algorithms of `conv2d`, in the order in which they are called or traced."""
+    calls = []
+    for name, function in list(ops.ALGORITHMS.items()):
+
+        def spy(*inputs, name=name, function=function):
+            calls.append(name)
+            return function(*inputs)
+
+        monkeypatch.setitem(ops.ALGORITHMS, name, spy)
+    return calls

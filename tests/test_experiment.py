@@ -41,6 +41,8 @@ def run(script, *flags, code=0):
     process = start(script, *flags)
     out, err = process.communicate(timeout=240)
     assert process.returncode == code, err
+    assert "\x1b" not in out + err  # plain lines where there is no terminal
+    assert "\r" not in out + err
     return (json.loads(out.splitlines()[-1]) if code == 0 else out), err
 
 

@@ -25,7 +25,7 @@ ALLOWED = {
     "ops": set(),
     "layers": {"ops"},
     "models": {"layers", "ops"},
-    "input": set(),
+    "input": {"console"},
     "config": {"flagfile", "presets"},
     "flagfile": set(),
     "presets": set(),
@@ -40,10 +40,11 @@ ALLOWED = {
     "evaluation": EVALUATION,
     "prediction": EVALUATION | {"answer", "evaluation"},
     "report": EVALUATION | {"command", "evaluation", "layers", "models"},
-    "export": EVALUATION | {"answer", "command", "evaluation", "prediction"},
+    "export": EVALUATION | {"command", "evaluation", "prediction"},
 }
 COMMANDS = {  # run, never imported: they may read flags as the scripts at the root do
     "input/preview.py": {"command", "config", "dataset", "identity"},
+    "models/__main__.py": {"command", "console"},
 }
 
 

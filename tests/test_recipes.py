@@ -17,7 +17,7 @@ from hw2 import config, identity, session
 from hw2.input import builtin, idx
 from hw2.input.preprocess import Preprocessing
 from hw2.models import MODELS
-from hw2.models.__main__ import measure
+from hw2.models.summary import measure
 
 ROOT = Path(__file__).parents[1]
 RECIPES = sorted(ROOT.glob("configs/*.cfg"))

@@ -8,8 +8,6 @@ and transparent.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import tensorflow as tf
 
 REMEDY = "save it as an upright JPEG or PNG"
@@ -25,9 +23,9 @@ def decoded(content: tf.Tensor, short_side: int, max_pixels: int) -> tuple[tf.Te
       max_pixels: Larger pictures are refused by their header.
 
     Returns:
-      uint8 `[h, w, 3]`, upright, transparent pixels laid on white; and the height and width that
-      the file has, upright too. The graph fails with `InvalidArgumentError` for a file that is
-      no picture, damaged, or refused.
+      uint8 `[h, w, 3]`, upright, transparent pixels laid on white; and height and width, `[2]`,
+      that it would have if it had been decoded whole. The graph fails with
+      `InvalidArgumentError` for a file that is no picture, damaged, or refused.
     """
     start = tf.cast(tf.io.decode_raw(tf.strings.substr(content, 0, 64), tf.uint8), tf.int32)
     start = tf.ensure_shape(tf.pad(start, [[0, 64 - tf.shape(start)[0]]]), [64])
@@ -38,29 +36,25 @@ def decoded(content: tf.Tensor, short_side: int, max_pixels: int) -> tuple[tf.Te
     def webp() -> tf.Tensor:
         return begins(b"RIFF") & tf.reduce_all(start[8:12] == tf.constant(list(b"WEBP")))
 
-    def refuse() -> tf.Tensor:
+    def whole(image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return image, tf.shape(image)[:2]
+
+    def refuse() -> tuple[tf.Tensor, tf.Tensor]:
         words = f"no JPEG, PNG, GIF, BMP or WebP picture; {REMEDY}"
         with tf.control_dependencies([tf.debugging.Assert(False, [words])]):
-            return tf.zeros([1, 1, 3], tf.uint8)
-
-    def whole(read: Callable[[], tf.Tensor]) -> Callable[[], tuple[tf.Tensor, tf.Tensor]]:
-        def call() -> tuple[tf.Tensor, tf.Tensor]:
-            image = read()
-            return image, tf.shape(image)[:2]
-
-        return call
+            return whole(tf.zeros([1, 1, 3], tf.uint8))
 
     image, size = tf.case(
         [
             (begins(b"\xff\xd8\xff"), lambda: _jpeg(content, short_side, max_pixels)),
-            (begins(b"\x89PNG\r\n\x1a\n"), whole(lambda: _png(content, start, max_pixels))),
-            (begins(b"GIF87a", b"GIF89a"), whole(lambda: _gif(content, start, max_pixels))),
-            (begins(b"BM"), whole(lambda: _bmp(content, start, max_pixels))),
-            (webp(), whole(lambda: _webp(content, start))),
+            (begins(b"\x89PNG\r\n\x1a\n"), lambda: whole(_png(content, start, max_pixels))),
+            (begins(b"GIF87a", b"GIF89a"), lambda: whole(_gif(content, start, max_pixels))),
+            (begins(b"BM"), lambda: whole(_bmp(content, start, max_pixels))),
+            (webp(), lambda: whole(_webp(content, start))),
         ],
-        default=whole(refuse),
+        default=refuse,
     )
-    return tf.ensure_shape(image, [None, None, 3]), size
+    return tf.ensure_shape(image, [None, None, 3]), tf.ensure_shape(size, [2])
 
 
 def _jpeg(content: tf.Tensor, short_side: int, max_pixels: int) -> tuple[tf.Tensor, tf.Tensor]:
@@ -77,7 +71,7 @@ def _jpeg(content: tf.Tensor, short_side: int, max_pixels: int) -> tuple[tf.Tens
             default=lambda: at(1),
         )
     orientation = _orientation(content, b"Exif\0\0")
-    size = tf.where(orientation >= 5, shape[1::-1], shape[:2])
+    size = tf.cond(orientation >= 5, lambda: tf.gather(shape, [1, 0]), lambda: shape[:2])
     return _upright(image, orientation), size
 
 

@@ -7,9 +7,13 @@ of `hw2.input.preprocess`.
 from __future__ import annotations
 
 import numpy as np
+import PIL
 import tensorflow as tf
 
 BITS = 22  # of Pillow's weights behind the point, its Resample.c
+# Whether Pillow shrinks rows first, then columns, where the height loses more than twice what the
+# width does; it always rounds in between. github.com/python-pillow/Pillow/pull/9549
+ROWS_FIRST = int(PIL.__version__.split(".")[0]) >= 13
 
 
 def square(image: tf.Tensor, side: int, whole: tf.Tensor | None = None) -> tf.Tensor:
@@ -18,33 +22,33 @@ def square(image: tf.Tensor, side: int, whole: tf.Tensor | None = None) -> tf.Te
     Args:
       image: uint8 `[h, w, c]`; h and w may be unknown.
       side: Of the square, in pixels.
-      whole: Height and width that the picture had before it was decoded at a part of its size;
-        `decode.scaled` goes by them.
+      whole: `[2]`, height and width before the picture was decoded at a part of its size, by
+        which the aspect goes; by default h and w.
 
     Returns:
       uint8 `[side, side, c]`.
 
     Cost: `3 * side * h * w * c` multiply-adds in float32.
     """
-    size = tf.shape(image)
-    whole = size[:2] if whole is None else whole
-    channels = image.shape[2]
-    # Where Pillow 13 shrinks a picture twice as high as wide, it makes the rows first.
-    rows_first = (size[0] > 2 * size[1]) & (size[1] > side)
-    order = tf.where(rows_first, [1, 0, 2], [0, 1, 2])
-    image = tf.transpose(image, order)
-    size, whole = tf.gather(size, order), tf.gather(whole, order[:2])
-    # Columns first, then rows, each rounded to whole levels.
+    size, channels = tf.shape(image)[:2], image.shape[2]
+    whole = size if whole is None else whole
+    short = tf.minimum(whole[0], whole[1])
+    scaled = (2 * whole * side + short) // (2 * short)  # as `decode.scaled`
+    tall = tf.constant(False)
+    if ROWS_FIRST:
+        fewer = size - scaled
+        tall = (fewer[0] > 0) & (fewer[0] > 2 * fewer[1])
+    # Columns first, then rows, each rounded to whole levels; of a tall picture as if it lay.
+    image = _laid(image, tall)
+    size, scaled = (tf.where(tall, tf.gather(pair, [1, 0]), pair) for pair in (size, scaled))
     image = tf.transpose(image, [1, 0, 2])  # [w, h, c]
     image = tf.reshape(image, [size[1], size[0] * channels])
-    image = _product(_weights(size[1], whole[1], tf.reduce_min(whole), side), image)  # [side, h*c]
+    image = _product(_weights(size[1], scaled[1], side), image)  # [side, h*c]
     image = tf.reshape(image, [side, size[0], channels])
     image = tf.transpose(image, [1, 0, 2])  # [h, side, c]
     image = tf.reshape(image, [size[0], side * channels])
-    image = _product(
-        _weights(size[0], whole[0], tf.reduce_min(whole), side), image
-    )  # [side, side*c]
-    image = tf.transpose(tf.reshape(image, [side, side, channels]), order)
+    image = _product(_weights(size[0], scaled[0], side), image)  # [side, side*c]
+    image = _laid(tf.reshape(image, [side, side, channels]), tall)
     return tf.cast(tf.reshape(image, [side, side, channels]), tf.uint8)
 
 
@@ -61,13 +65,22 @@ def levels(image: tf.Tensor, side: int) -> tf.Tensor:
     return tf.transpose(tf.reshape(image, [side, side, channels]), [1, 0, 2])
 
 
-def _weights(length: tf.Tensor, whole: tf.Tensor, short: tf.Tensor, side: int) -> tf.Tensor:
-    """`[side, length]` whole weights: the part of an axis that the central square takes.
+def _laid(image: tf.Tensor, tall: tf.Tensor) -> tf.Tensor:
+    """Transposes `[h, w, c]` if it is tall, without a branch, which int8 cannot calibrate."""
+    height, width, channels = tf.shape(image)[0], tf.shape(image)[1], image.shape[2]
+    place = tf.range(height * width)
+    turned = place % height * width + place // height
+    image = tf.gather(tf.reshape(image, [-1, channels]), tf.where(tall, turned, place))
+    shape = tf.where(tall, tf.stack([width, height]), tf.stack([height, width]))
+    return tf.reshape(image, [shape[0], shape[1], channels])
+
+
+def _weights(length: tf.Tensor, scaled: tf.Tensor, side: int) -> tf.Tensor:
+    """`[side, length]` whole weights: the middle of an axis that is scaled from length to scaled.
 
     A triangle about the centre of each new pixel, over its sum, times 2**BITS, rounded. Division
     goes digit by digit, for nothing to leave 32 bits.
     """
-    scaled = (2 * whole * side + short) // (2 * short)  # as `decode.scaled`
     new = (scaled - side) // 2 + tf.range(side)
     new, old = 2 * new[:, None] + 1, 2 * tf.range(length)[None, :] + 1
     heights = 2 * tf.maximum(length, scaled) - tf.abs(old * scaled - new * length)

@@ -1,51 +1,49 @@
-"""A SavedModel: bytes of picture files in, class names and probabilities out."""
+"""TensorFlow's SavedModel: bytes of files in."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
-from hw2.export import picture, resize
-from hw2.input import preprocess
-from hw2.input.preprocess import Preprocessing
+from hw2 import ops
+from hw2.export.classifier import Classifier
 
 
-def write(
-    path: Path,
-    model: tf.Module,
-    probabilities: Callable[[tf.Tensor], tf.Tensor],
-    p: Preprocessing,
-    class_names: Sequence[str],
-    max_pixels: int,
-) -> None:
-    """Writes a folder whose signature `serving_default` takes `content`, strings `[N]`.
+def write(classifier: Classifier, path: Path) -> None:
+    """Writes a folder with two signatures.
 
-    It gives `class_names`, strings `[N, classes]`, the likeliest first, and `probabilities`,
-    float32 `[N, classes]`, in that order.
-
-    Args:
-      path: Of the folder.
-      model: Whose variables go with it.
-      probabilities: From images `[N, H, W, C]` as the model sees them to `[N, classes]`.
-      p: How a picture is prepared.
-      class_names: In the order of the logits.
-      max_pixels: Larger pictures are refused.
+    "serving_default" takes `pictures`, strings `[N]`, the bytes of files; "pixels" takes
+    `picture`, uint8 `[h, w, 3]`. Both give `class_names` and `probabilities`, `[N, classes]`, the
+    likeliest first.
     """
+    files = tf.TensorSpec([None], tf.string, name="pictures")
+    pixels = tf.TensorSpec([None, None, 3], tf.uint8, name="picture")
+    with ops.algorithm("native"):
+        signatures = {
+            name: tf.function(call, input_signature=[spec], autograph=False)
+            for name, call, spec in (
+                ("serving_default", classifier.of_files, files),
+                ("pixels", classifier.of_pixels, pixels),
+            )
+        }
+        tf.saved_model.save(classifier, path, signatures)
 
-    def prepared(content: tf.Tensor) -> tf.Tensor:
-        image, whole = picture.decoded(content, p.short_side, max_pixels)
-        return preprocess.evaluation(resize.square(image, p.short_side, whole), p)
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "content")], autograph=False)
-    def classify(content: tf.Tensor) -> dict[str, tf.Tensor]:
-        spec = tf.TensorSpec([p.image_size, p.image_size, p.channels])
-        images = tf.map_fn(prepared, content, fn_output_signature=spec)
-        best, classes = tf.math.top_k(probabilities(images), len(class_names))
-        names = [name.encode("utf-8", "surrogateescape") for name in class_names]
-        return {"class_names": tf.gather(tf.constant(names), classes), "probabilities": best}
+def read(path: Path, classifier: Classifier) -> Callable[[bytes], np.ndarray]:
+    """Loads it as anyone does; maps the bytes of a file to probabilities `[classes]`."""
+    loaded = tf.saved_model.load(path)
+    call = loaded.signatures["serving_default"]
+    number = {name: place for place, name in enumerate(classifier.class_names)}
 
-    module = tf.Module()
-    module.model, module.classify = model, classify
-    tf.saved_model.save(module, str(path), signatures={"serving_default": classify})
+    def classify(content: bytes) -> np.ndarray:
+        found = {name: value.numpy()[0] for name, value in call(tf.constant([content])).items()}
+        places = [number[name] for name in found["class_names"]]
+        result = np.empty(len(places), np.float32)
+        result[places] = found["probabilities"]
+        return result
+
+    classify.loaded = loaded  # or its variables would go
+    return classify

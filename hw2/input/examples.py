@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from hw2.errors import DataError
-from hw2.input.paths import first_few
+from hw2.input.paths import all_differ, first_few
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -54,7 +54,7 @@ class Examples:
                 f"labels must be int32 of shape [{len(self.names)}], one for each name, got "
                 f"{self.labels.dtype} of shape {list(self.labels.shape)}."
             )
-        if len(set(self.names)) != len(self.names):
+        if not all_differ(self.names):
             raise ValueError("names must differ from each other, got duplicates.")
         classes = len(self.class_names)
         if self.labels.size and not 0 <= self.labels.min() <= self.labels.max() < classes:

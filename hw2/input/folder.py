@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hw2.errors import DataError
-from hw2.input import formats, survey
+from hw2.input import formats, links, survey
 from hw2.input.examples import Examples
 from hw2.input.listing import Listing
 from hw2.input.paths import first_few, shown
@@ -55,16 +55,14 @@ def listing(root: str | os.PathLike[str], rules: Rules) -> Listing:
     root = os.fspath(root)
     class_names = _classes(root)
     ignored = collections.Counter(_beside(root))
-    found = _files(root, class_names, ignored, rules)
-    links = {name for _, name, linked in found if linked}
-    files, refused = found, {}
-    if links:
-        files, refused = _followed(root, found, ignored, rules)
-    names = [name for _, name, _ in files]
+    files, linked = _files(root, class_names, ignored, rules)
+    refused = {}
+    if linked:
+        files, refused = _followed(root, files, linked, ignored, rules)
     return Listing(
         root,
-        names,
-        np.array([label for label, _, _ in files], np.int32),
+        tuple(itertools.chain.from_iterable(files)),
+        np.repeat(np.arange(len(files), dtype=np.int32), [len(names) for names in files]),
         tuple(class_names),
         source=root,
         refused=refused,
@@ -83,17 +81,17 @@ def at_any_depth(root: str | os.PathLike[str], class_names: Sequence[str], rules
     """
     root = os.fspath(root)
     ignored: collections.Counter[str] = collections.Counter()
-    found = _files(root, [""], ignored, rules)
+    files, linked = _files(root, [""], ignored, rules)
     refused = {}
-    if any(linked for _, _, linked in found):
-        found, refused = _followed(root, found, ignored, rules)
-    if not found:
+    if linked:
+        files, refused = _followed(root, files, linked, ignored, rules)
+    [names] = files
+    if not names:
         what = f", {'; '.join(_ignored(ignored))}" if ignored else ""
         raise DataError(
             f"no pictures in {shown(root)} - no file below it is called .jpg, .png, .gif, .bmp or "
             f".webp{what}; give another folder"
         )
-    names = [name for _, name, _ in found]
     number = {name: label for label, name in enumerate(class_names)}
     labels = [number.get(name.split("/", 1)[0], -1) if "/" in name else -1 for name in names]
     return Listing(
@@ -151,75 +149,81 @@ def _beside(root: str) -> dict[str, int]:
 
 def _files(
     root: str, class_names: Sequence[str], ignored: collections.Counter[str], rules: Rules
-) -> list[tuple[int, str, bool]]:
-    """Label and name of every picture, and whether it is a link.
+) -> tuple[list[list[str]], set[str]]:
+    """The names of each class's pictures, in order, and those of all that are links.
 
     Real folders are read before those behind links.
     """
-    files = []
+    files: list[list[str]] = [[] for _ in class_names]
+    linked = set()
     seen = set()
     real = collections.deque(enumerate(class_names))
-    links: collections.deque[tuple[int, str]] = collections.deque()
-    while real or links:
-        label, folder = (real or links).popleft()
+    later: collections.deque[tuple[int, str]] = collections.deque()
+    while real or later:
+        label, folder = (real or later).popleft()
         path = os.path.join(root, folder)
         status = os.stat(path)
         if (status.st_dev, status.st_ino) in seen:
             ignored["links to folders read already"] += 1
             continue
         seen.add((status.st_dev, status.st_ino))
-        if os.path.islink(path) and _leads_out(root, path) and not rules.allow_outside_links:
+        if os.path.islink(path) and links.leads_out(root, path) and not rules.allow_outside_links:
             raise DataError(
                 f"link out of the root in {shown(path)} - it leads to "
-                f"{shown(os.path.realpath(path))}; --allow_outside_links follows it"
+                f"{shown(os.path.realpath(path))}; {links.REMEDY}"
             )
         for entry in _scan(path):
             bare = entry.name
             if _is_junk(bare):
                 continue
             name, suffix = f"{folder}/{bare}" if folder else bare, _suffix(bare)
-            linked = entry.is_symlink()
-            if os.path.isdir(entry.path) if linked else entry.is_dir():
+            is_link = entry.is_symlink()
+            if os.path.isdir(entry.path) if is_link else entry.is_dir():
                 if suffix in PICTURES:
                     ignored["folders named like pictures"] += 1
                 else:
-                    (links if linked else real).append((label, name))
+                    (later if is_link else real).append((label, name))
             elif suffix in PICTURES:
-                files.append((label, name, linked))
+                files[label].append(name)
+                if is_link:
+                    linked.add(name)
             else:
                 ignored[suffix or "without suffix"] += 1
-    return sorted(files)
+    for names in files:
+        names.sort()
+    return files, linked
 
 
 def _followed(
     root: str,
-    files: Sequence[tuple[int, str, bool]],
+    files: Sequence[list[str]],
+    linked: set[str],
     ignored: collections.Counter[str],
     rules: Rules,
-) -> tuple[list[tuple[int, str, bool]], dict[int, str]]:
-    """Leaves out links to pictures that are there anyway, and refuses those out of the root."""
+) -> tuple[list[list[str]], dict[int, str]]:
+    """Leaves out links to pictures that are there anyway, and refuses those out of the root.
+
+    Returns:
+      The names of each class's pictures, and why some of them, counted through, are refused.
+    """
     base = os.path.join(os.path.realpath(root), "")
-    seen = {base + name for _, name, linked in files if not linked}
-    kept, refused = [], {}
-    for label, name, linked in files:
-        path = os.path.join(root, name)
-        if linked and os.path.exists(path):  # where a dangling one leads is of no interest
-            target = os.path.realpath(path)
-            if target in seen:
-                ignored["links to pictures read already"] += 1
-                continue
-            seen.add(target)
-            if _leads_out(root, path) and not rules.allow_outside_links:
-                refused[len(kept)] = (
-                    f"link out of the root, to {shown(target)}; --allow_outside_links follows it"
-                )
-        kept.append((label, name, linked))
+    seen = {base + name for names in files for name in names if name not in linked}
+    kept: list[list[str]] = [[] for _ in files]
+    count, refused = 0, {}
+    for label, names in enumerate(files):
+        for name in names:
+            path = os.path.join(root, name)
+            if name in linked and os.path.exists(path):  # a dangling one leads nowhere
+                target = os.path.realpath(path)
+                if target in seen:
+                    ignored["links to pictures read already"] += 1
+                    continue
+                seen.add(target)
+                if links.leads_out(root, path) and not rules.allow_outside_links:
+                    refused[count] = links.words(path)
+            kept[label].append(name)
+            count += 1
     return kept, refused
-
-
-def _leads_out(root: str, path: str) -> bool:
-    base = os.path.realpath(root)
-    return os.path.commonpath([base, os.path.realpath(path)]) != base
 
 
 def _scan(folder: str) -> list[os.DirEntry[str]]:

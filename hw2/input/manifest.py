@@ -11,13 +11,14 @@ import json
 import os
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from hw2.input.content import DIGEST
 
 VERSION = 1
+BLOCK = 4096  # names at once
 RECORD = np.dtype(
     [
         ("size", np.int64),
@@ -33,14 +34,15 @@ RECORD = np.dtype(
 
 
 def load(
-    folder: str | None, source: str, settings: dict[str, int]
-) -> tuple[list[str], np.ndarray] | None:
+    folder: str | None, source: str, settings: dict[str, int], expected: Sequence[str] = ()
+) -> tuple[Sequence[str], np.ndarray] | None:
     """Reads names and records of a source, `[N]` of dtype `RECORD`, or None if there are none.
 
     Args:
       folder: Where manifests are kept.
       source: The path of the source.
       settings: Of the scan; a manifest made with others does not count.
+      expected: Names to give back where they are the same, rather than as many new ones.
     """
     if folder is None:
         return None
@@ -48,7 +50,7 @@ def load(
         with open(_path(folder, source), "rb") as opened, np.load(opened) as file:
             if json.loads(file["about"].tobytes()) != _about(source, settings):
                 return None
-            names = _text(file["names"].tobytes()).split("\0")
+            names = _names(file["names"].data, expected)
             records = file["records"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None  # none, or damaged: then the scan looks again
@@ -69,8 +71,8 @@ def save(
         return False
     path = _path(folder, source)
     columns = {
-        "about": _bytes(json.dumps(_about(source, settings))),
-        "names": _bytes("\0".join(names)),
+        "about": np.frombuffer(json.dumps(_about(source, settings)).encode(), np.uint8),
+        "names": np.frombuffer(b"".join(_blocks(names)), np.uint8),
         "records": records,
     }
     partial = None
@@ -97,9 +99,20 @@ def _about(source: str, settings: dict[str, int]) -> dict[str, object]:
     return {"version": VERSION, "source": os.path.realpath(source), **settings}
 
 
-def _bytes(text: str) -> np.ndarray:
-    return np.frombuffer(text.encode("utf-8", "surrogateescape"), np.uint8)
+def _blocks(names: Sequence[str]) -> Iterator[bytes]:
+    """The names with zeros between them, some thousand at a time."""
+    for start in range(0, len(names), BLOCK):
+        block = "\0".join(("", *names[start : start + BLOCK]))
+        yield block[not start :].encode("utf-8", "surrogateescape")
 
 
-def _text(content: bytes) -> str:
-    return content.decode("utf-8", "surrogateescape")
+def _names(content: memoryview, expected: Sequence[str]) -> Sequence[str]:
+    at = 0
+    for block in _blocks(expected):
+        if content[at : at + len(block)] != block:
+            break
+        at += len(block)
+    else:
+        if expected and at == len(content):
+            return expected
+    return str(content, "utf-8", "surrogateescape").split("\0")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+
+import numpy as np
 
 
 def shown(path: str | os.PathLike[str]) -> str:
@@ -12,6 +15,13 @@ def shown(path: str | os.PathLike[str]) -> str:
     """
     escaped = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(path))
     return "".join(escaped)
+
+
+def all_differ(names: Sequence[str]) -> bool:
+    """Tells whether no name is there twice, without a table of all of them where none is."""
+    hashes = np.fromiter(map(hash, names), np.int64, len(names))
+    hashes.sort()
+    return bool((hashes[1:] != hashes[:-1]).all()) or len(set(names)) == len(names)
 
 
 def first_few(names: list[str], limit: int = 5) -> str:

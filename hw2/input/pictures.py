@@ -104,7 +104,7 @@ def read(
     if path.endswith(npy.SUFFIXES):
         return _of_array(npy.to_classify(path, None, part, class_names, report=report))
     if path.endswith(".csv") and table.is_list(path):
-        return _of_listing(table.to_classify(path, class_names), rules)
+        return _of_listing(table.to_classify(path, class_names, rules), rules)
     if idx.is_images(path):
         return _of_images(idx.images(path)[..., np.newaxis])
     if shards := source.shards(path, part):

@@ -26,7 +26,8 @@ class Preprocessing:
       image_size: Side of the square that the model sees, in pixels.
       channels: Channels that the model sees, 1 or 3; grey is repeated, colour becomes luma.
       short_side: Short side of a loaded picture, and side of the largest square crop.
-      crop_size: Side of the smallest crop, and to which every crop is scaled.
+      crop_size: Side of the smallest crop, and to which every crop is scaled. Where it is
+        `short_side` nothing is random about it: it is the middle, as in evaluation.
       flip: Whether half of the pictures are mirrored left to right.
       brightness: Largest change of all pixels, of 255.
       contrast_min: Smallest factor by which pixels move away from their channel's mean.
@@ -162,7 +163,10 @@ def training(image: tf.Tensor, seed: tf.Tensor, p: Preprocessing) -> tf.Tensor:
 
 def augmented(image: tf.Tensor, seed: tf.Tensor, p: Preprocessing) -> tf.Tensor:
     """What `training` does before it standardizes: float32 levels, about 0 to 255."""
-    image = augment.crop(image, seed, smallest=p.crop_size, largest=p.short_side)
+    if p.crop_size < p.short_side:
+        image = augment.crop(image, seed, smallest=p.crop_size, largest=p.short_side)
+    else:
+        image = _middle(image, p.short_side)
     image = with_channels(image, p)
     side = p.crop_size if p.crop_size == p.short_side else None
     if p.crop_size >= p.image_size:
@@ -212,10 +216,8 @@ def evaluation(image: tf.Tensor, p: Preprocessing) -> tf.Tensor:
 
 def central(image: tf.Tensor, p: Preprocessing) -> tf.Tensor:
     """What `evaluation` does before it standardizes: float32 levels, 0 to 255."""
-    top = (tf.shape(image)[0] - p.short_side) // 2
-    left = (tf.shape(image)[1] - p.short_side) // 2
-    square = tf.slice(image, [top, left, 0], [p.short_side, p.short_side, image.shape[2]])
-    return _resized(with_channels(square, p), p.short_side, p.image_size)
+    square = with_channels(_middle(image, p.short_side), p)
+    return _resized(square, p.short_side, p.image_size)
 
 
 def standardized(image: tf.Tensor, p: Preprocessing, seed: tf.Tensor | None = None) -> tf.Tensor:
@@ -246,6 +248,13 @@ def visible(image: np.ndarray, p: Preprocessing, *, deviations: float = 2.0) -> 
     elif p.standardize != "none":
         image = 0.5 + image / (2 * deviations)
     return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
+
+
+def _middle(image: tf.Tensor, side: int) -> tf.Tensor:
+    """Cuts the square `[side, side, c]` out of the middle of `[h, w, c]`."""
+    top = (tf.shape(image)[0] - side) // 2
+    left = (tf.shape(image)[1] - side) // 2
+    return tf.slice(image, [top, left, 0], [side, side, image.shape[2]])
 
 
 def with_channels(image: tf.Tensor, p: Preprocessing) -> tf.Tensor:

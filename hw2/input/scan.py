@@ -16,9 +16,9 @@ import sys
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
+from hw2 import console
 from hw2.errors import DataError, Fault
 from hw2.input import bar, content, folder, formats, survey, table
 from hw2.input.listing import Listing
@@ -71,7 +71,7 @@ def main() -> None:
         decode=not options.header_only,
         cache_folder=None if options.no_cache else default_cache_folder(),
     )
-    out = Console(stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=True)
+    out = console.stderr()
     try:
         listings = list(_listings(options.data, rules))
         surveys = []
@@ -112,7 +112,7 @@ def main() -> None:
 def _listings(data: str, rules: Rules) -> Iterator[Listing]:
     """What the path lists: one part, or every part that a folder holds, training first."""
     if data.endswith(".csv"):
-        yield table.listing(data)
+        yield table.listing(data, rules=rules)
     elif os.path.isdir(data) and (parts := folder.parts(data)):
         for part in ("train", "validation", "test"):
             if part in parts:
@@ -123,9 +123,12 @@ def _listings(data: str, rules: Rules) -> Iterator[Listing]:
 
 def _show(result: dict[str, object]) -> None:
     """Prints a summary as people read it."""
-    out = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
+    out = console.stdout()
     bad, classes = result["unreadable"], result["classes"]
-    rows = Table("class", "pictures", title=result["source"], title_justify="left")
+    out.print(result["source"])
+    rows = Table(box=None, pad_edge=False)
+    rows.add_column("class", overflow="fold")
+    rows.add_column("pictures", justify="right", no_wrap=True)
     for name, count in classes.items():
         rows.add_row(name, f"{count:,}")
     out.print(rows)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import array
 import csv
 import os
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +15,7 @@ from sklearn.model_selection import train_test_split
 from hw2.errors import DataError
 from hw2.input import content
 from hw2.input.examples import Examples
-from hw2.input.paths import first_few, shown
+from hw2.input.paths import all_differ, first_few, shown
 
 HEADER = ["name", "class", "part", "digest"]  # of the content, in hexadecimal, where it is known
 PARTS = ("train", "validation")
@@ -35,9 +37,9 @@ def draw(examples: Examples, fraction: float, seed: int) -> tuple[np.ndarray, np
     """
     if examples.validation is not None:
         return np.flatnonzero(~examples.validation), np.flatnonzero(examples.validation)
-    first = np.arange(len(examples), dtype=np.int64)
-    if examples.digests is not None:
-        first = content.first_of_each(examples.digests)
+    first = _first_of_each(examples)
+    if first is None:
+        return stratified(examples.labels, fraction, seed)
     unique = np.flatnonzero(first == np.arange(len(first)))
     _, validation = stratified(examples.labels[unique], fraction, seed)
     held_out = np.isin(first, unique[validation])
@@ -69,14 +71,14 @@ def stratified(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarr
     if not classes:
         return np.arange(len(labels), dtype=np.int64), np.array([], np.int64)
     held_out = min(max(round(fraction * len(shared)), classes), len(shared) - classes)
-    _, validation = train_test_split(
+    _, drawn = train_test_split(
         shared, test_size=held_out, stratify=labels[shared], random_state=seed
     )
-    everything = np.arange(len(labels), dtype=np.int64)
-    emptied = np.setdiff1d(labels, labels[np.setdiff1d(everything, validation)])
-    given_back = [validation[labels[validation] == label][0] for label in emptied]
-    validation = np.setdiff1d(validation, given_back)
-    return np.setdiff1d(everything, validation), validation
+    validates = np.zeros(len(labels), bool)
+    validates[drawn] = True
+    emptied = np.flatnonzero(np.bincount(inverse[drawn], minlength=len(counts)) == counts)
+    validates[[drawn[inverse[drawn] == label][0] for label in emptied]] = False
+    return np.flatnonzero(~validates), np.flatnonzero(validates)
 
 
 def notes(examples: Examples, train: np.ndarray, validation: np.ndarray) -> tuple[str, ...]:
@@ -126,7 +128,7 @@ def read(path: str | os.PathLike[str], examples: Examples) -> tuple[np.ndarray, 
     Raises:
       DataError: The file is damaged, or pictures have come, gone or changed since.
     """
-    rows = _read(path)
+    rows = _read(path, examples.names)
     at, gone = _find(rows, examples)
     if words := _changes(rows, examples, at, gone):
         raise DataError(
@@ -143,7 +145,7 @@ def changes(path: str | os.PathLike[str], examples: Examples) -> str:
     Raises:
       DataError: The file is damaged.
     """
-    rows = _read(path)
+    rows = _read(path, examples.names)
     return _changes(rows, examples, *_find(rows, examples))
 
 
@@ -161,7 +163,7 @@ def renewed(
     Raises:
       DataError: The file is damaged.
     """
-    rows = _read(path)
+    rows = _read(path, examples.names)
     at, _ = _find(rows, examples)
     training, held_out = draw(examples, fraction, seed)
     if examples.validation is not None:
@@ -179,7 +181,7 @@ def trained_on(path: str | os.PathLike[str], examples: Examples) -> list[tuple[s
     Raises:
       DataError: The file is damaged.
     """
-    rows = _read(path)
+    rows = _read(path, examples.names)
     train = np.flatnonzero(~rows.validation)
     found = content.pairs(rows.digests[train], _digests(examples))
     return [(shown(rows.names[train[a]]), shown(examples.names[b])) for a, b in found]
@@ -193,6 +195,14 @@ class _Rows(NamedTuple):
     class_numbers: dict[str, int]
     validation: np.ndarray  # [N] booleans
     digests: np.ndarray
+
+
+def _first_of_each(examples: Examples) -> np.ndarray | None:
+    """As `content.first_of_each`, or None where no two pictures are known to be the same."""
+    if examples.digests is None:
+        return None
+    first = content.first_of_each(examples.digests)
+    return None if np.array_equal(first, np.arange(len(first))) else first
 
 
 def _digests(examples: Examples) -> np.ndarray:
@@ -212,11 +222,13 @@ def _find(rows: _Rows, examples: Examples) -> tuple[np.ndarray, list[int]]:
 
 def _changes(rows: _Rows, examples: Examples, at: np.ndarray, gone: list[int]) -> str:
     """How many pictures are there no more, are new or are others, and the first of them."""
-    known = np.flatnonzero(at >= 0)
-    there = at[known]
-    classes = np.array([rows.class_numbers.get(n, -1) for n in examples.class_names], np.int64)
-    other_class = known[classes[examples.labels[known]] != rows.classes[there]]
-    before, now = rows.digests[there], _digests(examples)[known]
+    known, there = np.flatnonzero(at >= 0), at[at >= 0]
+    where = slice(None), slice(None)  # which copies nothing, of what is as it was
+    if not np.array_equal(there, np.arange(len(rows.names))) or len(known) < len(examples):
+        where = known, there
+    classes = np.array([rows.class_numbers.get(n, -1) for n in examples.class_names], np.int32)
+    other_class = known[classes[examples.labels[where[0]]] != rows.classes[where[1]]]
+    now, before = _digests(examples)[where[0]], rows.digests[where[1]]
     found = {
         "missing": [rows.names[i] for i in gone],
         "new": [examples.names[i] for i in np.flatnonzero(at < 0)],
@@ -232,8 +244,11 @@ def _changes(rows: _Rows, examples: Examples, at: np.ndarray, gone: list[int]) -
     return f"{sizes}: {counts}" if counts else ""
 
 
-def _read(path: str | os.PathLike[str]) -> _Rows:
-    names, classes, validation, digests = [], [], bytearray(), []
+def _read(path: str | os.PathLike[str], expected: Sequence[str]) -> _Rows:
+    """Reads the rows; names that are as expected, in their order, are those and not others."""
+    names, classes = [], array.array("i")
+    validation, digests = bytearray(), bytearray()
+    equals = iter(expected)
     numbers: dict[str, int] = {}
     line = 1
     try:
@@ -246,22 +261,24 @@ def _read(path: str | os.PathLike[str]) -> _Rows:
                 if len(row) != len(HEADER) or row[2] not in PARTS or not _HEX.fullmatch(row[3]):
                     why = f"expected a name, a class, {' or '.join(PARTS)} and a digest"
                     raise _bad(path, line, why)
-                names.append(row[0])
+                name = next(equals, None)
+                names.append(name if name == row[0] else row[0])
                 classes.append(numbers.setdefault(row[1], len(numbers)))
                 validation.append(row[2] == PARTS[1])
-                digests.append(bytes.fromhex(row[3]))
+                digest = bytes.fromhex(row[3])[: content.DIGEST.itemsize]
+                digests += digest.ljust(content.DIGEST.itemsize, b"\0")
     except (OSError, csv.Error) as error:
         raise _bad(path, line, shown(getattr(error, "strerror", None) or str(error))) from error
-    if len(set(names)) < len(names):
+    if not all_differ(names):
         _, again = np.unique(np.array(names, object), return_index=True)
         row = int(np.setdiff1d(np.arange(len(names)), again)[0])
         raise _bad(path, row + 2, f"{shown(names[row])} is there twice")
     return _Rows(
         names,
-        np.array(classes, np.int64),
+        np.frombuffer(classes, np.int32),
         numbers,
         np.frombuffer(validation, np.bool_),
-        np.array(digests, content.DIGEST),
+        np.frombuffer(digests, content.DIGEST),
     )
 
 

@@ -60,17 +60,19 @@ def of(
     """
     started = time.perf_counter()
     settings = {name: getattr(rules, name) for name in ("max_pixels", "min_size", "decode")}
-    records = np.zeros(len(listing), manifest.RECORD)
-    before = manifest.load(rules.cache_folder, listing.source, settings) if use_manifest else None
-    _stamp(listing, records)
-    cached = _recall(listing, records, before) if before else 0
-    todo = [int(i) for i in np.flatnonzero(records["digest"] == b"") if i not in listing.refused]
+    before = None
+    if use_manifest:
+        before = manifest.load(rules.cache_folder, listing.source, settings, listing.names)
+    records, cached = _recalled(listing, before)
+    unknown = records["digest"] == b""
+    unknown[list(listing.refused)] = False
+    todo = np.flatnonzero(unknown)
     bad = {i: f"bad picture in {listing.place(i)} - {why}" for i, why in listing.refused.items()}
     look = functools.partial(_look, listing, rules, records)
     try:
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
             for start in range(0, len(todo), BLOCK):
-                block = todo[start : start + BLOCK]
+                block = todo[start : start + BLOCK].tolist()
                 for index, message in zip(block, pool.map(look, block), strict=True):
                     if message:
                         bad[index] = message
@@ -78,9 +80,11 @@ def of(
                     report(cached + start + len(block), len(listing))
     finally:  # what was looked at before Ctrl-C need not be looked at again
         good = np.flatnonzero(records["digest"] != b"")
-        if todo or (before and len(before[0]) != len(good)):
-            names = [listing.names[i] for i in good]
-            manifest.save(rules.cache_folder, listing.source, settings, names, records[good])
+        if len(todo) or (before and len(before[0]) != len(good)):
+            names, found = listing.names, records
+            if len(good) < len(names):
+                names, found = [names[i] for i in good], records[good]
+            manifest.save(rules.cache_folder, listing.source, settings, names, found)
     seconds = time.perf_counter() - started
     return Survey(listing, records, dict(sorted(bad.items())), cached, seconds)
 
@@ -96,9 +100,11 @@ def examples(listing: Listing, rules: Rules, *, report: Report | None = None) ->
     _check_none_empty(listing, listing.labels, rules)
     seen = of(listing, rules, report=report)
     skipped = _skipped(seen, rules)
-    good = np.setdiff1d(np.arange(len(listing)), list(seen.bad))
-    names = tuple(listing.names if len(good) == len(listing) else [listing.names[i] for i in good])
-    labels, records = listing.labels[good], seen.records[good]
+    names, labels, records = tuple(listing.names), listing.labels, seen.records
+    good = np.arange(len(listing))
+    if seen.bad:
+        good = np.setdiff1d(good, list(seen.bad))
+        names, labels, records = tuple(names[i] for i in good), labels[good], records[good]
     _check_none_empty(listing, labels, rules)
     notes = listing.notes + odd(seen)
     if skipped:
@@ -205,11 +211,10 @@ def lenient(rules: Rules, class_names: Sequence[str] | None) -> Rules:
     return rules if class_names is None else dataclasses.replace(rules, allow_empty_class=True)
 
 
-def _stamp(listing: Listing, records: np.ndarray) -> None:
-    sizes, times = records["size"], records["mtime_ns"]
+def _stamps(listing: Listing) -> np.ndarray:
+    """Size and time of every file, `[N, 2]` int64."""
     if listing.records is not None:
-        sizes[:], times[:] = listing.records.T
-        return
+        return listing.records
     prefix = os.path.join(listing.root, "")
     found = np.zeros([len(listing), 2], np.int64)
     for index, name in enumerate(listing.names):
@@ -218,25 +223,34 @@ def _stamp(listing: Listing, records: np.ndarray) -> None:
         except (OSError, ValueError):
             continue  # looking at it will say why
         found[index] = status.st_size, status.st_mtime_ns
-    sizes[:], times[:] = found.T
+    return found
 
 
-def _recall(listing: Listing, records: np.ndarray, before: tuple[list[str], np.ndarray]) -> int:
-    """Copies the records of files that are as they were; returns how many."""
-    names, old = before
-    if names == listing.names:
-        here, there = np.arange(len(names)), np.arange(len(names))
-    else:
-        index = {name: i for i, name in enumerate(names)}
-        there = np.array([index.get(name, -1) for name in listing.names], np.int64)
-        here = np.flatnonzero(there >= 0)
-        there = there[here]
-    same = (old["size"][there] == records["size"][here]) & (
-        old["mtime_ns"][there] == records["mtime_ns"][here]
-    )
-    same[np.isin(here, list(listing.refused))] = False
-    records[here[same]] = old[there[same]]
-    return int(same.sum())
+def _recalled(
+    listing: Listing, before: tuple[Sequence[str], np.ndarray] | None
+) -> tuple[np.ndarray, int]:
+    """Records of all files, and of how many they say what an earlier scan found.
+
+    Args:
+      listing: The files.
+      before: Names and records of that scan; these records may be changed.
+    """
+    stamps = _stamps(listing)
+    records = np.zeros(len(listing), manifest.RECORD)
+    if before:
+        names, old = before
+        if names is listing.names:
+            records = old
+        else:
+            index = {name: i for i, name in enumerate(names)}
+            there = np.array([index.get(name, -1) for name in listing.names], np.int64)
+            records[there >= 0] = old[there[there >= 0]]
+    same = (records["size"] == stamps[:, 0]) & (records["mtime_ns"] == stamps[:, 1])
+    same &= records["digest"] != b""
+    same[list(listing.refused)] = False
+    records[~same] = np.zeros((), manifest.RECORD)
+    records["size"], records["mtime_ns"] = stamps.T
+    return records, int(same.sum())
 
 
 def _look(listing: Listing, rules: Rules, records: np.ndarray, index: int) -> str | None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from hw2.errors import DataError
-from hw2.input import survey
+from hw2.input import links, survey
 from hw2.input.examples import Examples
 from hw2.input.listing import Listing
 from hw2.input.paths import first_few, shown
@@ -46,11 +46,18 @@ def read(
       DataError: A line breaks the rules, or as `survey.examples`; the message names the line.
     """
     rules = survey.lenient(rules or Rules(), class_names)
-    return survey.examples(listing(path, class_names), rules, report=report)
+    return survey.examples(listing(path, class_names, rules), rules, report=report)
 
 
-def listing(path: str | os.PathLike[str], class_names: Sequence[str] | None = None) -> Listing:
-    """Reads a list of picture files, and opens none of them."""
+def listing(
+    path: str | os.PathLike[str],
+    class_names: Sequence[str] | None = None,
+    rules: Rules | None = None,
+) -> Listing:
+    """Reads a list of picture files, and opens none of them.
+
+    Links within the list's folder are followed, those out of it as `rules` have it.
+    """
     path = os.fspath(path)
     rows = _rows(path)
     line, header = next(rows)
@@ -58,10 +65,13 @@ def listing(path: str | os.PathLike[str], class_names: Sequence[str] | None = No
         raise _bad(path, line, f"expected the header file,class, got {_quoted(header)}", LIST_FORM)
     names, texts, lines = _listed(path, rows)
     labels, classes = _labels(path, texts, lines, class_names)
-    return Listing(os.path.dirname(path), names, labels, classes, source=path, lines=lines)
+    root, refused = os.path.dirname(path), _refused(path, names, rules)
+    return Listing(root, names, labels, classes, source=path, lines=lines, refused=refused)
 
 
-def to_classify(path: str | os.PathLike[str], class_names: Sequence[str]) -> Listing:
+def to_classify(
+    path: str | os.PathLike[str], class_names: Sequence[str], rules: Rules | None = None
+) -> Listing:
     """Reads a list of picture files to classify, `file` or `file,class`; a class may be empty.
 
     Raises:
@@ -80,8 +90,8 @@ def to_classify(path: str | os.PathLike[str], class_names: Sequence[str]) -> Lis
     told = [row for row, text in enumerate(texts) if text]
     where = [lines[row] for row in told]
     labels[told] = _known(path, [texts[row] for row in told], where, class_names)
-    root, classes = os.path.dirname(path), tuple(class_names)
-    return Listing(root, names, labels, classes, source=path, lines=lines)
+    root, refused, classes = os.path.dirname(path), _refused(path, names, rules), tuple(class_names)
+    return Listing(root, names, labels, classes, source=path, lines=lines, refused=refused)
 
 
 def is_list(path: str | os.PathLike[str]) -> bool:
@@ -140,6 +150,13 @@ def _listed(
         texts.append(label[0] if label else "")
         lines.append(line)
     return names, texts, lines
+
+
+def _refused(path: str, names: Sequence[str], rules: Rules | None) -> dict[int, str]:
+    """Why some files of a list must not be opened."""
+    if rules and rules.allow_outside_links:
+        return {}
+    return links.refused(os.path.dirname(path), names, "the folder of the list")
 
 
 def _order(path: str, ids: Sequence[tuple[int, str]]) -> np.ndarray:

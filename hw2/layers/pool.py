@@ -16,7 +16,8 @@ class MaxPool(tf.Module):
         Args:
           kernel: Side of the window; a smaller picture cuts it to its own size.
           strides: Step of the window.
-          padding: "SAME", "VALID", or pixels ((top, bottom), (left, right)).
+          padding: "SAME", "VALID", or pixels ((top, bottom), (left, right)), fewer than the kernel
+            has.
         """
         super().__init__()
         self.kernel, self.strides, self.padding = kernel, strides, padding
@@ -25,7 +26,14 @@ class MaxPool(tf.Module):
         self, x: tf.Tensor, *, training: bool = False, seed: tf.Tensor | None = None
     ) -> tf.Tensor:
         """Maps `[N, H, W, C]` to `[N, H', W', C]`; "SAME" makes H' `ceil(H/strides)`."""
-        return tf.nn.max_pool2d(x, *_window(x, self.kernel, self.strides, self.padding))
+        if training or isinstance(self.padding, str):
+            return tf.nn.max_pool2d(x, *_window(x, self.kernel, self.strides, self.padding))
+        # The pixels of the edge again, which their windows have anyway: LiteRT has no such padding,
+        # and eight bits no minus infinity.
+        for axis, (before, after) in zip((1, 2), self.padding, strict=True):
+            first, last = tf.split(x, [1, -1], axis)[0], tf.split(x, [-1, 1], axis)[1]
+            x = tf.concat([first] * before + [x] + [last] * after, axis)
+        return tf.nn.max_pool2d(x, self.kernel, self.strides, "VALID")
 
 
 class AvgPool(tf.Module):

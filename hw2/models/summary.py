@@ -1,25 +1,40 @@
-"""What a model is made of, layer by layer."""
+"""What a model is made of and what it costs, layer by layer."""
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 from rich.table import Table
 
 from hw2 import ops
+from hw2.layers.initializers import sizes_only
 from hw2.layers.sequential import Sequential, flat
+
+ALIKE = 3  # blocks of one kind in a row, which may stand in one line
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One layer; `output` without the batch, `multiply_adds` for one picture."""
+    """One layer, or several together.
+
+    Attributes:
+      layer: Names of its sequences and its own, as "stem/conv1".
+      output: Shape without the batch.
+      parameters: That training changes.
+      multiply_adds: Of convolutions and matrix products, for one picture.
+      patches: Values in the patch matrices that `ops.conv2d` lays out by im2col, for one picture;
+        none for windows of one pixel and stride 1, where the image is the matrix.
+    """
 
     layer: str
     output: tuple[int, ...]
     parameters: int
     multiply_adds: int
+    patches: int
 
 
 def summarize(model: Sequential, image_shape: tuple[int, int, int]) -> list[Row]:
@@ -39,24 +54,110 @@ def summarize(model: Sequential, image_shape: tuple[int, int, int]) -> list[Row]
         shape = tuple(concrete.outputs[0].shape)
         variables = layer.trainable_variables if isinstance(layer, tf.Module) else ()
         parameters = sum(math.prod(v.shape) for v in variables)
-        products = sum(_multiply_adds(op) for op in concrete.graph.get_operations())
-        rows.append(Row(name, shape[1:], parameters, products))
+        operations = concrete.graph.get_operations()
+        products = sum(map(_multiply_adds, operations))
+        rows.append(Row(name, shape[1:], parameters, products, sum(map(_patches, operations))))
     return rows
 
 
-def table(rows: list[Row]) -> Table:
-    """The rows and their sums, for a terminal of 80 columns."""
+def measure(
+    make: Callable[..., Sequential], image_shape: tuple[int, int, int], num_classes: int
+) -> dict[str, int]:
+    """Counts without making weights.
+
+    Args:
+      make: A constructor of `MODELS`.
+      image_shape: (H, W, C) of the pictures.
+      num_classes: Length of the logits.
+
+    Returns:
+      "parameters", "multiply_adds", "layers" and "patch_bytes".
+    """
+    with sizes_only():
+        model = make(image_shape, num_classes, seed=0)
+        rows = summarize(model, image_shape)
+        return {
+            "parameters": sum(row.parameters for row in rows),
+            "multiply_adds": sum(row.multiply_adds for row in rows),
+            "layers": sum(len(v.shape) > 1 for v in model.trainable_variables),
+            "patch_bytes": 4 * sum(row.patches for row in rows),
+        }
+
+
+def of(
+    make: Callable[..., Sequential], image_shape: tuple[int, int, int], num_classes: int
+) -> Table:
+    """The tree of a model's layers, for one picture; arguments as for `measure`."""
+    with sizes_only():
+        model = make(image_shape, num_classes, seed=0)
+        return table(model, summarize(model, image_shape), batch_size=1)
+
+
+def table(
+    model: Sequential, rows: list[Row], *, batch_size: int, value_bytes: int = 4, whole: bool = True
+) -> Table:
+    """The tree of a model's stages with their sums, for a terminal of 80 columns.
+
+    Args:
+      model: What `rows` were made of.
+      rows: Of `summarize`.
+      batch_size: Pictures whose patches are counted.
+      value_bytes: Of each of their values.
+      whole: Whether blocks of one kind that follow one another are shown one by one.
+    """
     result = Table(box=None, pad_edge=False)
-    result.add_column("layer", overflow="fold")
-    for title in ("output", "parameters", "multiply-adds"):
-        result.add_column(title, justify="right")
-    for row in rows:
+    result.add_column("layer", overflow="fold", vertical="bottom")
+    patches = f"patches of\n{batch_size} picture{'s' * (batch_size > 1)}"
+    for title in ("output", "parameters", "multiply-adds", patches):
+        result.add_column(title, justify="right", no_wrap=True, vertical="bottom")
+
+    def add(name: str, row: Row, **options: str) -> None:
         size = "x".join(map(str, row.output))
-        result.add_row(row.layer, size, f"{row.parameters:,}", f"{row.multiply_adds:,}")
-    parameters = sum(row.parameters for row in rows)
-    products = sum(row.multiply_adds for row in rows)
-    result.add_row("total", "", f"{parameters:,}", f"{products:,}", style="bold")
+        megabytes = batch_size * value_bytes * row.patches / 1e6
+        counts = [f"{count:,}" if count else "" for count in (row.parameters, row.multiply_adds)]
+        patches = f"{megabytes:,.1f} MB" if megabytes else ""
+        result.add_row(name, size, *counts, patches, **options)
+
+    for depth, name, row in tree(model, rows, whole=whole):
+        add("  " * depth + name, row)
+    add("total", dataclasses.replace(together("total", rows), output=()), style="bold")
     return result
+
+
+def tree(
+    model: Sequential, rows: list[Row], *, whole: bool = True, depth: int = 0
+) -> list[tuple[int, str, Row]]:
+    """Depth, own name and row of every stage, a sequence with its sums before its stages.
+
+    Args:
+      model: What `rows` were made of.
+      rows: Of `summarize`.
+      whole: Whether blocks of one kind that follow one another are shown one by one.
+      depth: Of the model's own stages.
+    """
+    found, rest = [], iter(rows)
+    for name, stage in model.stages.items():
+        if not isinstance(stage, Sequential):
+            found.append((depth, name, next(rest)))
+            continue
+        own = list(itertools.islice(rest, len(flat(stage))))
+        kinds = [type(inner).__name__ for inner in stage.stages.values()]
+        alike = len(kinds) >= ALIKE and len(set(kinds)) == 1
+        if alike and not whole:
+            name = f"{name}: {len(kinds)} x {kinds[0]}"
+        found.append((depth, name, together(name, own)))
+        if len(kinds) > 1 and (whole or not alike):
+            found += tree(stage, own, whole=whole, depth=depth + 1)
+    return found
+
+
+def together(name: str, rows: Sequence[Row]) -> Row:
+    """The sums of layers one after another, with the output of the last."""
+    sums = (
+        sum(getattr(row, field) for row in rows)
+        for field in ("parameters", "multiply_adds", "patches")
+    )
+    return Row(name, rows[-1].output if rows else (), *sums)
 
 
 def _multiply_adds(op: tf.Operation) -> int:
@@ -68,3 +169,14 @@ def _multiply_adds(op: tf.Operation) -> int:
         transposed = op.get_attr("transpose_a" if op.type == "MatMul" else "adj_x")
         return math.prod(op.outputs[0].shape) * op.inputs[0].shape[-2 if transposed else -1]
     return 0
+
+
+def _patches(op: tf.Operation) -> int:
+    """Of a convolution: positions times what a window sees."""
+    if op.type != "Conv2D":
+        return 0
+    kh, kw, _, _ = op.inputs[1].shape
+    strides = op.get_attr("strides")
+    if kh == kw == 1 and set(strides) == {1}:
+        return 0
+    return math.prod(op.outputs[0].shape[:3]) * kh * kw * op.inputs[0].shape[3]

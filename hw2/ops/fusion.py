@@ -36,8 +36,12 @@ def pays(*tensors: tf.Tensor) -> bool:
 
 
 def warm_up() -> None:
-    """Compiles next to nothing, for XLA's first words to come when they can be held back."""
+    """Compiles next to nothing, for the first words of XLA and oneDNN, said once, to come when
+    they can be held back."""
     tf.function(tf.identity, autograph=False, jit_compile=True)(tf.zeros([]))
+    # A transposed tensor of booleans, as TensorFlow makes of the check of a filter's gradient.
+    check = tf.function(lambda x: tf.math.is_finite(tf.transpose(2 * x)), autograph=False)
+    check(tf.zeros([2, 2]))
 
 
 @functools.cache

@@ -62,6 +62,11 @@ class Learner:
         self._train = tf.function(self._train_step, autograph=False)
 
     @property
+    def trainable(self) -> dict[str, tf.Variable]:
+        """What the gradient changes, by name."""
+        return self._trainable
+
+    @property
     def tensors(self) -> dict[str, tf.Variable]:
         """Everything a checkpoint must hold, by name."""
         groups = {

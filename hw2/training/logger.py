@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import math
@@ -11,11 +10,11 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-import tensorflow as tf
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from hw2.errors import RunError, writing
+from hw2.training.events import Events
 from hw2.training.loop import Run
 
 COLUMNS = (
@@ -29,6 +28,7 @@ COLUMNS = (
     "val_loss",
     "val_top1",
 )
+WIDE = 80  # columns that hold the speed too
 
 
 class Logger:
@@ -46,7 +46,7 @@ class Logger:
         batch_size: int,
         out: Console,
         unlogged: Sequence[tuple[float, float]] = (),
-        tensorboard: bool = True,
+        events: Events | None = None,
         stop_on_error: bool = True,
     ):
         """Opens the logs, and drops rows that a killed run wrote past the step of `run`.
@@ -58,7 +58,7 @@ class Logger:
           batch_size: Examples of a step.
           out: Where lines and the bar go.
           unlogged: Loss and accuracy of the steps since the last row, of the run that goes on.
-          tensorboard: Whether to write TensorBoard events too.
+          events: Of TensorBoard, where there is one; closed with the logs.
           stop_on_error: Whether a disk that refuses a row ends the training; if not, the row
             waits for room.
 
@@ -69,23 +69,22 @@ class Logger:
         self._first = run.step + 1
         self._file = folder / "metrics.csv"
         _keep_rows(self._file, run.step)
-        self._writer = _tensorboard(folder / "tensorboard") if tensorboard else None
-        if tensorboard and self._writer is None:
-            out.print(
-                "note: no TensorBoard here, so metrics.csv has the curves; pip install tensorboard"
-            )
+        self._events = events
         self._stop_on_error = stop_on_error
         self._waiting: list[list] = []  # rows that the disk refused
         self.unlogged: list[tuple[float, float]] = list(unlogged)  # loss, accuracy
         self._seconds: list[tuple[float, float]] = []  # a step, and its wait for data
         self._bar = Progress(
             TextColumn("step {task.completed}/{task.total}"),
-            BarColumn(12),
+            BarColumn(None),
             TextColumn("{task.description}"),
             TimeRemainingColumn(compact=True),
+            TextColumn("left"),
             console=out,
             disable=not out.is_terminal,
+            expand=True,
             transient=True,
+            redirect_stdout=False,  # or a hook that prints to a file would print to stderr
         )
         self._task = self._bar.add_task("", total=run.last_step, completed=run.step)
 
@@ -95,9 +94,8 @@ class Logger:
 
     def __exit__(self, *exception) -> None:
         self._bar.stop()
-        if self._writer:
-            with contextlib.suppress(tf.errors.OpError):  # a full disk has been told of
-                self._writer.close()
+        if self._events:
+            self._events.close()
 
     def __call__(self, run: Run) -> None:
         """Takes this step's values, and writes a row when one is due."""
@@ -109,12 +107,8 @@ class Logger:
             return
         row = self._row(run)
         self._append(["" if value is None else value for value in row.values()])
-        if self._writer:
-            try:
-                _write(self._writer, run.step, {n: v for n, v in row.items() if n != "step"})
-            except tf.errors.OpError as error:
-                warnings.warn(f"no more TensorBoard events: {error.message}", stacklevel=1)
-                self._writer = None
+        if self._events:
+            self._events.scalars(run.step, {n: v for n, v in row.items() if n != "step"})
         self._show(run, row)
 
     def _append(self, row: list) -> None:
@@ -164,7 +158,7 @@ class Logger:
         speed = ""
         if row["seconds_per_batch"]:
             speed = f"  {row['examples_per_second']:.0f} examples/s"
-        self._bar.update(self._task, description=learned + speed)
+        self._bar.update(self._task, description=learned + speed * (self._out.width >= WIDE))
         place = f"step {run.step}/{run.last_step}"
         if not self._out.is_terminal:
             if row["seconds_per_batch"]:
@@ -177,29 +171,6 @@ class Logger:
                 f"{place}  validation: top-1 {scores.top1:.4f}, loss {scores.loss:.4f}"
                 f"  (averaged weights)"
             )
-
-
-def write_scalars(folder: Path, step: int, values: dict[str, float]) -> None:
-    """Adds values at one step to the TensorBoard events of a folder."""
-    writer = _tensorboard(folder)
-    if writer:
-        _write(writer, step, values)
-        writer.close()
-
-
-def _write(writer: tf.summary.SummaryWriter, step: int, values: dict[str, float | None]) -> None:
-    with writer.as_default(step=step):
-        for name, value in values.items():
-            if value is not None:
-                tf.summary.scalar(name, value)
-
-
-def _tensorboard(folder: Path) -> tf.summary.SummaryWriter | None:
-    try:
-        import tensorboard  # noqa: F401  TensorFlow no longer brings it
-    except ImportError:
-        return None
-    return tf.summary.create_file_writer(str(folder))
 
 
 def _keep_rows(file: Path, last: int) -> None:

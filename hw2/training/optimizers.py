@@ -12,16 +12,23 @@ arxiv.org/abs/1711.05101; sparing: He et al., "Bag of Tricks", 2018, arxiv.org/a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+import numpy as np
 import tensorflow as tf
 
 NAMES = ("adam", "adamw", "sgd")
 
 
 class Optimizer(Protocol):
-    """Changes variables by gradients; a `tf.Module`, for its slots to be found by name."""
+    """Changes variables by gradients; a `tf.Module`, for its slots to be found by name.
+
+    `traces` are variables, by the names of those that it changes, in which each step leaves its
+    gradient's trace.
+    """
+
+    traces: dict[str, tf.Variable]
 
     def apply(self, gradients: Sequence[tf.Tensor], *, rate: tf.Tensor, step: tf.Tensor) -> None:
         """Changes the variables by one step.
@@ -30,6 +37,18 @@ class Optimizer(Protocol):
           gradients: One for each variable, in their order.
           rate: Learning rate, a scalar.
           step: Steps done before this one, an integer scalar.
+        """
+        ...
+
+    def gradients(self, before: Mapping[str, np.ndarray], rate: float) -> dict[str, np.ndarray]:
+        """Reads the gradients of the last step off `traces`, to a few digits.
+
+        Args:
+          before: Values of `traces` before that step.
+          rate: Of that step.
+
+        Returns:
+          By name; none where the rate was 0 and left no trace.
         """
         ...
 
@@ -57,6 +76,16 @@ class Adam(tf.Module):
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
         self.weight_decay = weight_decay
         self._variables = list(variables.values())
+
+    @property
+    def traces(self) -> dict[str, tf.Variable]:
+        """The running means; see `Optimizer`."""
+        return self.mean
+
+    def gradients(self, before: Mapping[str, np.ndarray], rate: float) -> dict[str, np.ndarray]:
+        """Reads the gradients of the last step off the running means; see `Optimizer`."""
+        share = 1 - self.beta1
+        return {n: old + (self.mean[n].numpy() - old) / share for n, old in before.items()}
 
     def apply(self, gradients: Sequence[tf.Tensor], *, rate: tf.Tensor, step: tf.Tensor) -> None:
         """Changes the variables by one step; see `Optimizer`."""
@@ -111,7 +140,24 @@ class Sgd(tf.Module):
             raise ValueError("nesterov must come with momentum above 0, got 0.")
         self.momentum, self.nesterov, self.weight_decay = momentum, nesterov, weight_decay
         self.velocity = {name: _slot(v) for name, v in variables.items()} if momentum else {}
-        self._variables = list(variables.values())
+        self._named, self._variables = dict(variables), list(variables.values())
+
+    @property
+    def traces(self) -> dict[str, tf.Variable]:
+        """The velocities, or without momentum the variables; see `Optimizer`."""
+        return self.velocity or self._named
+
+    def gradients(self, before: Mapping[str, np.ndarray], rate: float) -> dict[str, np.ndarray]:
+        """Reads the gradients of the last step off what it changed; see `Optimizer`."""
+        if not rate:
+            return {}
+        kept = self.momentum
+        result = {}
+        for name, old in before.items():
+            if not self.velocity:
+                kept = 1 - rate * self.weight_decay if old.ndim > 1 else 1
+            result[name] = (kept * old - self.traces[name].numpy()) / rate
+        return result
 
     def apply(self, gradients: Sequence[tf.Tensor], *, rate: tf.Tensor, step: tf.Tensor) -> None:
         """Changes the variables by one step; see `Optimizer`."""

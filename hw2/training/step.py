@@ -35,6 +35,7 @@ class Steps:
         """
         self._learner, self._signals, self._names = learner, signals, names
         self._alone, self._agreed = alone, False
+        self.batch: tuple | None = None  # of the last step
 
     def __call__(self, batch: tuple, *, step: int, rate: float) -> dict[str, float]:
         """Takes a step; see `Learner.train_step`.
@@ -43,6 +44,7 @@ class Steps:
           NotFinite: The loss or a gradient is not finite; nothing was changed.
         """
         leave = self._signals.received is not None
+        self.batch = batch
         with numerics.naming(step):
             result = self._learner.train_step(batch, step=step, rate=rate, leave=leave)
             metrics = {name: float(value) for name, value in result.items()}

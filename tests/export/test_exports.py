@@ -1,118 +1,252 @@
-"""Exports, loaded where hw2 cannot be imported, say what prediction says."""
+"""Exports, loaded by a process that cannot import hw2, say what predict.py says."""
 
+import importlib.util
 import json
+import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from hw2 import config, prediction
+from hw2 import config, experiment, prediction
 from hw2.errors import RunError, UsageError
-from hw2.export import build, lite
-from hw2.input import builtin
+from hw2.export import build, litert, onnx
+from hw2.models import MODELS
+from tests.training.tiny import FLAGS, tiny
 
-READ_SAVED_MODEL = """
-import sys, json, tensorflow as tf
-assert not __import__("importlib").util.find_spec("hw2")
-classify = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
-found = classify(content=tf.constant([open(name, "rb").read() for name in sys.argv[2:]]))
-names = [[name.decode() for name in row] for row in found["class_names"].numpy()]
-print(json.dumps([names, found["probabilities"].numpy().tolist()]))
+TOLERANCE = 1e-4  # of a probability, as the command promises
+GUIDE = Path(__file__).parents[2] / "docs" / "export.md"
+COLOURS = {"blue": (20, 20, 200), "green": (20, 200, 20), "red\n": (200, 20, 20)}
+
+WITHOUT_HW2 = """
+import json, sys
+sys.modules["hw2"] = None  # to import it is an error now
+path, *names = sys.argv[1:]
 """
-READ_LITE = """
-import sys, json, numpy as np, tensorflow as tf
-from PIL import Image
-assert not __import__("importlib").util.find_spec("hw2")
-model = tf.lite.Interpreter(sys.argv[1])
-place, result = (d()[0]["index"] for d in (model.get_input_details, model.get_output_details))
+SAVED_MODEL = """
+import tensorflow as tf
+model = tf.saved_model.load(path)
+contents = [open(name, "rb").read() for name in names]
+found = model.signatures["serving_default"](pictures=tf.constant(contents))
+upright = [content for name, content in zip(names, contents) if name.endswith("24.png")]
+for content in upright:
+    pixels = model.signatures["pixels"](picture=tf.io.decode_png(content, 3))
+    row = model.signatures["serving_default"](pictures=tf.constant([content]))
+    assert all((pixels[key] == value).numpy().all() for key, value in row.items())
+words = [[word.decode() for word in row] for row in found["class_names"].numpy()]
+assert upright
+print(json.dumps([dict(zip(*row)) for row in zip(words, found["probabilities"].numpy().tolist())]))
+"""
+PIXELS = """
+import numpy as np
+from PIL import Image, ImageOps
+def pixels(name):
+    image = ImageOps.exif_transpose(Image.open(name)).convert("RGBA")
+    white = Image.new("RGBA", image.size, "white")
+    return np.asarray(Image.alpha_composite(white, image).convert("RGB"))[None]
+"""
+LITERT = """
+import zipfile
+from ai_edge_litert.interpreter import Interpreter
+with zipfile.ZipFile(path) as archive:
+    words = json.loads(archive.read("class_names.json"))
+model = Interpreter(path)
+place, answer = (d()[0]["index"] for d in (model.get_input_details, model.get_output_details))
 rows = []
-for name in sys.argv[2:]:
-    pixels = np.asarray(Image.open(name))[..., None]
-    model.resize_tensor_input(place, pixels.shape)
+for name in names:
+    picture = pixels(name)
+    model.resize_tensor_input(place, picture.shape)
     model.allocate_tensors()
-    model.set_tensor(place, pixels)
+    model.set_tensor(place, picture)
     model.invoke()
-    rows.append(model.get_tensor(result)[0].tolist())
+    rows.append(dict(zip(words, model.get_tensor(answer)[0].tolist())))
 print(json.dumps(rows))
 """
+ONNX = """
+import onnxruntime
+model = onnxruntime.InferenceSession(path)
+words = json.loads(model.get_modelmeta().custom_metadata_map["class_names"])
+rows = []
+for name in names:
+    found = model.run(["probabilities"], {"picture": pixels(name)})[0][0]
+    rows.append(dict(zip(words, found.tolist())))
+print(json.dumps(rows))
+"""
+READERS = {
+    "saved_model": (SAVED_MODEL, "tensorflow"),
+    "litert": (PIXELS + LITERT, "ai_edge_litert"),
+    "onnx": (PIXELS + ONNX, "onnxruntime"),
+}
 
 
-def elsewhere(code, folder, *words):
-    """Runs code in a process that has no hw2 on its path."""
-    blocked = "import sys; sys.path = [p for p in sys.path if 'hw2' not in p]\n"
-    blocked += "sys.meta_path = [f for f in sys.meta_path if '__editable__' not in repr(f)]\n"
-    command = [sys.executable, "-c", blocked + code, *map(str, words)]
+def needs(package):
+    if importlib.util.find_spec(package) is None:
+        reason = f"{package} is missing: pip install -e '.[dev]'"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run on pictures of three colours, some turned by EXIF, some transparent."""
+    root = tmp_path_factory.mktemp("export")
+    for name, colour in COLOURS.items():
+        (root / "data" / name).mkdir(parents=True)
+        for number in range(60):
+            rng = np.random.default_rng(number)
+            size = (*rng.integers(14, 60, 2), 3)
+            image = Image.fromarray(np.clip(rng.normal(colour, 60, size), 0, 255).astype(np.uint8))
+            exif = Image.Exif()
+            exif[0x0112] = number % 8 + 1
+            kind = ("png", "jpg", "webp")[number % 3]
+            if number % 9 == 0:
+                image.putalpha(100 + number)
+            image.save(root / "data" / name / f"{number}.{kind}", exif=exif)
+            if number % 4 == 0:
+                image.convert("RGB").convert("P").save(root / "data" / name / f"{number}.bmp")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(MODELS, "tiny", tiny)
+        patch.setattr(sys, "argv", ["train.py"])
+        flags = [f"--train_data_path={root / 'data'}", f"--log_path={root / 'run'}"]
+        sizes = ["--short_side=12", "--crop_size=10", "--validation_fraction=0.3"]
+        experiment.train(config.parse(["train.py", *FLAGS, *flags, *sizes]))
+        yield root / "run"
+
+
+def export(run, form, *flags):
+    build.export(str(run), config.parse(["export", f"--format={form}", *flags]))
+
+
+def elsewhere(form, path, names):
+    """Answers of a process without hw2, and what the lines of the guide print of the last."""
+    code, _ = READERS[form]
+    blocks = re.findall(r"```python\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
+    guide = dict(zip(READERS, blocks, strict=True))[form]
+    for shown, there in ((f"runs/mine/{build.NAMES[form]}", str(path)), ("cat.jpg", names[-1])):
+        assert shown in guide
+        guide = guide.replace(shown, there)
     done = subprocess.run(
-        command,
-        cwd=folder,
+        [sys.executable, "-c", WITHOUT_HW2 + code + guide, path, *names],
+        cwd=path.parent,
         capture_output=True,
         text=True,
-        env={"TF_CPP_MIN_LOG_LEVEL": "3", "PATH": "/usr/bin:/bin"},
+        check=False,
     )
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    rows, printed = done.stdout.splitlines()
+    return json.loads(rows), printed
 
 
-def export(run, *flags):
-    build.build(str(run), config.parse(["export", *flags]))
-
-
-def test_exports_say_what_prediction_says(train, tmp_path, capsys):
-    run = tmp_path / "run"
-    train(run, "--max_steps=24")
-    examples = builtin.read("digits", "train")
-    names = []
-    for index in range(6):
-        names.append(tmp_path / "pictures" / f"{index}.png")
-        names[-1].parent.mkdir(exist_ok=True)
-        Image.fromarray(examples.load(index, 8)[..., 0]).save(names[-1])
-    answers = tmp_path / "answers.jsonl"
-    flags = [f"--data={tmp_path / 'pictures'}", f"--output={answers}", "--top_k=10"]
+@pytest.mark.parametrize("form", READERS)
+def test_a_process_without_hw2_gets_the_answers_of_prediction(run, tmp_path, capsys, form):
+    needs(READERS[form][1])
+    if form == "onnx":
+        needs("tf2onnx")
+    data = run.parent / "data"
+    held_out = (run / "split.csv").read_text().count(",validation,")
+    flags = [f"--data={data}", f"--output={tmp_path / 'a.jsonl'}", "--top_k=3"]
     prediction.predict(config.parse(["predict.py", f"--checkpoint_dir={run}", *flags]))
-    rows = [json.loads(line) for line in answers.read_text().splitlines()]
+    answers = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
     capsys.readouterr()
-    export(run)
-    assert json.loads(capsys.readouterr().out)["checked"] == 100
-    found, probabilities = elsewhere(READ_SAVED_MODEL, tmp_path, run / "saved_model", *names)
-    for row, best, values in zip(rows, found, probabilities, strict=True):
-        assert [guess["class"] for guess in row["guesses"]][:1] == best[:1]
-        wanted = [guess["probability"] for guess in row["guesses"]]
-        np.testing.assert_allclose(values, wanted, atol=1e-4)
-    export(run, "--format=litert")
-    assert json.loads(capsys.readouterr().out)["largest_difference"] <= 1e-4
-    said = np.array(elsewhere(READ_LITE, tmp_path, run / "model.tflite", *names))
-    flags = [f"--data={tmp_path / 'grey.npy'}", f"--output={answers}", "--top_k=10"]
-    np.save(tmp_path / "grey.npy", np.stack([examples.load(index, 8) for index in range(6)]))
-    words = [f"--checkpoint_dir={run}", *flags, "--overwrite"]
-    prediction.predict(config.parse(["predict.py", *words]))
-    rows = [json.loads(line)["guesses"] for line in answers.read_text().splitlines()]
-    wanted = [[guess["probability"] for guess in row] for row in rows]
-    np.testing.assert_allclose(np.sort(said)[:, ::-1], wanted, atol=1e-4)
-    with pytest.raises(UsageError, match="is there already"):
-        export(run, "--format=litert")
-    with pytest.raises(UsageError, match="--int8 must go with --format=litert"):
-        export(run, "--int8")
+    export(run, form, f"--output={tmp_path / 'model'}")
+    out, err = capsys.readouterr()
+    result = json.loads(out)
+    assert result["same_top1"] == 1
+    assert result["largest_difference"] <= TOLERANCE
+    if form == "saved_model":
+        aside = re.search(r"(\d+) of the pictures held out are left aside: a BMP of another", err)
+        assert result["checked"] + int(aside[1]) == held_out
+        answers = [answer for answer in answers if not answer["name"].endswith("bmp")]
+    else:  # it gets pixels, and those of large JPEGs are decoded small in prediction
+        assert result["checked"] == held_out
+        answers = [answer for answer in answers if not answer["name"].endswith("jpg")]
+    assert len(answers) >= 100
+    opaque = next(answer for answer in answers if answer["name"] == "green/3.png")
+    answers = [answer for answer in answers if answer != opaque] + [opaque]
+    names = [str(data / answer["name"]) for answer in answers]
+    found, printed = elsewhere(form, tmp_path / "model", names)
+    for answer, row in zip(answers, found, strict=True):
+        expected = {guess["class"]: guess["probability"] for guess in answer["guesses"]}
+        assert max(row, key=row.get) == answer["guesses"][0]["class"]
+        assert row == pytest.approx(expected, abs=TOLERANCE)
+    best, probability = printed.split()
+    assert best == opaque["guesses"][0]["class"]
+    assert float(probability) == pytest.approx(opaque["guesses"][0]["probability"], abs=TOLERANCE)
+    with pytest.raises(UsageError, match="it is there already; --overwrite, or --output"):
+        export(run, form, f"--output={tmp_path / 'model'}")
 
 
-def test_int8_tells_its_cost(train, tmp_path, capsys):
-    train(tmp_path, "--max_steps=24")
-    capsys.readouterr()
-    export(tmp_path, "--format=litert", "--int8")
-    result = json.loads(capsys.readouterr().out)
-    assert result["checked"] == 359
-    assert result["same_class"] > 0.9
-    content = (tmp_path / "model-int8.tflite").read_bytes()
-    kinds = {d["dtype"] for d in lite._interpreter(content).get_tensor_details()}
-    assert np.int8 in kinds
+def test_int8_has_the_size_and_tells_the_cost(run, tmp_path, capsys):
+    needs("ai_edge_litert")
+    export(run, "litert", "--int8", f"--output={tmp_path / 'model'}")
+    out, err = capsys.readouterr()
+    result = json.loads(out)
+    assert result["same_top1"] > 0.9
+    assert abs(result["int8_top1"] - result["float32_top1"]) < 0.1
+    assert "top-1" in err
+    with litert._quiet():
+        model = litert.tf.lite.Interpreter(str(tmp_path / "model"))
+    kinds = {d["name"].split("/")[0]: d["dtype"] for d in model.get_tensor_details() if d["name"]}
+    assert np.int8 in kinds.values()
+    assert kinds["prepare"] != np.int8
+    names = [str(run.parent / "data" / "green" / f"{n}.jpg") for n in (1, 4, 7)]
+    found, printed = elsewhere("litert", tmp_path / "model", names)
+    assert printed.split()[0] == "green"
+    assert [max(row, key=row.get) for row in found] == ["green"] * 3
 
 
-def test_what_does_not_agree_is_not_kept(train, tmp_path, monkeypatch):
-    train(tmp_path, "--max_steps=2")
-    floating = lite.floating
-    monkeypatch.setattr(lite, "floating", lambda f, *rest: floating(lambda x: f(x + 1e6), *rest))
-    before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(RunError, match="nothing was kept"):
-        export(tmp_path, "--format=litert")
-    assert sorted(tmp_path.rglob("*")) == before
+def test_what_does_not_agree_is_not_kept(run, tmp_path, monkeypatch):
+    write = litert.write
+
+    def other(classifier, *rest):
+        prepared = classifier.prepared
+        monkeypatch.setattr(classifier, "prepared", lambda image: prepared(image) * 1.01)
+        write(classifier, *rest)
+
+    monkeypatch.setattr(litert, "write", other)
+    path = tmp_path / "model"
+    with pytest.raises(
+        RunError, match=rf"not written: {path} - on .* a probability is .* away from predict"
+    ):
+        export(run, "litert", f"--output={path}")
+    assert not list(tmp_path.iterdir())
+
+
+def test_only_an_export_is_overwritten(run, tmp_path):
+    (tmp_path / "mine" / "photos").mkdir(parents=True)
+    for form in ("saved_model", "litert"):
+        for output in (tmp_path / "mine", tmp_path):
+            with pytest.raises(UsageError, match="a folder that is no such export"):
+                export(run, form, f"--output={output}", "--overwrite")
+    assert (tmp_path / "mine" / "photos").is_dir()
+    (tmp_path / "model").write_text("old")
+    export(run, "litert", f"--output={tmp_path / 'model'}", "--overwrite")
+    assert (tmp_path / "model").stat().st_size > 1000
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "model"]
+
+
+def test_onnx_without_its_packages_says_what_to_install(run, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tf2onnx", None)
+    with pytest.raises(UsageError, match="pip install tf2onnx onnxruntime"):
+        export(run, "onnx", f"--output={tmp_path / 'model'}")
+    with pytest.raises(UsageError, match="--int8 must go with --format=litert, got onnx"):
+        export(run, "onnx", "--int8")
+    assert onnx.OPSET <= 18
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "error: no run folder given - python -m hw2.export RUN"),
+        (["RUN", "--format=zip"], "--format must be saved_model or litert or onnx, got 'zip'"),
+        (["RUN", "--outptu=a"], "--outptu"),
+    ],
+)
+def test_mistakes_of_the_command_line(words, said):
+    command = [sys.executable, "-m", "hw2.export", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode in (1, 2)
+    assert said in done.stderr

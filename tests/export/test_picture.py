@@ -102,3 +102,21 @@ def test_large_jpegs_are_scaled_by_the_size_they_had(graph):
         top, left = ((size - SIDE) // 2 for size in whole.shape[:2])
         wanted = whole[top : top + SIDE, left : left + SIDE]
         np.testing.assert_array_equal(graph(content), wanted, f"{width}x{height}")
+
+
+def test_pictures_of_any_shape_are_scaled_alike():
+    """Pillow 13 shrinks the rows of tall pictures before their columns."""
+    rng = np.random.default_rng(1)
+    for side in (12, 40):
+        call = tf.function(
+            lambda image, side=side: resize.square(image, side),
+            input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)],
+            autograph=False,
+        )
+        for _ in range(30):
+            height, width = rng.integers(5, 90, 2)
+            image = rng.integers(0, 256, [height, width, 3]).astype(np.uint8)
+            whole = decode.resize(image, side)
+            top, left = ((size - side) // 2 for size in whole.shape[:2])
+            wanted = whole[top : top + side, left : left + side]
+            np.testing.assert_array_equal(call(image), wanted, f"{width}x{height} to {side}")

@@ -9,7 +9,7 @@ Tests of case NN are called test_case_NN_...
 | 37 | NaN, infinite, out of range, of another shape or dtype |
 | 38 | as many labels as images |
 | 39 | CSV: BOM, CRLF, semicolons, no header, lines twice, blank, too long, quotes |
-| 40 | CSV: paths that lead elsewhere |
+| 40 | CSV: paths and links that lead elsewhere |
 | 41 | CSV: labels that are no class |
 | 42 | CSV: a file that is not there |
 | 43 | IDX; also test_idx.py |
@@ -24,7 +24,8 @@ import pytest
 from faulty import read_in_a_process, refused, tree
 from test_idx import LABELS, fill, packed
 
-from hw2.input import source
+from hw2.errors import DataError
+from hw2.input import pictures, source
 from hw2.input.rules import Rules
 
 FORMS = (
@@ -226,6 +227,48 @@ def test_case_39_csv_with_a_mistake(table, content, line, why):
 def test_case_40_csv_paths_that_lead_elsewhere(table, name, why):
     path = table(f"file,class\n1.png,a\n{name},b\n")
     assert refused(path) == f"bad line in {path}:3 - {why}; name a file below that folder"
+
+
+def test_case_40_csv_links_that_lead_elsewhere(table, tmp_path, monkeypatch):
+    root = tree(tmp_path / "data", ["4.png", "in/5.png"])
+    (root / "inside.png").symlink_to("in/5.png")
+    (root / "folder").symlink_to("in")
+    (root / "outside.png").symlink_to(tmp_path / "1.png")
+    (root / "above").symlink_to(tmp_path)
+    (root / "dangling.png").symlink_to(tmp_path / "nowhere.png")
+    names = ["4.png", "inside.png", "outside.png", "above/2.png", "dangling.png", "folder/5.png"]
+    path = root / "list.csv"
+    rows = (f"{name},{number % 2}\n" for number, name in enumerate(names))
+    path.write_text("".join(["file,class\n", *rows]))
+    out = "link out of the folder of the list, to {}; --allow_outside_links follows it"
+    bad = {
+        4: f"(outside.png) - {out.format(tmp_path / '1.png')}",
+        5: f"(above/2.png) - {out.format(tmp_path / '2.png')}",
+        6: "(dangling.png) - dangling link; restore or remove it",
+    }
+    lines = "".join(f"\n  bad picture in {path}:{line} {why}" for line, why in bad.items())
+    assert refused(path) == (
+        f"bad pictures in {path} - 3 of 6 cannot be used; replace or remove them, or "
+        f"--on_bad_file=skip:{lines}"
+    )
+    (root / "dangling.png").unlink()
+    (root / "dangling.png").symlink_to(tmp_path / "3.png")
+    examples = source.read(path, rules=Rules(allow_outside_links=True))
+    assert list(examples.names) == names
+    assert examples.load(2, 30).shape == (30, 40, 3)
+
+    found = pictures.read(path, ["0", "1"])
+    for index, name in ((2, "1.png"), (3, "2.png"), (4, "3.png")):
+        where = f"bad picture in {path}:{index + 2} ({names[index]})"
+        with pytest.raises(DataError) as caught:
+            found.load(index, 30)
+        assert str(caught.value) == f"{where} - {out.format(tmp_path / name)}"
+    assert found.load(5, 30).shape == (30, 40, 3)
+    allowed = pictures.read(path, ["0", "1"], Rules(allow_outside_links=True))
+    assert allowed.load(3, 30).shape == (30, 40, 3)
+
+    monkeypatch.chdir(root)  # a list in the working folder has no folder in its path
+    assert refused("list.csv").count(out.split("{")[0]) == 3
 
 
 def test_case_40_csv_with_a_nul(table):

@@ -1,6 +1,7 @@
 """What is wrong with picture files, case by case, each on a real file of the kind.
 
-Tests of case NN are called test_case_NN_...
+Tests of case NN are called test_case_NN_..., here and, of whole trainings, in
+tests/training/test_data.py.
 
 | case | what |
 |---|---|
@@ -13,7 +14,7 @@ Tests of case NN are called test_case_NN_...
 | 8 | BMP of 1, 8, 24, 32 bits |
 | 9 | EXIF orientation; also test_decode.py: test_exif_orientation_is_undone |
 | 10 | CMYK |
-| 11 | 16 bits; also test_decode.py: test_sixteen_bits_keep_the_high_byte |
+| 11 | 16 bits; also test_decode.py: test_sixteen_bits_keep_the_high_byte, and in training |
 | 12 | transparent; also test_decode.py: test_transparent_is_white |
 | 13, 14 | a header of 60000x60000; a small file of 22000x22000 |
 | 15 | 1x1, 3000x1, one colour |

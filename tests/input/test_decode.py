@@ -2,7 +2,6 @@ import io
 import os
 import resource
 import struct
-import time
 
 import numpy as np
 import pytest
@@ -246,12 +245,11 @@ def test_what_is_no_picture(tmp_path, content, words):
     assert refusal(path).startswith(words)
 
 
+@pytest.mark.timeout(60)  # opening a FIFO would wait for ever
 def test_what_is_no_file(tmp_path):
     os.mkfifo(tmp_path / "fifo.png")
-    started = time.monotonic()
     assert refusal(tmp_path / "fifo.png") == "not a regular file; remove it"
     assert refusal(tmp_path) == "not a regular file; remove it"
-    assert time.monotonic() - started < 1
     (tmp_path / "link.png").symlink_to("nowhere")
     assert refusal(tmp_path / "link.png") == "dangling link; restore or remove it"
     assert refusal(tmp_path / "gone.png") == "no such file; restore or remove it"

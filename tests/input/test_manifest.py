@@ -31,6 +31,18 @@ def test_what_is_saved_is_loaded(tmp_path, records):
     assert manifest.load(str(tmp_path / "new"), "/data", SETTINGS)[0] == NAMES[:1]
 
 
+@pytest.mark.parametrize("block", [1, 2, 3, 4])
+def test_names_that_are_as_expected_are_not_made_again(tmp_path, records, monkeypatch, block):
+    monkeypatch.setattr(manifest, "BLOCK", block)
+    manifest.save(str(tmp_path), "/data", SETTINGS, NAMES, records)
+    same = tuple(NAMES)
+    assert manifest.load(str(tmp_path), "/data", SETTINGS, same)[0] is same
+    others = [NAMES[:2], NAMES[:1], [], [*NAMES, "d.png"], [*NAMES, ""], ["x", *NAMES[1:]]]
+    others += [[*NAMES[:2], "c/other.png"], [NAMES[0] + "x", *NAMES[1:]], ["\0".join(NAMES)[:-1]]]
+    for other in others:
+        assert manifest.load(str(tmp_path), "/data", SETTINGS, other)[0] == NAMES
+
+
 def test_other_sources_and_other_settings_do_not_count(tmp_path, records):
     manifest.save(str(tmp_path), "/data", SETTINGS, NAMES, records)
     assert manifest.load(str(tmp_path), "/data2", SETTINGS) is None

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hw2.input import pipeline, source
+from hw2.input import pictures, pipeline, source
 from hw2.input.preprocess import Preprocessing
 
 LEVELS = 2  # of 255: two ways to round when alpha is laid on white
@@ -101,20 +101,26 @@ def test_every_picture_is_what_pillow_makes_of_it(root):
         assert np.abs(found - expected).max() <= LEVELS, name
 
 
-def test_training_and_evaluation_see_the_same_pixels(root):
-    examples = source.read(root)
-    plain = Preprocessing(16, 3, 16, 16, False, 0.0, 1.0, 1.0)
+@pytest.mark.parametrize("sizes", [(16, 16), (12, 16), (20, 16), (12, 31)])
+@pytest.mark.parametrize("channels", [3, 1])
+def test_training_evaluation_and_prediction_see_the_same_pixels(root, sizes, channels):
+    """With nothing random switched on, of every mode, format and shape."""
+    examples, found = source.read(root), pictures.read(root, sorted(WRITTEN))
+    assert tuple(found.names) == examples.names
+    np.testing.assert_array_equal(found.labels, examples.labels)
+    image_size, side = sizes
+    plain = Preprocessing(image_size, channels, side, side, False, 0.0, 1.0, 1.0)
     count = len(examples)
-    everything = range(count)
-    training = pipeline.training_batches(examples, everything, plain, batch_size=count, seed=0)
-    evaluation = pipeline.evaluation_batches(examples, everything, plain, batch_size=count)
+    options = {"batch_size": count}
+    training = pipeline.training_batches(examples, range(count), plain, seed=0, **options)
+    evaluation = pipeline.evaluation_batches(examples, range(count), plain, **options)
+    predicted = found.forgiving(examples.class_names, lambda index, error: pytest.fail(str(error)))
+    prediction = pipeline.evaluation_batches(predicted, range(count), plain, **options)
     images, labels = (column.numpy() for column in next(iter(training)))
     scored, expected, weights = (column.numpy() for column in next(iter(evaluation)))
     assert weights.all()
     order = pipeline.order.at(np.arange(count), count, 0)
+    assert sorted(order) == list(range(count))
     np.testing.assert_array_equal(labels, expected[order])
-    # A picture that is not square is cropped at random in training, in the middle otherwise.
-    square = [i for i in everything if len(set(examples.load(i, 16).shape[:2])) == 1]
-    assert len(square) > 40
-    at = np.flatnonzero(np.isin(order, square))
-    np.testing.assert_array_equal(images[at], scored[order[at]])
+    np.testing.assert_array_equal(images, scored[order])
+    np.testing.assert_array_equal(next(iter(prediction))[0], scored)

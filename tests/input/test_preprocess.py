@@ -119,6 +119,15 @@ def test_crops_have_every_side_and_place(bare):
     assert (min(lefts), max(lefts)) == (0, 12)
 
 
+@pytest.mark.parametrize(("height", "width"), [(8, 8), (8, 13), (14, 8)])
+def test_the_largest_crop_is_the_middle(height, width):
+    """Nothing is random about it: training sees what evaluation sees."""
+    image, p = noise(height, width), but(short_side=8, crop_size=8)
+    expected = preprocess.evaluation(image, p)
+    for seed in range(9):
+        np.testing.assert_array_equal(preprocess.training(image, [0, seed], p), expected)
+
+
 def test_half_of_the_pictures_are_mirrored(bare):
     image = noise(8, 8)
     results = [preprocess.training(image, [0, seed], but(flip=True)) for seed in range(100)]

@@ -300,3 +300,10 @@ def test_branches_share_one_product(rng):
     graph = tf.function(block, autograph=False).get_concrete_function(tf.TensorSpec([4, 5, 5, 6]))
     products = [op for op in graph.graph.get_operations() if op.type == "MatMul"]
     assert [op.outputs[0].shape[1] for op in products if op.inputs[0].shape[1] == 6] == [17, 5]
+
+
+@pytest.mark.parametrize("padding", [((1, 1), (1, 1)), ((2, 0), (0, 1)), "SAME"])
+def test_max_pool_is_the_same_in_training_and_after(padding):
+    x = tf.random.stateless_normal([2, 11, 14, 3], [1, 2]) - 5  # below zero, the padding of others
+    pool = layers.MaxPool(3, 2, padding)
+    np.testing.assert_array_equal(pool(x, training=True), pool(x))

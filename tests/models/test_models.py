@@ -9,11 +9,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from hw2 import ops
+from hw2.layers.conv import Conv
 from hw2.layers.norm import BatchNorm
 from hw2.layers.pool import MaxPool
+from hw2.layers.sequential import Sequential
 from hw2.models import MODELS, resnet, summary
-from hw2.models.__main__ import main, measure
+from hw2.models.__main__ import main
 from hw2.models.googlenet import MODULES
+from hw2.models.summary import measure
 from hw2.training import losses
 
 HEAVY = {"vgg16", "inception_resnet_v2"}  # at 100 pixels: half a gigabyte of gradients, 20 s
@@ -105,14 +109,46 @@ def test_list_prints_all_that_is_asked(capsys):
     arguments = ["--num_classes=10", "--image_size=28", "--channels=1", "--model", "simple_cnn"]
     assert main([*arguments, "lenet5"]) == 0
     header, simple, lenet = capsys.readouterr().out.splitlines()
-    assert header.split() == ["model", "parameters", "multiply-adds", "layers"]
-    # 24*24*10*25 + 8*8*20*250 + 320*50 + 50*10
-    assert simple.split() == ["simple_cnn", "21,840", "480,500", "4"]
+    assert header.split() == ["model", "parameters", "multiply-adds", "layers", "patches"]
+    # 24*24*10*25 + 8*8*20*250 + 320*50 + 50*10; 4 bytes of (24*24*25 + 8*8*250)
+    assert simple.split() == ["simple_cnn", "21,840", "480,500", "4", "0.1", "MB"]
     assert lenet.split()[0] == "lenet5"
     assert main([*arguments, "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == [
-        {"model": "simple_cnn", "parameters": 21_840, "multiply_adds": 480_500, "layers": 4}
+        {
+            "model": "simple_cnn",
+            "parameters": 21_840,
+            "multiply_adds": 480_500,
+            "layers": 4,
+            "patch_bytes": 4 * (24 * 24 * 25 + 8 * 8 * 250),
+        }
     ]
+
+
+@pytest.mark.parametrize(("kernel", "strides"), [(3, 1), (5, 2), (1, 2), (1, 1)])
+def test_patches_are_those_that_unfold_makes(kernel, strides):
+    conv = Conv(4, 6, kernel, strides=strides, rng=np.random.default_rng(0))
+    [row] = summary.summarize(Sequential({"conv": conv}), (9, 11, 4))
+    patches = ops.unfold(tf.zeros([1, 9, 11, 4]), kernel, strides)
+    assert row.patches == (0 if kernel == strides == 1 else math.prod(patches.shape))
+
+
+def test_blocks_of_one_kind_may_stand_in_one_line():
+    model = MODELS["densenet_fine"]((16, 16, 1), 5, seed=0, stem="small", bottlenecks=3)
+    rows = summary.summarize(model, (16, 16, 1))
+    lines = summary.tree(model, rows, whole=False)
+    assert [name for depth, name, _ in lines if not depth][:3] == [
+        "stem",
+        "block1: 3 x DenseLayer",
+        "transition1",
+    ]
+    assert not any(name == "layer1" for _, name, _ in lines)
+    whole = summary.tree(model, rows)
+    assert [name for depth, name, _ in whole if depth][:3] == ["layer1", "layer2", "layer3"]
+    for tree in (lines, whole):
+        assert sum(row.parameters for depth, _, row in tree if not depth) == sum(
+            row.parameters for row in rows
+        )
 
 
 def test_list_refuses(capsys):

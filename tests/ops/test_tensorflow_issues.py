@@ -6,11 +6,11 @@ https://github.com/tensorflow/tensorflow/issues/ and the number.
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import oracle
+import pytest
 import tensorflow as tf
 from shapes import FLOAT64, random
 
@@ -43,43 +43,30 @@ def test_issue_11651_gradient_for_unknown_sizes():
         assert oracle.error(dx, oracle.fold(ones, (height, width), (2, 2), padding="VALID")) == 0
 
 
-def test_issue_13017_the_gradient_is_about_as_fast_as_the_patches():
-    """Most of a training step went into a transpose in the gradient; ours has none."""
-    x = tf.random.stateless_normal([8, 50, 50, 32], [1, 2])
+def test_issue_13017_the_gradient_transposes_and_scatters_nothing():
+    """Most of a training step went into a transpose in the gradient; ours moves slices."""
 
-    @tf.function
-    def patches(x):
-        return ops.unfold(x, 3)
+    @tf.function(input_signature=[tf.TensorSpec([8, 50, 50, 32])] * 2)
+    def gradient(x, dx):
+        return tf.gradients(ops.unfold(x, 3), x, ops.unfold(dx, 3))[0]
 
-    @tf.function
-    def gradient(dy):
-        return tf.gradients(ops.unfold(x, 3), x, dy)[0]
-
-    y = patches(x)
-    seconds = {patches: [], gradient: []}
-    for _ in range(7):
-        for function, value in ((patches, x), (gradient, y)):
-            start = time.perf_counter()
-            function(value).numpy()
-            seconds[function].append(time.perf_counter() - start)
-    # both move the same bytes; a busy machine is allowed for, TensorFlow 1.3 was far beyond
-    assert min(seconds[gradient]) < 5 * min(seconds[patches])
-    assert "Transpose" not in operations(gradient.get_concrete_function(y).graph)
+    found = operations(gradient.get_concrete_function().graph)
+    slow = ("Transpose", "Scatter", "Segment", "Sparse", "While")
+    assert not [op for op in found if any(word in op for word in slow)]
 
 
-def test_issue_20146_the_gradient_is_traced_in_under_a_second():
-    """4x1024x1024x1 and 5x5 took two minutes to build."""
+@pytest.mark.timeout(100)  # which it took two minutes to build
+def test_issue_20146_the_graph_of_the_gradient_is_small():
+    """4x1024x1024x1 and 5x5 made indices of 100 million elements while it was traced."""
 
     @tf.function(input_signature=[tf.TensorSpec([4, 1024, 1024, 1])])
     def gradient(x):
         return tf.gradients(ops.unfold(x, 5), x)[0]
 
-    tf.function(lambda x: x + 1).get_concrete_function(
-        tf.TensorSpec([1])
-    )  # the first trace is slow
-    start = time.process_time()
-    gradient.get_concrete_function()
-    assert time.process_time() - start < 1
+    graph = gradient.get_concrete_function().graph
+    assert len(graph.get_operations()) < 300  # some for each of 25 taps
+    constants = [op.outputs[0] for op in graph.get_operations() if op.type == "Const"]
+    assert max(tensor.shape.num_elements() for tensor in constants) < 100
     dx = gradient(tf.zeros([4, 1024, 1024, 1]))
     assert dx[0, 0, :3, 0].numpy().tolist() == [9, 12, 15]  # windows that hold the first pixels
     assert float(tf.reduce_max(dx)) == 25

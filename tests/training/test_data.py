@@ -1,6 +1,7 @@
 """What trains when some of the data cannot: errors by name, skipping, pictures in both parts.
 
-Case NN of tests/input/test_case_folders.py is test_case_NN_... here, where it needs a training.
+Case NN of tests/input/test_case_pictures.py and test_case_folders.py is test_case_NN_... here,
+where it needs a training.
 """
 
 import csv
@@ -12,9 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hw2 import config, evaluation
+from hw2 import config, evaluation, prediction
 from hw2.errors import DataError
 from hw2.input import split
+from tests.input.handmade import png
 
 
 @pytest.fixture
@@ -96,6 +98,45 @@ def draw(path, seed):
 @pytest.fixture
 def quiet_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.mark.usefixtures("quiet_cache")
+def test_case_11_sixteen_bits_train_score_and_predict_by_their_high_bytes(train, tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    for kind in ("colour", "grey"):
+        for number in range(20):
+            values = rng.integers(0, 2**16, [12, 15, 3]).astype(">u2")
+            path = tmp_path / "{}" / kind / f"{number}.png"
+            for depth in ("sixteen", "eight"):
+                (tmp_path / depth / kind).mkdir(parents=True, exist_ok=True)
+            sixteen, eight = str(path).format("sixteen"), str(path).format("eight")
+            if kind == "grey":
+                values = values[..., 0]
+                Image.fromarray(values.astype(np.uint16)).save(sixteen)
+            else:
+                rows = b"".join(b"\0" + row.tobytes() for row in values)
+                with open(sixteen, "wb") as file:
+                    file.write(png(15, 12, depth=16, color=2, rows=rows))
+            Image.fromarray((values >> 8).astype(np.uint8)).save(eight)
+    flags = ["--max_steps=3", "--log_frequency=1", "--ema_decay=0", "--batch_size=8"]
+    losses, scores, answers = [], [], []
+    for depth in ("sixteen", "eight"):
+        train(tmp_path / f"run-{depth}", f"--train_data_path={tmp_path / depth}", *flags)
+        with (tmp_path / f"run-{depth}" / "metrics.csv").open(newline="") as file:
+            losses.append([row["loss"] for row in csv.DictReader(file)])
+        capsys.readouterr()
+        data = f"--test_data_path={tmp_path / depth}"
+        evaluate(tmp_path / "run-sixteen", data, f"--eval_dir={tmp_path / depth / 'eval'}")
+        scores.append(json.loads(capsys.readouterr().out)["loss"])
+        output = tmp_path / f"{depth}.csv"
+        words = [f"--checkpoint_dir={tmp_path}/run-sixteen", f"--data={tmp_path / depth}"]
+        prediction.predict(config.parse(["predict.py", *words, f"--output={output}"]))
+        answers.append(output.read_text())
+    assert len(losses[0]) == 3
+    assert losses[0] == losses[1]
+    assert scores[0] == scores[1]
+    assert len(set(answers[0].splitlines())) == 41
+    assert answers[0] == answers[1]
 
 
 @pytest.mark.usefixtures("quiet_cache")

@@ -17,9 +17,7 @@ from hw2.training.loop import Run
 def logger(folder, **options):
     run = Run(0, 10)
     out = Console(file=io.StringIO())
-    return run, Logger(
-        folder, run, frequency=1, batch_size=4, out=out, tensorboard=False, **options
-    )
+    return run, Logger(folder, run, frequency=1, batch_size=4, out=out, **options)
 
 
 def step(run, log):

@@ -1,0 +1,102 @@
+"""A trained model with all that comes before and after it, as one function of a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+
+from hw2.export import picture, resize
+from hw2.input import preprocess
+from hw2.input.preprocess import Preprocessing
+
+PREPARE, ANSWER = "prepare", "answer"  # scopes of the ops before and after the model
+
+
+class Classifier(tf.Module):
+    """From pictures to probabilities, prepared as evaluation prepares them."""
+
+    def __init__(
+        self,
+        model: tf.Module,
+        class_names: Sequence[bytes],
+        preprocessing: Preprocessing,
+        answers: Callable[[tf.Tensor], tf.Tensor],
+        *,
+        max_pixels: int,
+    ):
+        """Takes a model with its weights.
+
+        Args:
+          model: Called with a batch `[N, H, W, C]` and `training`.
+          class_names: One for each logit.
+          preprocessing: Of its training.
+          answers: Makes probabilities `[N, classes]` of logits.
+          max_pixels: Larger files are refused.
+        """
+        super().__init__()
+        self.model, self.class_names = model, tuple(class_names)
+        self.preprocessing, self.max_pixels = preprocessing, max_pixels
+        self._answers = answers
+
+    def decoded(self, content: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The bytes of a file as uint8 `[h, w, 3]`, and the height and width of the file, `[2]`."""
+        return picture.decoded(content, self.preprocessing.short_side, self.max_pixels)
+
+    def prepared(self, image: tf.Tensor, whole: tf.Tensor | None = None) -> tf.Tensor:
+        """Makes of uint8 `[h, w, 3]` what the model sees, float32 `[H, W, C]`.
+
+        Args:
+          image: A picture.
+          whole: `[2]`, its height and width, where it was decoded at a part of them.
+        """
+        p = self.preprocessing
+        with tf.name_scope(PREPARE):
+            square = preprocess.with_channels(resize.square(image, p.short_side, whole), p)
+            return preprocess.standardized(resize.levels(square, p.image_size), p)
+
+    def probabilities(self, images: tf.Tensor) -> tf.Tensor:
+        """Of each class, `[N, classes]`, for what `prepared` makes, `[N, H, W, C]`."""
+        logits = self.model(images, training=False)
+        with tf.name_scope(ANSWER):
+            return self._answers(logits)
+
+    def of_files(self, contents: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Classifies the bytes of N files, a string `[N]`.
+
+        Returns:
+          "class_names", strings `[N, classes]`, the likeliest first, and their "probabilities".
+        """
+        side, channels = self.preprocessing.image_size, self.preprocessing.channels
+        images = tf.map_fn(
+            lambda content: self.prepared(*self.decoded(content)),
+            contents,
+            fn_output_signature=tf.TensorSpec([side, side, channels], tf.float32),
+        )
+        return self._sorted(self.probabilities(images))
+
+    def of_pixels(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Classifies one picture, uint8 `[h, w, 3]`; returns what `of_files` does, N = 1."""
+        return self._sorted(self.probabilities(self.prepared(image)[None]))
+
+    def portable(self) -> tf.types.experimental.PolymorphicFunction:
+        """Makes the function for runtimes that know neither strings nor picture files.
+
+        Returns:
+          From `picture`, uint8 `[1, h, w, 3]` of any size, to `probabilities`, float32
+          `[1, classes]` in the order of the classes.
+        """
+
+        def classify(picture: tf.Tensor) -> dict[str, tf.Tensor]:
+            images = self.prepared(picture[0])[None]
+            return {"probabilities": self.probabilities(images)}
+
+        spec = tf.TensorSpec([1, None, None, 3], tf.uint8, name="picture")
+        return tf.function(classify, input_signature=[spec], autograph=False)
+
+    def _sorted(self, probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
+        best, classes = tf.math.top_k(probabilities, len(self.class_names))
+        return {
+            "class_names": tf.gather(tf.constant(self.class_names), classes),
+            "probabilities": best,
+        }

@@ -1,0 +1,95 @@
+"""LiteRT, once TensorFlow Lite: one file for small machines, of its built-in ops alone."""
+
+from __future__ import annotations
+
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from hw2 import ops
+from hw2.export import classifier as classifiers
+from hw2.export.classifier import Classifier
+
+
+def write(
+    classifier: Classifier,
+    path: Path,
+    about: Mapping[str, str],
+    samples: Sequence[np.ndarray] = (),
+) -> None:
+    """Writes the file: uint8 `[1, h, w, 3]` of any size in, float32 `[1, classes]` out.
+
+    Args:
+      classifier: What to write.
+      path: Of the file.
+      about: JSON by name, a file each in a zip behind the model: `unzip -p FILE class_names.json`.
+      samples: Pictures `[h, w, 3]` of the training data. With some the model's weights and
+        activations have 8 bits; what prepares pictures, and the last softmax, stay as they are.
+    """
+    with ops.algorithm("native"):
+        function = classifier.portable().get_concrete_function()
+    converter = _converter(function, classifier)
+    with _quiet():
+        content = converter.convert()
+        if samples:
+            content = _int8(_converter(function, classifier), content, samples)
+    path.write_bytes(content)
+    with zipfile.ZipFile(path, "a") as archive:  # as TensorFlow Lite keeps associated files
+        for name, text in about.items():
+            archive.writestr(f"{name}.json", text)
+
+
+def read(path: Path) -> Callable[[np.ndarray], np.ndarray]:
+    """Loads it as anyone does; maps pixels `[h, w, 3]` to probabilities `[classes]`."""
+    with _quiet():
+        interpreter = tf.lite.Interpreter(str(path))
+    place = interpreter.get_input_details()[0]["index"]
+    answer = interpreter.get_output_details()[0]["index"]
+
+    def classify(image: np.ndarray) -> np.ndarray:
+        interpreter.resize_tensor_input(place, [1, *image.shape])
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(place, image[None])
+        interpreter.invoke()
+        return interpreter.get_tensor(answer)[0]
+
+    return classify
+
+
+def _converter(function: tf.types.experimental.ConcreteFunction, module: tf.Module):
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], module)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    return converter
+
+
+def _int8(converter, content: bytes, samples: Sequence[np.ndarray]) -> bytes:
+    """Converts again with 8 bits in the model alone: scaling of pictures must stay exact."""
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.target_spec.supported_ops.insert(0, tf.lite.OpsSet.TFLITE_BUILTINS_INT8)
+
+    def pictures() -> Iterator[list[np.ndarray]]:
+        for image in samples:
+            yield [image[None]]
+
+    converter.representative_dataset = pictures
+    names = {t["name"] for t in tf.lite.Interpreter(model_content=content).get_tensor_details()}
+    kept = [n for n in names if f"{classifiers.PREPARE}/" in n or f"{classifiers.ANSWER}/" in n]
+    kept += [part for name in kept for part in name.split(";")]
+    options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=sorted(set(kept)))
+    debugger = tf.lite.experimental.QuantizationDebugger(
+        converter=converter, debug_dataset=pictures, debug_options=options
+    )
+    return debugger.get_nondebug_quantized_model()
+
+
+class _quiet(warnings.catch_warnings):
+    """Leaves out that `tf.lite` moves to a package of its own, which TensorFlow 2.21 still has."""
+
+    def __enter__(self):
+        super().__enter__()
+        warnings.filterwarnings("ignore", ".*tf.lite", UserWarning)
+        warnings.filterwarnings("ignore", ".*LiteRT", UserWarning)

@@ -1,0 +1,58 @@
+"""ONNX, by tf2onnx: one file for ONNX Runtime and what else reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from hw2 import ops
+from hw2.errors import UsageError
+from hw2.export.classifier import Classifier
+
+OPSET = 18  # tf2onnx 1.17 writes up to this one
+
+
+def check() -> None:
+    """Looks for the packages, before anything takes time.
+
+    Raises:
+      UsageError: There is no converter, or no runtime to check it by.
+    """
+    try:
+        import onnxruntime  # noqa: F401
+        import tf2onnx  # noqa: F401
+    except ImportError as error:
+        raise UsageError(
+            f"--format=onnx must have tf2onnx and onnxruntime, got no {error.name}; "
+            "pip install tf2onnx onnxruntime"
+        ) from error
+
+
+def write(classifier: Classifier, path: Path, about: Mapping[str, str]) -> None:
+    """Writes the file: uint8 `[1, h, w, 3]` of any size in, float32 `[1, classes]` out.
+
+    Args:
+      classifier: What to write.
+      path: Of the file.
+      about: JSON by name, for its metadata.
+    """
+    import onnx
+    import tf2onnx
+
+    function = classifier.portable()
+    with ops.algorithm("native"):
+        model, _ = tf2onnx.convert.from_function(function, function.input_signature, opset=OPSET)
+    onnx.helper.set_model_props(model, dict(about))
+    onnx.checker.check_model(model)
+    path.write_bytes(model.SerializeToString())
+
+
+def read(path: Path) -> Callable[[np.ndarray], np.ndarray]:
+    """Loads it as anyone does; maps pixels `[h, w, 3]` to probabilities `[classes]`."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    place = session.get_inputs()[0].name
+    return lambda image: session.run(["probabilities"], {place: image[None]})[0][0]
