@@ -154,6 +154,12 @@ def test_every_command_within_a_sentence_has_flags_that_there_are(page, monkeypa
             guide.check(guide.words_of(line), monkeypatch)
 
 
+@pytest.mark.parametrize("line", ["train.py --no_such_flag=1", "-m hw2.models --no_such_flag"])
+def test_flags_that_there_are_not_are_found(line, monkeypatch):
+    with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
+        guide.check(line.split(), monkeypatch)
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_every_other_block_of_a_page(page, monkeypatch):
     for language, title, text in guide.blocks(page):
