@@ -30,10 +30,10 @@ verify: $(VENV)/installed
 	$(BIN)/python -m hw2.ops.verify
 
 docs: $(VENV)/installed-dev
-	$(BIN)/python -m mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
 
 docs-serve: $(VENV)/installed-dev
-	$(BIN)/python -m mkdocs serve --dev-addr 127.0.0.1:8000
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs serve --dev-addr 127.0.0.1:8000
 
 tensorboard: $(VENV)/installed
 	$(BIN)/tensorboard --logdir $(RUNS) --host 127.0.0.1

@@ -4,10 +4,12 @@
     python benchmarks/input_pipeline.py --paths=1200000
 
 All read the same class folders and make the same batches of [batch, 100, 100, 3] with flips, random
-crops, brightness, contrast and standardization. Pictures are drawn and saved as JPEG in a temporary
-folder; `--data` measures a folder of your own instead. The rows `kept in memory` and `kept on disk`
-are ours from the second epoch on, `mixed` with mixup or cutmix. A call begins anew and fetches
-`--batches` batches, so that nothing is fetched ahead in the time of another.
+crops, brightness, contrast and standardization. Keras's scales without a filter; ours and the
+others antialias, tf.data by TensorFlow's ops on the same decoded pixels. Pictures are drawn and
+saved as JPEG in a temporary folder; `--data` measures a folder of your own instead. The rows `kept
+in memory` and `kept on disk` are ours from the second epoch on, `mixed` with mixup or cutmix. A
+call begins anew and fetches `--batches` batches, so that nothing is fetched ahead in the time of
+another.
 
 `--paths=N` times instead what a start costs with so many small pictures, each step of it, and the
 memory: the first start, which opens every file, and the second, each a process of its own. Files
@@ -68,6 +70,7 @@ def main() -> None:
             "hw2, kept in memory, mixed": _ours(folder, options.batch, cache_mb=4096, mixed=True),
             "hw2, kept on disk": _ours(folder, options.batch, cache_mb=0, disk=cache),
             KERAS: _keras(folder, options.batch),
+            "tf.data, antialias=True": _tensorflow(folder, options.batch),
         }
         try:
             peers["torch DataLoader and Pillow"] = _torch(folder, options.batch)
@@ -226,12 +229,44 @@ def _keras(folder: Path, batch: int) -> Iterable:
     return data.map(prepare, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
 
 
+def _tensorflow(folder: Path, batch: int) -> Iterable:
+    """TensorFlow's own ops, which scale as finely as we do, with the pixels that we decode."""
+    import tensorflow as tf
+
+    paths, labels = _labelled(folder)
+
+    def prepare(path, label):
+        image = tf.io.decode_jpeg(tf.io.read_file(path), 3, dct_method="INTEGER_ACCURATE")
+        height, width = tf.shape(image)[0], tf.shape(image)[1]
+        scale = SHORT_SIDE / tf.minimum(height, width)  # float64
+        size = tf.cast(tf.round(scale * tf.cast([height, width], tf.float64)), tf.int32)
+        image = tf.image.resize(image, size, antialias=True)
+        side = tf.random.uniform([], CROP, SHORT_SIDE + 1, tf.int32)
+        image = tf.image.random_crop(image, [side, side, 3])
+        image = tf.image.resize(tf.image.resize(image, [CROP] * 2, "area"), [SIDE] * 2, "area")
+        image = tf.image.random_flip_left_right(image)
+        image = tf.image.random_brightness(image, 63.0)
+        image = tf.image.random_contrast(image, 0.2, 1.8)
+        return tf.image.per_image_standardization(image), label
+
+    data = tf.data.Dataset.from_tensor_slices(([str(path) for path in paths], labels))
+    data = data.shuffle(len(paths), seed=0).repeat()
+    data = data.map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
+    return data.batch(batch, drop_remainder=True).prefetch(2)
+
+
+def _labelled(folder: Path) -> tuple[list[Path], list[int]]:
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".jpg", ".png"))
+    classes = [path.relative_to(folder).parts[0] for path in paths]
+    names = sorted(set(classes))
+    return paths, [names.index(name) for name in classes]
+
+
 def _torch(folder: Path, batch: int) -> Iterable:
     import torch
     from torch.utils.data import DataLoader, Dataset
 
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".jpg", ".png"))
-    names = sorted({p.relative_to(folder).parts[0] for p in paths})
+    paths, labels = _labelled(folder)
 
     class Pictures(Dataset):
         def __len__(self):
@@ -239,8 +274,8 @@ def _torch(folder: Path, batch: int) -> Iterable:
 
         def __getitem__(self, index):
             rng = np.random.default_rng(index)
-            path = paths[rng.integers(len(paths))]
-            with Image.open(path) as file:
+            number = rng.integers(len(paths))
+            with Image.open(paths[number]) as file:
                 image = file.convert("RGB")
             scale = SHORT_SIDE / min(image.size)
             image = image.resize([max(SHORT_SIDE, round(scale * s)) for s in image.size], 2)
@@ -254,7 +289,7 @@ def _torch(folder: Path, batch: int) -> Iterable:
             mean = x.mean((0, 1))
             x = (x - mean) * rng.uniform(0.2, 1.8) + mean
             x = (x - x.mean()) / max(x.std(), 1e-3)
-            return torch.from_numpy(x.astype(np.float32)), names.index(path.parts[-2])
+            return torch.from_numpy(x.astype(np.float32)), labels[number]
 
     return DataLoader(Pictures(), batch, num_workers=THREADS, prefetch_factor=2)
 

@@ -191,9 +191,21 @@ def put_aside(folder: RunFolder) -> Path | None:
 def choose(folder: RunFolder, which: str) -> tuple[Checkpoint, dict[str, np.ndarray]]:
     """Reads the "best" checkpoint of a run, or the "last", with its tensors.
 
+    A training that is running may remove what is being read; then there is a newer one to read.
+
     Raises:
       RunError: There is none, or it is damaged.
     """
+    while True:
+        before = checkpoints.listing(folder.checkpoints)
+        try:
+            return _choose(folder, which)
+        except RunError:
+            if checkpoints.listing(folder.checkpoints) == before:
+                raise
+
+
+def _choose(folder: RunFolder, which: str) -> tuple[Checkpoint, dict[str, np.ndarray]]:
     last = checkpoints.newest(folder.checkpoints, check=progress.check)
     if last is None:
         raise RunError(

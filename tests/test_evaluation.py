@@ -50,6 +50,7 @@ def test_a_checkpoint_with_nan_is_refused_by_evaluation_too(train, tmp_path):
 
 def test_eval_convolves_as_it_is_told(train, convolutions, tmp_path):
     train(tmp_path, "--max_steps=2")
+    convolutions.clear()
     flags = [f"--checkpoint_dir={tmp_path}", "--num_examples=20"]
     evaluation.evaluate(config.parse(["eval.py", *flags, "--conv_algorithm=native"]))
     assert set(convolutions) == {"native"}

@@ -44,7 +44,8 @@ MAKE = {
     "make test-all": "is what runs this",
     "make lint": "is a step of .ci/run",
     "make soak": "takes ten minutes; tests/training/test_soak.py has a short one",
-    "make verify": "is a part of tests/ops/test_verify.py",
+    "make verify": "takes minutes; tests/ops/test_verify.py has a part of it",
+    "make docs": "is what tests/test_site.py does",
 }
 # A block of shell that is run as a whole.
 SHELL = "cp -r /usr/share/tuxpaint/stamps data/stamps"
@@ -153,8 +154,14 @@ def test_every_command_within_a_sentence_has_flags_that_there_are(page, monkeypa
             guide.check(guide.words_of(line), monkeypatch)
 
 
+@pytest.mark.parametrize("line", ["train.py --no_such_flag=1", "-m hw2.models --no_such_flag"])
+def test_flags_that_there_are_not_are_found(line, monkeypatch):
+    with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
+        guide.check(line.split(), monkeypatch)
+
+
 @pytest.mark.parametrize("page", PAGES)
-def test_every_other_block_of_a_page(page):
+def test_every_other_block_of_a_page(page, monkeypatch):
     for language, title, text in guide.blocks(page):
         if language == "python" and page in CODE:
             assert Path(page).name in (ROOT / CODE[page]).read_text("utf-8")
@@ -169,8 +176,18 @@ def test_every_other_block_of_a_page(page):
         elif language == "json":
             assert all(json.loads(line) for line in text.splitlines())
         elif language == "yaml":
-            for document in yaml.safe_load_all(text):
-                assert document["kind"] in ("Service", "Job")
+            [job] = [part for part in yaml.safe_load_all(text) if part["kind"] == "Job"]
+            [container] = job["spec"]["template"]["spec"]["containers"]
+            setting, _, command = container["args"][0].strip().rpartition("\n")
+            guide.check(guide.words_of(command.removeprefix("exec ")), monkeypatch)
+            told = subprocess.run(
+                ["sh", "-euc", f'{setting}\nprintf %s "$TF_CONFIG"'],
+                env={"JOB_COMPLETION_INDEX": "1"},
+                check=True,
+                capture_output=True,
+                text=True,
+            )
+            assert cluster.from_environment({"TF_CONFIG": told.stdout}).index == 1
         else:
             assert language in ("sh", "") or title, f"a block of {language} on {page}"
 

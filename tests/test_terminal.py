@@ -100,3 +100,8 @@ def test_in_a_file_there_are_lines_alone(pictures):
     assert b"\x1b" not in done.stdout + done.stderr
     assert b"\r" not in done.stdout + done.stderr
     assert done.stdout.decode().splitlines()[0] == str(pictures)  # whole, in spite of its length
+
+
+def test_a_terminal_that_cannot_redraw_gets_lines_alone(pictures):
+    words = ["-m", "hw2.input.scan", pictures, "--no_cache"]
+    assert "\x1b" not in show(*words, piped=False, TERM="dumb").screen

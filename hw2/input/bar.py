@@ -24,7 +24,7 @@ def reporting(text: str, out: Console | None = None) -> Iterator[Callable[[int, 
       out: Where to show it; stderr by default.
     """
     out = out or console.stderr()
-    if not out.is_terminal:
+    if not out.is_interactive:
         yield _lines(text, out)
         return
     words = Column(ratio=1, no_wrap=True, overflow="ellipsis")  # numbers are never cut for them

@@ -48,6 +48,7 @@ class Seen:
     """A run with its checkpoint, data and answers."""
 
     checkpoint: Checkpoint
+    tensors: Mapping[str, np.ndarray]  # a running training may have removed the file since
     model: tf.Module
     examples: Examples
     indices: np.ndarray
@@ -140,7 +141,7 @@ def _seen(one: Record, config: Config, out: Console, missing: list[str]) -> Seen
         missing.append(f"{one.name}: some answers of the model are not finite numbers")
         return None
     data = dataset.lasting(config.test_data_path) or "validation part"
-    return Seen(checkpoint, model, examples, indices, answers, data)
+    return Seen(checkpoint, tensors, model, examples, indices, answers, data)
 
 
 def _pictures(
@@ -264,20 +265,20 @@ def _sides(
     if config.checkpoint == "last":
         rows[0]["which"] = "last"
     few = _sample(seen.indices, SAMPLE)
-    asked = [("best", seen.checkpoint, few, seen.data)]
+    asked = [("best", seen.checkpoint, seen.tensors, few, seen.data)]
     try:
-        last, _ = run_folder.choose(run_folder.RunFolder(one.path), "last")
+        last, tensors = run_folder.choose(run_folder.RunFolder(one.path), "last")
         if last.step != seen.checkpoint.step:
-            asked.append(("last", last, few, seen.data))
+            asked.append(("last", last, tensors, few, seen.data))
     except Fault as fault:
         missing.append(f"nothing of the last checkpoint: {fault}")
     if not config.test_data_path:
         training, _ = split.read(one.path / "split.csv", seen.examples)
-        asked.append(("best", seen.checkpoint, _sample(training, SAMPLE), "training part"))
+        sample = _sample(training, SAMPLE)
+        asked.append(("best", seen.checkpoint, seen.tensors, sample, "training part"))
     model = identity.model(seen.checkpoint.state["identity"], load_pretrained=False)
     ask = predictions.asker(model, evaluation.probabilities(seen.checkpoint))
-    for which, checkpoint, indices, data in asked:
-        tensors = checkpoint.tensors()
+    for which, checkpoint, tensors, indices, data in asked:
         for weights in ("ema", "raw"):
             main = (checkpoint.step, weights, data) == (
                 seen.checkpoint.step,

@@ -43,17 +43,17 @@ def table(
 
 def draw(confidence: np.ndarray, right: np.ndarray) -> Drawing:
     """The reliability diagram, with the number of pictures of each bin below."""
-    figure, (above, below) = panels(2, 1, 4.0, 3.9, height_ratios=[3, 1], sharex=True)
+    figure, (above, below) = panels(2, 1, 4.0, 4.3, height_ratios=[3, 1], sharex=True)
     rows = table(confidence, right)
     edges, sure, good, counts = (np.array(column) for column in zip(*rows, strict=True))
     width, middle = 1 / BINS, edges + 0.5 / BINS
     above.bar(middle, good, 0.9 * width, color=SERIES[0], alpha=0.55, label="accuracy")
     above.plot([0, 1], [0, 1], "--", color=INK, linewidth=1, label="as sure as right")
-    above.plot(sure, good, "o-", color=SERIES[1], markersize=4, label="accuracy by mean confidence")
+    above.plot(sure, good, "o-", color=SERIES[1], markersize=4, label="by mean confidence")
     above.set_ylim(0, 1.02)
     above.set_xlim(0, 1)
     above.set_ylabel("right")
-    legend(above, loc="upper left")
+    legend(above)
     below.bar(middle, counts, 0.9 * width, color=SERIES[2])
     below.set_ylabel("pictures")
     below.set_xlabel("confidence of the guess")

@@ -57,21 +57,23 @@ def draw(name: str, layer: Conv, image: np.ndarray) -> Drawing:
         edge = 0 if number == first else part.stop - first - 1
         edge = min(edge, len(matrix[part]) - 1)
         rows.add_patch(Rectangle((-0.5, edge - 0.5), taps, 1, fill=False, edgecolor=colour, lw=1.5))
-    picture.set_title("1 the picture", fontsize=9)
+    picture.set_title("1 the picture", fontsize=9.5)
     rows.imshow(matrix[part], aspect="auto", cmap="gray")
-    rows.set_title(f"2 its patch matrix\nrows {first + 1}-{first + len(matrix[part])}", fontsize=9)
-    rows.set_xlabel(f"{taps} taps", fontsize=8)
+    rows.set_title(
+        f"2 its patch matrix\nrows {first + 1}-{first + len(matrix[part])}", fontsize=9.5
+    )
+    rows.set_xlabel(f"{taps} taps", fontsize=9)
     limit = float(np.abs(w[:, channel]).max())
     column.imshow(w[:, [channel]], aspect="auto", cmap="coolwarm", vmin=-limit, vmax=limit)
-    column.set_title(f"3 times filter\n{channel + 1} of {filters}", fontsize=9)
-    column.set_xlabel("one column", fontsize=8)
+    column.set_title(f"3 times filter\n{channel + 1} of {filters}", fontsize=9.5)
+    column.set_xlabel("one column", fontsize=9)
     limit = float(np.abs(product[:, channel]).max())
     colours = {"cmap": "coolwarm", "vmin": -limit, "vmax": limit}
     product_rows.imshow(product[part, [channel]][:, None], aspect="auto", **colours)
-    product_rows.set_title("4 the product", fontsize=9)
-    product_rows.set_xlabel("one value a row", fontsize=8)
+    product_rows.set_title("4 the product", fontsize=9.5)
+    product_rows.set_xlabel("one value a row", fontsize=9)
     result.imshow(maps[:, :, channel], **colours)
-    result.set_title("5 the same as a map", fontsize=9)
+    result.set_title("5 the same as a map", fontsize=9.5)
     alt = (
         f"The first convolution, {name}, on one picture: {len(matrix):,} windows of "
         f"{kh}x{kw}x{channels} are the rows of a matrix [{len(matrix):,}, {taps}]; times the "

@@ -8,13 +8,18 @@ from hw2.report.figure import INK, SERIES, Drawing, legend, mark, panel, svg
 from hw2.report.record import Record
 
 _PLOTS = (  # title, unit, and columns with what they are called
-    ("Loss", "nats", (("loss", "training"), ("val_loss", "validation, averaged weights"))),
-    ("Accuracy", "top-1", (("accuracy", "training"), ("val_top1", "validation, averaged weights"))),
+    ("Loss", "nats", (("loss", "training"), ("val_loss", "validation, averaged"))),
+    ("Accuracy", "top-1", (("accuracy", "training"), ("val_top1", "validation, averaged"))),
     ("Learning rate", "", (("learning_rate", "rate"),)),
     ("Speed", "examples/s", (("examples_per_second", "examples/s"),)),
 )
 _NOTES = {
     "Loss": "The training loss has the L2 penalty in it and is of pictures as augmented.",
+    "Training loss": "With the L2 penalty in it, of pictures as augmented.",
+    "Validation accuracy": "By averaged weights.",
+    "Validation loss": "By averaged weights, without the penalty.",
+    "Learning rate": "What a step is multiplied by, after warm-up, schedule and halvings.",
+    "Speed": "Of steps alone, without evaluations and checkpoints.",
     "Accuracy": "Training counts pictures as augmented, with the raw weights of each moment.",
 }
 
@@ -45,9 +50,9 @@ def together(records: Sequence[Record], labels: Sequence[str]) -> list[Drawing]:
                 words.append(f"{label} ends at {values[-1]:.4g}")
         axes.set_xlabel("step")
         axes.set_ylabel(unit)
-        legend(axes)
+        legend(axes, columns=1 if max(map(len, labels)) > 18 else 2)
         alt = f"{title} by step: {'; '.join(words) or 'no values yet'}."
-        drawings.append(Drawing(title, svg(figure, alt), alt))
+        drawings.append(Drawing(title, svg(figure, alt), alt, _NOTES[title]))
     return drawings
 
 
@@ -91,4 +96,4 @@ def _plot(record: Record, title: str, unit: str, columns: Sequence[tuple[str, st
     legend(axes)
     halved = f"; rate halved at {', '.join(map(str, record.halvings))}" if record.halvings else ""
     alt = f"{title} by step: {'; '.join(words) or 'no values yet'}{halved}."
-    return Drawing(title, svg(figure, alt), alt, _NOTES.get(title, ""))
+    return Drawing(title, svg(figure, alt), alt, _NOTES[title])

@@ -25,12 +25,19 @@ def render(content: Mapping[str, Any]) -> str:
     )
     environment.filters["percent"] = lambda value, digits=1: f"{100 * value:.{digits}f} %"
     environment.filters["flags"] = _whole_flags
+    environment.filters["shortened"] = shortened
     return environment.get_template("template.html").render(content)
 
 
 def _whole_flags(text: str) -> Markup:
     """Keeps lines from breaking within the names of flags."""
     return Markup(re.sub(r"(--\w+)", r'<span class="flag">\1</span>', str(escape(text))))
+
+
+def shortened(text: str, most: int = 26) -> str:
+    """Cuts the middle out: names of classes often begin alike, and differ at their end."""
+    head = most // 3
+    return text if len(text) <= most else f"{text[:head]}…{text[head + 1 - most :]}"
 
 
 def write(path: Path, text: str) -> None:

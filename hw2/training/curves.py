@@ -24,6 +24,7 @@ GAIN = 0.005  # of validation, from a quarter of the evaluations to the next
 JUMP = 0.05  # from one evaluation to the next, up and down
 LOSS_FELL = 0.1  # of where it began: less is next to nothing
 LOSS_ROSE = 0.1  # of its lowest
+LOSS_LEAST = 0.01  # nats: less of a rise is not worth words
 
 STEADY = 0.7  # correlation of validation with the step: what rises, and does not only jump
 
@@ -156,7 +157,8 @@ def _besides(points: Sequence[Point]) -> list[str]:
     words = []
     lowest = min(points, key=lambda point: point.val_loss)
     last = _mean(late, "val_loss")
-    if lowest not in late and last > (1 + LOSS_ROSE) * lowest.val_loss:
+    rise = last - lowest.val_loss
+    if lowest not in late and rise > max(LOSS_ROSE * lowest.val_loss, LOSS_LEAST):
         words.append(
             f"the validation loss has risen since step {lowest.step}, from {lowest.val_loss:.3f} "
             f"to {last:.3f}: the model grows too sure of what it gets wrong; --label_smoothing "

@@ -81,7 +81,7 @@ class Logger:
             TimeRemainingColumn(compact=True),
             TextColumn("left"),
             console=out,
-            disable=not out.is_terminal,
+            disable=not out.is_interactive,
             expand=True,
             transient=True,
             redirect_stdout=False,  # or a hook that prints to a file would print to stderr
@@ -160,7 +160,7 @@ class Logger:
             speed = f"  {row['examples_per_second']:.0f} examples/s"
         self._bar.update(self._task, description=learned + speed * (self._out.width >= WIDE))
         place = f"step {run.step}/{run.last_step}"
-        if not self._out.is_terminal:
+        if not self._out.is_interactive:
             if row["seconds_per_batch"]:
                 speed += f"  {row['seconds_per_batch']:.3f} s/batch"
                 speed += f"  {row['share_waiting']:.0%} waiting for data"

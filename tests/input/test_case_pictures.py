@@ -156,6 +156,13 @@ def test_case_10_cmyk_jpeg(root):
     flat.save(root / "a" / "x.jpg", quality=100)
     picture = loaded(root, "a/x.jpg").astype(int)
     assert np.abs(picture - [200, 120, 40]).max() <= LEVELS
+    inks = np.random.default_rng(0).integers(0, 256, [4, 5, 4])
+    blocks = np.kron(inks, np.ones([8, 8, 1])).astype(np.uint8)  # of JPEG, each of one colour
+    planes = [Image.fromarray(np.ascontiguousarray(blocks[..., i])) for i in range(4)]
+    Image.merge("CMYK", planes).save(root / "a" / "y.jpg", quality=100)
+    white = 255 - blocks.astype(float)  # what each ink, cyan to black, lets through
+    expected = white[..., :3] * white[..., 3:] / 255
+    assert np.abs(loaded(root, "a/y.jpg", 32) - expected).max() <= LEVELS
 
 
 def test_case_11_sixteen_bits(root):

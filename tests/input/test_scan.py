@@ -22,10 +22,7 @@ def test_a_table_and_what_was_found(root, scan):
     assert code == 0
     lines = [line.rstrip() for line in out.splitlines()]
     assert lines[0] == str(root)
-    assert [line.split() for line in lines if line.startswith("│")] == [
-        ["│", "cats", "│", "2", "│"],
-        ["│", "dogs", "│", "1", "│"],
-    ]
+    assert lines[1:4] == ["class  pictures", "cats          2", "dogs          1"]
     assert "3 images in 2 classes, 0 unreadable (3 PNG)" in lines
     assert "short sides 30 to 30 pixels, half below 30" in lines
     assert lines[-1].endswith(" s, 0 known from the last scan")
@@ -155,7 +152,7 @@ def test_empty_classes_are_in_the_table(root, scan):
     (root / "birds").mkdir()
     code, out, _ = scan(root)
     assert code == 0
-    assert ["│", "birds", "│", "0", "│"] in [line.split() for line in out.splitlines()]
+    assert ["birds", "0"] in [line.split() for line in out.splitlines()]
 
 
 def test_a_path_that_is_none(tmp_path, scan):

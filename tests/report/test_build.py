@@ -11,6 +11,7 @@ import pytest
 from hw2 import config, evaluation
 from hw2.errors import RunError
 from hw2.report import record
+from hw2.report.page import shortened
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,6 +37,12 @@ def test_without_a_checkpoint_there_are_curves(report, digits_run, tmp_path):
     assert "no checkpoint in" in text
     assert 'id="curves"' in text
     assert 'id="confusion"' not in text
+
+
+def test_names_that_begin_alike_are_cut_in_their_middle():
+    names = ["symbols - alphabets - asl", "symbols - alphabets - english - upper"]
+    assert [shortened(name) for name in names] == [names[0], "symbols …- english - upper"]
+    assert len(shortened(names[1])) == 26
 
 
 def test_before_the_first_row_it_is_a_page_too(report, digits_run, tmp_path):

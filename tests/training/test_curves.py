@@ -52,6 +52,14 @@ def test_noise_is_not_taken_for_a_rise():
     assert verdict([0.93] * 12, noise) == "healthy"
 
 
+def test_a_loss_that_is_next_to_nothing_has_not_risen():
+    flat = [0.99] * 8
+    words = curves.read(rows(flat, flat, val_loss=[0.002] * 2 + [0.0015] + [0.0022] * 5))
+    assert not [saying for saying in words if "validation loss has risen" in saying]
+    words = curves.read(rows(flat, flat, val_loss=[0.2] * 2 + [0.15] + [0.22] * 5))
+    assert [saying for saying in words if "validation loss has risen" in saying]
+
+
 def test_figures_and_flags_are_those_of_the_curves():
     [first, *rest] = curves.read(
         rows([0.5, 0.8, 0.95, 1.0], [0.5, 0.7, 0.72, 0.66], val_loss=[1.5, 1.0, 1.2, 1.6])
