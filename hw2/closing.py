@@ -45,7 +45,7 @@ def show(
         "log_path": "run folder",
     }
     for name, text in words.items():
-        if name in result:
+        if name in result and not (k == 1 and name.endswith("topk")):
             value = result[name]
             table.add_row(text, f"{value:.4f}" if name.endswith(("top1", "topk")) else str(value))
     for number, saying in enumerate(sayings):

@@ -21,7 +21,7 @@ from hw2.identity import Identity
 from hw2.input import pipeline, split
 from hw2.input.examples import Examples
 from hw2.run_folder import RunFolder
-from hw2.training import checkpoints, devices, losses
+from hw2.training import checkpoints, devices, losses, metrics
 from hw2.training.checkpoints import Checkpoint
 from hw2.training.events import write_scalars
 from hw2.training.metrics import Scores, scorer
@@ -164,9 +164,9 @@ def _record(
     }
     bad = f"; bad ones, named in bad.csv and not counted: {len(skipped)}" if skipped else ""
     out.print(
-        f"step {checkpoint.step}, {config.weights} weights, {data}: top-1 {scores.top1:.4f}, "
-        f"top-{scores.k} {scores.topk:.4f}, loss {scores.loss:.4f} on {scores.num_examples} "
-        f"pictures{bad}"
+        f"step {checkpoint.step}, {config.weights} weights, {data}: "
+        f"{metrics.in_words(scores.top1, scores.topk, scores.k)}, loss {scores.loss:.4f} "
+        f"on {scores.num_examples} pictures{bad}"
     )
     path = Path(config.eval_dir or folder.path / "eval")
     with writing(path):

@@ -20,7 +20,7 @@ from hw2.config import Config
 from hw2.errors import DataError, UsageError
 from hw2.input import bar, pictures, pipeline
 from hw2.input.pictures import Pictures
-from hw2.training import devices
+from hw2.training import devices, metrics
 from hw2.training.checkpoints import Checkpoint
 
 LISTED = 20  # bad pictures named in one error
@@ -207,7 +207,7 @@ def _pictures(config: Config, class_names: list[str], out: Console) -> Pictures:
 def _tell(tally: Tally, result: dict[str, Any], config: Config, out: Console) -> None:
     words = f"{tally.good:,} pictures classified by step {result['step']}, {config.weights} weights"
     if tally.labelled:
-        words += f": top-1 {result['top1']:.4f}, top-{tally.k} {result['topk']:.4f}"
+        words += f": {metrics.in_words(result['top1'], result['topk'], tally.k)}"
         words += f" on {tally.labelled:,} with labels"
     to_file = config.output != answer.STDOUT
     out.print(words + (f"; {config.output}" if to_file else ""))

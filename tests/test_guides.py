@@ -23,6 +23,7 @@ __all__ = ["stamps"]
 # Their flags are taken, and no more.
 NO_GPUS = "there are no GPUs here"
 MACHINES = "it takes two machines; tests/training/test_machines.py has two processes"
+DRY = ("make", "-n", "--no-print-directory")
 PROTOCOL = "it takes half an hour; tests/test_recipes.py makes the data and scores an answer"
 CHECKED = {
     "python multi_gpu_train.py --flagfile=config.cfg --num_gpus=2": NO_GPUS,
@@ -113,7 +114,16 @@ def make(line):
     """What a target of the Makefile runs, `.venv` taken as installed."""
     _, *words = line.split()
     done = subprocess.run(
-        ["make", "-n", "-o", ".venv/installed", "-o", ".venv/installed-dev", *words],
+        [
+            "make",
+            "-n",
+            "--no-print-directory",
+            "-o",
+            ".venv/installed",
+            "-o",
+            ".venv/installed-dev",
+            *words,
+        ],
         cwd=ROOT,
         check=True,
         capture_output=True,

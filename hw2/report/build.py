@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -111,9 +112,12 @@ def _existing(path: Path) -> Path:
 
 
 def _labels(records: Sequence[Record]) -> list[str]:
-    """Names that differ: of the folder, or where these are the same the path as it was given."""
+    """Names that differ: of the folders, or where these are the same the paths since they part."""
     names = [one.name for one in records]
-    return names if len(set(names)) == len(names) else [str(one.path) for one in records]
+    paths = [one.path.absolute() for one in records]
+    if len(set(names)) == len(names) or len(set(paths)) == 1:
+        return names
+    return [os.path.relpath(path, os.path.commonpath(paths)) for path in paths]
 
 
 def _seen(one: Record, config: Config, out: Console, missing: list[str]) -> Seen | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hw2.report.figure import INK, SERIES, Drawing, legend, mark, panel, svg
+from hw2.report.page import shortened
 from hw2.report.record import Record
 
 _PLOTS = (  # title, unit, and columns with what they are called
@@ -37,11 +38,12 @@ def together(records: Sequence[Record], labels: Sequence[str]) -> list[Drawing]:
         ("Training loss", "nats", "loss"),
         ("Speed", "examples/s", "examples_per_second"),
     )
+    short = [shortened(label, 40) for label in labels]  # what the width of a figure holds
     drawings = []
     for title, unit, column in plots:
         figure, axes = panel()
         words = []
-        for number, (record, label) in enumerate(zip(records, labels, strict=True)):
+        for number, (record, label) in enumerate(zip(records, short, strict=True)):
             steps, values = record.series(column)
             style = "-" if number < len(SERIES) else "--"
             colour = SERIES[number % len(SERIES)]
@@ -50,7 +52,7 @@ def together(records: Sequence[Record], labels: Sequence[str]) -> list[Drawing]:
                 words.append(f"{label} ends at {values[-1]:.4g}")
         axes.set_xlabel("step")
         axes.set_ylabel(unit)
-        legend(axes, columns=1 if max(map(len, labels)) > 18 else 2)
+        legend(axes, columns=1 if max(map(len, short)) > 18 else 2)
         alt = f"{title} by step: {'; '.join(words) or 'no values yet'}."
         drawings.append(Drawing(title, svg(figure, alt), alt, _NOTES[title]))
     return drawings

@@ -112,3 +112,9 @@ def summed(values: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """Adds up what the replicas of the strategy in force found."""
     strategy = tf.distribute.get_strategy()
     return {name: strategy.reduce("SUM", value, axis=None) for name, value in values.items()}
+
+
+def in_words(top1: float, topk: float, k: int) -> str:
+    """Both accuracies, or the one where they are the same."""
+    words = f"top-1 {top1:.4f}"
+    return words if k == 1 else f"{words}, top-{k} {topk:.4f}"

@@ -1,6 +1,7 @@
 """The page of a run that is whole, begun, or has lost its data."""
 
 import csv
+import html
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 
 from hw2 import config, evaluation
 from hw2.errors import RunError
-from hw2.report import record
+from hw2.report import curves, record
 from hw2.report.page import shortened
 
 ROOT = Path(__file__).parents[2]
@@ -71,6 +72,23 @@ def test_a_comparison_has_mcnemar(report, digits_run, run_of_65):
     assert result["missing"] == []
     _, result = report(digits_run, run_of_65)
     assert "no McNemar test" in result["missing"][0]
+
+
+def test_curves_have_room_beside_long_names(digits_run):
+    one = record.read(digits_run)
+    found = curves.together([one, one], ["a" * 300, "b" * 300])
+    assert all("a" * 13 + "…" + "a" * 26 in drawing.body for drawing in found)
+
+
+def test_runs_of_the_same_name_are_called_by_their_folders(report, digits_run, tmp_path):
+    again = tmp_path / digits_run.name
+    shutil.copytree(digits_run, again)
+    page, _ = report(digits_run, again)
+    text = page.read_text()
+    title = html.unescape(text.partition("<title>")[2].partition("</title>")[0])
+    assert title.count(digits_run.name) == 2
+    assert f"{tmp_path.name}/{digits_run.name}" in title
+    assert str(digits_run) not in title
 
 
 def test_rows_that_a_training_is_writing_are_left_out(digits_run, tmp_path):

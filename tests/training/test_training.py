@@ -106,6 +106,11 @@ def test_scorer_refuses_nothing():
         scorer(lambda images, training: images)([], 1)
 
 
+def test_one_accuracy_is_said_once():
+    assert metrics.in_words(0.5, 0.75, 5) == "top-1 0.5000, top-5 0.7500"
+    assert metrics.in_words(0.5, 0.5, 1) == "top-1 0.5000"
+
+
 def test_fit_calls_hooks_in_order_until_asked_to_stop():
     seen = []
     run = Run(3, 100)
