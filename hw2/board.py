@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 import numpy as np
@@ -10,6 +11,7 @@ from rich.console import Console
 
 from hw2 import identity
 from hw2.config import Config
+from hw2.errors import DataError
 from hw2.identity import Identity
 from hw2.input import preprocess
 from hw2.input.examples import Examples
@@ -31,13 +33,13 @@ def opened(
     learner: Learner,
     same: Identity,
     out: Console,
-    *,
-    new: bool,
 ) -> Events | None:
-    """Opens the events of a run, if they are wanted; those of a new one begin with its graph."""
+    """Opens the events of a run, if they are wanted; the first of all begin with its graph."""
     if not config.tensorboard or run.stop_reason:
         return None
-    found = events.opened(folder.path / "tensorboard", run.step)
+    path = folder.path / "tensorboard"
+    new = not path.is_dir() or not any(path.iterdir())
+    found = events.opened(path, run.step)
     if found is None:
         out.print(
             "note: no TensorBoard here, so metrics.csv has the curves; pip install tensorboard"
@@ -63,14 +65,13 @@ def pictures(
         if steps.batch is None:  # the step was taken by a process before this one
             return {}
         images = tf.distribute.get_strategy().experimental_local_results(steps.batch[0])[0]
-        augmented = preprocess.visible(images[:PICTURES].numpy(), p)
-        loaded = [
-            preprocess.central(tf.constant(examples.load(int(index), p.short_side)), p).numpy()
-            for index in at(step - 1)[: len(augmented)]
-        ]
-        return {
-            "pictures/1_loaded": np.rint(loaded).astype(np.uint8),
-            "pictures/2_augmented": augmented,
-        }
+        found = {"pictures/2_augmented": preprocess.visible(images[:PICTURES].numpy(), p)}
+        with contextlib.suppress(DataError):  # a training from memory goes on without its files
+            loaded = [
+                preprocess.central(tf.constant(examples.load(int(index), p.short_side)), p).numpy()
+                for index in at(step - 1)[: len(images[:PICTURES])]
+            ]
+            found["pictures/1_loaded"] = np.rint(loaded).astype(np.uint8)
+        return found
 
     return look

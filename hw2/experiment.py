@@ -188,7 +188,7 @@ def _train(
     saver, live = None, contextlib.nullcontext()
     if chief:
         rest = {"identity": same, "train_data_path": config.train_data_path} | recorded
-        events = board.opened(config, folder, run, learner, same, out, new=found is None)
+        events = board.opened(config, folder, run, learner, same, out)
         logger, saver = _writers(
             config, folder, run, learner, progress, evaluation, rest, events, out
         )

@@ -116,7 +116,7 @@ def learner(config: Config, same: Identity, *, begins: bool = True) -> Learner:
 
 
 def layers(config: Config, made: Learner, same: Identity) -> Table:
-    """The layers of the model and what they cost, with patches as one step holds them."""
+    """The layers of the model and what they cost, with the patches of a step that is by im2col."""
     return summary.table(
         made.model,
         summary.summarize(made.model, identity.image_shape(same)),

@@ -18,8 +18,15 @@ class MaxPool(tf.Module):
           strides: Step of the window.
           padding: "SAME", "VALID", or pixels ((top, bottom), (left, right)), fewer than the kernel
             has.
+
+        Raises:
+          ValueError: There is so much padding that a window could have nothing else.
         """
         super().__init__()
+        if not isinstance(padding, str) and max(map(max, padding)) >= kernel:
+            raise ValueError(
+                f"padding must be less than the kernel's {kernel} on each side, got {padding}."
+            )
         self.kernel, self.strides, self.padding = kernel, strides, padding
 
     def __call__(

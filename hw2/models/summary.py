@@ -101,13 +101,13 @@ def table(
     Args:
       model: What `rows` were made of.
       rows: Of `summarize`.
-      batch_size: Pictures whose patches are counted.
+      batch_size: Pictures whose patches are counted, as im2col lays them out.
       value_bytes: Of each of their values.
       whole: Whether blocks of one kind that follow one another are shown one by one.
     """
     result = Table(box=None, pad_edge=False)
     result.add_column("layer", overflow="fold", vertical="bottom")
-    patches = f"patches of\n{batch_size} picture{'s' * (batch_size > 1)}"
+    patches = f"im2col patches\nof {batch_size:,} picture{'s' * (batch_size > 1)}"
     for title in ("output", "parameters", "multiply-adds", patches):
         result.add_column(title, justify="right", no_wrap=True, vertical="bottom")
 

@@ -6,6 +6,7 @@ import csv
 import io
 import math
 import os
+import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -84,7 +85,7 @@ class Logger:
             disable=not out.is_interactive,
             expand=True,
             transient=True,
-            redirect_stdout=False,  # or a hook that prints to a file would print to stderr
+            redirect_stdout=sys.stdout.isatty(),  # a file or a pipe gets what a hook prints
         )
         self._task = self._bar.add_task("", total=run.last_step, completed=run.step)
 

@@ -19,6 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 NAMES = ("adam", "adamw", "sgd")
+LEAST_RATE = 1e-4  # below which what a step of plain SGD changes is lost in rounding
 
 
 class Optimizer(Protocol):
@@ -48,7 +49,7 @@ class Optimizer(Protocol):
           rate: Of that step.
 
         Returns:
-          By name; none where the rate was 0 and left no trace.
+          By name; none where the rate was too small to leave a trace.
         """
         ...
 
@@ -149,7 +150,7 @@ class Sgd(tf.Module):
 
     def gradients(self, before: Mapping[str, np.ndarray], rate: float) -> dict[str, np.ndarray]:
         """Reads the gradients of the last step off what it changed; see `Optimizer`."""
-        if not rate:
+        if not rate or (not self.velocity and rate < LEAST_RATE):
             return {}
         kept = self.momentum
         result = {}

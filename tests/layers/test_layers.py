@@ -307,3 +307,9 @@ def test_max_pool_is_the_same_in_training_and_after(padding):
     x = tf.random.stateless_normal([2, 11, 14, 3], [1, 2]) - 5  # below zero, the padding of others
     pool = layers.MaxPool(3, 2, padding)
     np.testing.assert_array_equal(pool(x, training=True), pool(x))
+
+
+def test_padding_that_a_window_could_be_full_of_is_refused():
+    words = r"padding must be less than the kernel's 2 on each side, got \(\(0, 2\), \(0, 0\)\)"
+    with pytest.raises(ValueError, match=words):
+        layers.MaxPool(2, 2, ((0, 2), (0, 0)))

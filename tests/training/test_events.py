@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import types
 import urllib.parse
 import urllib.request
 from pathlib import Path
@@ -20,7 +21,9 @@ import tensorflow as tf
 from PIL import Image
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 
-from hw2 import run_folder
+from hw2 import board, config, identity, run_folder
+from hw2.errors import DataError
+from hw2.input.preprocess import Preprocessing
 from hw2.training import optimizers
 from hw2.training.events import Events, write_scalars
 
@@ -176,6 +179,14 @@ def test_gradients_are_read_off_what_the_step_changed(make):
             np.testing.assert_allclose(found[name], gradient, atol=READ_OFF)
 
 
+def test_where_a_step_left_no_trace_there_are_no_gradients():
+    variables = {"w": tf.Variable([1.0])}
+    assert optimizers.Sgd(variables).gradients({"w": np.ones(1, np.float32)}, 1e-5) == {}
+    with_velocity = optimizers.Sgd(variables, momentum=0.9)
+    assert with_velocity.gradients({"w": np.ones(1, np.float32)}, 1e-5)
+    assert with_velocity.gradients({"w": np.ones(1, np.float32)}, 0.0) == {}
+
+
 def test_histograms_are_those_of_tensorflow(tmp_path):
     rng = np.random.default_rng(0)
     values = {
@@ -213,3 +224,31 @@ def test_a_disk_that_refuses_ends_the_events_with_a_warning(tmp_path):
         events = Events(tmp_path / "file" / "tensorboard")
     events.scalars(1, {"loss": 1.0})
     events.close()
+
+
+def test_a_disk_that_fills_up_is_told_of_once(tmp_path, monkeypatch):
+    events = Events(tmp_path)
+
+    def refuse(*_, **__):
+        raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+
+    monkeypatch.setattr(tf.summary, "scalar", refuse)
+    with pytest.warns(UserWarning, match="no more TensorBoard events: No space left on device"):
+        events.scalars(1, {"loss": 1.0})
+    events.scalars(2, {"loss": 1.0})
+    events.flush()
+    events.close()
+
+
+def test_files_that_are_gone_are_not_shown_and_end_no_training():
+    def gone(index, short_side):
+        raise DataError(f"bad picture in {index} - it is gone")
+
+    steps = types.SimpleNamespace(batch=(tf.random.stateless_normal([4, 8, 8, 1], [0, 0]),))
+    p = Preprocessing(
+        **identity.prepared(config.Config(image_size=8, short_side=8, crop_size=8), 1)
+    )
+    look = board.pictures(steps, types.SimpleNamespace(load=gone), lambda step: np.arange(4), p)
+    found = look(1)
+    assert list(found) == ["pictures/2_augmented"]
+    assert found["pictures/2_augmented"].shape == (4, 8, 8, 1)

@@ -31,6 +31,7 @@ def until_step(folder, step, processes):
 def test_a_worker_that_is_killed_ends_the_others_and_all_go_on(train, tmp_path):
     folder = tmp_path / "two"
     flags = ["--max_steps=120", "--save_checkpoint_steps=40", "--mixup=0.4", "--cutmix=1"]
+    flags += ["--tensorboard", "--histogram_steps=20"]
     processes = machines.start(TINY, folder, *flags)
     until_step(folder, 40, processes)
     processes[1].kill()
