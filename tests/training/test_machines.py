@@ -90,15 +90,16 @@ def test_workers_by_slurm_and_a_loss_that_is_not_finite_on_all(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 def test_a_signal_to_one_worker_stops_all_at_one_step(tmp_path):
     whole, cut, flags = tmp_path / "whole", tmp_path / "cut", ["--max_steps=1000"]
-    assert machines.wait(machines.start(TINY, whole, *flags), 120) == [0, 0]
+    assert machines.wait(machines.start(TINY, whole, *flags), 600) == [0, 0]
     processes = machines.start(TINY, cut, *flags)
     until_step(cut, 8, processes)
     processes[1].send_signal(signal.SIGTERM)
     assert machines.wait(processes, 60) == [143, 143]
     assert "stopped by SIGTERM at step " in machines.said(cut, 0)
-    assert machines.wait(machines.start(TINY, cut, *flags), 120) == [0, 0]
+    assert machines.wait(machines.start(TINY, cut, *flags), 600) == [0, 0]
     assert_same_run(cut, whole)
 
 
