@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import time
 import warnings
@@ -14,6 +15,7 @@ import tensorflow as tf
 
 START = tf.compat.v1.SessionLog.START
 
+_SECOND = re.compile(r"tfevents\.(\d{10})\.")
 # Of a file that a reader finds before those that a writer opens after it: these have the number
 # of a process in place of the first 0.
 _BEGINNING = "events.out.tfevents.{seconds:010d}.{host}.0.0.v2"
@@ -120,6 +122,9 @@ def _histogram(values: np.ndarray) -> np.ndarray:
 
 def _begin_again(folder: Path, step: int) -> None:
     """Tells readers that a session begins after a step: they forget later events of before."""
+    # Readers take files by the second in their names: this one must not be that of a file before.
+    seconds = [int(found[1]) for file in folder.iterdir() if (found := _SECOND.search(file.name))]
+    time.sleep(min(max(0.0, max(seconds, default=0) + 1 - time.time()), 1.0))
     start = {"step": step + 1, "session_log": tf.compat.v1.SessionLog(status=START)}
     now = time.time()
     name = _BEGINNING.format(seconds=int(now), host=socket.gethostname())

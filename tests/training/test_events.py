@@ -218,6 +218,16 @@ def test_figures_of_several_checkpoints_stay_beside_each_other(tmp_path):
     assert rows == pytest.approx({10: 0.1, 20: 0.2})
 
 
+def test_steps_gone_by_again_within_a_second_are_shown_once(tmp_path):
+    for last in (None, 2, 3):
+        events = Events(tmp_path, last)
+        for step in range((last or 0) + 1, 6):
+            events.scalars(step, {"loss": float(last or 0)})
+        events.close()
+    names = sorted(file.name for file in tmp_path.iterdir())
+    assert [name.endswith(".0.0.v2") for name in names] == [False, True, False, True, False]
+
+
 def test_a_disk_that_refuses_ends_the_events_with_a_warning(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.warns(UserWarning, match="no more TensorBoard events: "):
