@@ -37,14 +37,12 @@ def opened(
     """Opens the events of a run, if they are wanted; the first of all begin with its graph."""
     if not config.tensorboard or run.stop_reason:
         return None
-    path = folder.path / "tensorboard"
-    new = not path.is_dir() or not any(path.iterdir())
-    found = events.opened(path, run.step)
+    found = events.opened(folder.path / "tensorboard", run.step)
     if found is None:
         out.print(
             "note: no TensorBoard here, so metrics.csv has the curves; pip install tensorboard"
         )
-    elif new:
+    elif found.new:
         found.graph(watch.model_graph(learner.model, identity.image_shape(same)))
     return found
 
@@ -65,11 +63,12 @@ def pictures(
         if steps.batch is None:  # the step was taken by a process before this one
             return {}
         images = tf.distribute.get_strategy().experimental_local_results(steps.batch[0])[0]
-        found = {"pictures/2_augmented": preprocess.visible(images[:PICTURES].numpy(), p)}
+        images = images[:PICTURES].numpy()
+        found = {"pictures/2_augmented": preprocess.visible(images, p)}
         with contextlib.suppress(DataError):  # a training from memory goes on without its files
             loaded = [
                 preprocess.central(tf.constant(examples.load(int(index), p.short_side)), p).numpy()
-                for index in at(step - 1)[: len(images[:PICTURES])]
+                for index in at(step - 1)[: len(images)]
             ]
             found["pictures/1_loaded"] = np.rint(loaded).astype(np.uint8)
         return found

@@ -56,9 +56,7 @@ def listing(root: str | os.PathLike[str], rules: Rules) -> Listing:
     class_names = _classes(root)
     ignored = collections.Counter(_beside(root))
     files, linked = _files(root, class_names, ignored, rules)
-    refused = {}
-    if linked:
-        files, refused = _followed(root, files, linked, ignored, rules)
+    files, refused = _followed(root, files, linked, ignored, rules)
     return Listing(
         root,
         tuple(itertools.chain.from_iterable(files)),
@@ -82,10 +80,7 @@ def at_any_depth(root: str | os.PathLike[str], class_names: Sequence[str], rules
     root = os.fspath(root)
     ignored: collections.Counter[str] = collections.Counter()
     files, linked = _files(root, [""], ignored, rules)
-    refused = {}
-    if linked:
-        files, refused = _followed(root, files, linked, ignored, rules)
-    [names] = files
+    [names], refused = _followed(root, files, linked, ignored, rules)
     if not names:
         what = f", {'; '.join(_ignored(ignored))}" if ignored else ""
         raise DataError(
@@ -200,12 +195,14 @@ def _followed(
     linked: set[str],
     ignored: collections.Counter[str],
     rules: Rules,
-) -> tuple[list[list[str]], dict[int, str]]:
+) -> tuple[Sequence[list[str]], dict[int, str]]:
     """Leaves out links to pictures that are there anyway, and refuses those out of the root.
 
     Returns:
       The names of each class's pictures, and why some of them, counted through, are refused.
     """
+    if not linked:
+        return files, {}
     base = os.path.join(os.path.realpath(root), "")
     seen = {base + name for names in files for name in names if name not in linked}
     kept: list[list[str]] = [[] for _ in files]

@@ -43,11 +43,12 @@ def together(records: Sequence[Record], labels: Sequence[str]) -> list[Drawing]:
     for title, unit, column in plots:
         figure, axes = panel()
         words = []
-        for number, (record, label) in enumerate(zip(records, short, strict=True)):
+        for number, (record, label) in enumerate(zip(records, labels, strict=True)):
             steps, values = record.series(column)
             style = "-" if number < len(SERIES) else "--"
             colour = SERIES[number % len(SERIES)]
-            axes.plot(steps, values, style, color=colour, marker=".", markersize=3, label=label)
+            line = {"color": colour, "label": short[number], "marker": ".", "markersize": 3}
+            axes.plot(steps, values, style, **line)
             if values:
                 words.append(f"{label} ends at {values[-1]:.4g}")
         axes.set_xlabel("step")

@@ -25,7 +25,10 @@ _BINS = 30  # as TensorBoard's own
 
 
 class Events:
-    """Writes a new file of events; once the disk refuses one, there are no more, with a warning."""
+    """Writes a new file of events; once the disk refuses one, there are no more, with a warning.
+
+    `new` tells whether there were none in the folder before.
+    """
 
     def __init__(self, folder: Path, step: int | None = None):
         """Opens the file.
@@ -35,6 +38,7 @@ class Events:
           step: That a run goes on from. What an earlier process wrote past it is not shown any
             more, for this one comes by the same steps. None adds to what is there.
         """
+        self.new = True
         self._writer: tf.summary.SummaryWriter | None = None
         self._try(lambda: self._open(folder, step))
 
@@ -75,7 +79,8 @@ class Events:
         self._writer = None
 
     def _open(self, folder: Path, step: int | None) -> None:
-        if step is not None and folder.is_dir() and any(folder.iterdir()):
+        self.new = not folder.is_dir() or not any(folder.iterdir())
+        if step is not None and not self.new:
             _begin_again(folder, step)
         self._writer = tf.summary.create_file_writer(str(folder))
 

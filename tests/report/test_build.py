@@ -78,6 +78,7 @@ def test_curves_have_room_beside_long_names(digits_run):
     one = record.read(digits_run)
     found = curves.together([one, one], ["a" * 300, "b" * 300])
     assert all("a" * 13 + "…" + "a" * 26 in drawing.body for drawing in found)
+    assert all("a" * 300 in drawing.alt for drawing in found)
 
 
 def test_runs_of_the_same_name_are_called_by_their_folders(report, digits_run, tmp_path):
