@@ -6,14 +6,14 @@
 `--help` lists the flags; `--test_data_path` chooses the data, `--checkpoint_dir` the weights.
 """
 
-from hw2 import command
+from hw2.commands import launch
 
 
 def main(config):
-    from hw2 import evaluation  # imports TensorFlow, so only once the flags are read
+    from hw2.jobs import evaluate  # imports TensorFlow, so only once the flags are read
 
-    evaluation.evaluate(config)
+    evaluate.evaluate(config)
 
 
 if __name__ == "__main__":
-    command.run(main)
+    launch.run(main)

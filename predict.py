@@ -7,14 +7,14 @@
 `--on_bad_file=skip`.
 """
 
-from hw2 import command
+from hw2.commands import launch
 
 
 def main(config):
-    from hw2 import prediction  # imports TensorFlow, so only once the flags are read
+    from hw2.jobs import predict  # imports TensorFlow, so only once the flags are read
 
-    prediction.predict(config)
+    predict.predict(config)
 
 
 if __name__ == "__main__":
-    command.run(main)
+    launch.run(main)

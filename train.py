@@ -6,14 +6,14 @@
 `--help` lists the flags. Called again, it goes on from the run folder's last checkpoint.
 """
 
-from hw2 import command
+from hw2.commands import launch
 
 
 def main(config):
-    from hw2 import experiment  # imports TensorFlow, so only once the flags are read
+    from hw2.jobs import train  # imports TensorFlow, so only once the flags are read
 
-    experiment.train(config)
+    train.train(config)
 
 
 if __name__ == "__main__":
-    command.run(main)
+    launch.run(main)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import interleaved
 import numpy as np
 
-from hw2 import command
+from hw2.terminal import noise
 
 # (network, side, kernel, stride, channels in, channels out)
 SHAPES = [
@@ -57,7 +57,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="layers whose name holds this")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    command.quiet_tensorflow()
+    noise.quiet_tensorflow()
     shapes = [shape for shape in SHAPES if options.only in shape[0]]
     rows = [_row(shape, options.batch, options.rounds) for shape in shapes]
     interleaved.show(f"conv_ops, batch {options.batch}", rows, as_json=options.json)

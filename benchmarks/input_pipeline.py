@@ -34,7 +34,7 @@ import interleaved
 import numpy as np
 from PIL import Image
 
-from hw2 import command
+from hw2.terminal import noise
 
 SHORT_SIDE, CROP, SIDE = 260, 200, 100
 KERAS = "keras.utils.image_dataset_from_directory"
@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("--paths", type=int, help="small pictures of which a start is timed")
     parser.add_argument("--start", help=argparse.SUPPRESS)  # of the processes that --paths begins
     options = parser.parse_args()
-    command.quiet_tensorflow()
+    noise.quiet_tensorflow()
     if options.start:
         print(json.dumps(_start(Path(options.start), options.batch)))
         return
@@ -113,8 +113,9 @@ def _draw(folder: Path, count: int, size: tuple[int, int]) -> None:
 def _ours(
     folder: Path, batch: int, *, cache_mb: int, disk: str = "", mixed: bool = False
 ) -> Iterable:
-    from hw2.input import disk_cache, pipeline, source
-    from hw2.input.preprocess import Preprocessing
+    from hw2.input import pipeline, source
+    from hw2.input.stream import disk_cache
+    from hw2.input.transforms.preprocess import Preprocessing
 
     examples = source.read(str(folder), "train")
     if disk:
@@ -170,9 +171,10 @@ def _draw_small(root: Path, count: int, classes: int = 1000) -> None:
 
 def _start(folder: Path, batch: int) -> dict[str, float]:
     """Seconds of each step of a start, and the process's largest memory."""
-    from hw2.input import order, pipeline, source, split
-    from hw2.input.preprocess import Preprocessing
-    from hw2.input.rules import Rules
+    from hw2.input import pipeline, source, split
+    from hw2.input.files.rules import Rules
+    from hw2.input.stream import order
+    from hw2.input.transforms.preprocess import Preprocessing
 
     before = _megabytes()
     times, last = {}, time.perf_counter()

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hw2.input import builtin, idx
+from hw2.input.sources import builtin, idx
 
 LABELLED = 30_000
 

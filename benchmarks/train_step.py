@@ -18,7 +18,7 @@ from pathlib import Path
 import interleaved
 import numpy as np
 
-from hw2 import command
+from hw2.terminal import noise
 
 # Of ours: convolution, precision, and whether patches are computed again for the gradient.
 OURS = {
@@ -87,7 +87,7 @@ def _peers(options: argparse.Namespace, names: list[str]) -> dict[str, Callable[
     labels = rng.integers(0, NUM_CLASSES, options.batch).astype(np.int32)
     peers = {}
     if set(names) - {"torch"}:
-        command.quiet_tensorflow()
+        noise.quiet_tensorflow()
     for name in names:
         if name == "keras":
             import keras_peers

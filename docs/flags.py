@@ -13,19 +13,19 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 import hw2
-from hw2 import command
-from hw2.config import FIELDS, TYPES
+from hw2.config.settings import FIELDS, TYPES
+from hw2.terminal import noise
 
 HEAD = """# Every flag
 
 This page is made from the flags themselves.
 
 `train.py`, `multi_gpu_train.py`, `eval.py`, `predict.py`, `python -m hw2.report`,
-`python -m hw2.export` and `python -m hw2.input.preview` take all flags of the first tables, so that
-one flagfile serves them all, and read those that concern them. Write `--name=value` on the command
-line, or in a file that `--flagfile=FILE` names, one on a line; of those that are true or false,
-`--name` and `--noname`. What the command line says beats the file. `--section=a,b` chooses sections
-of the file, as `config.cfg` has them. `--help` prints this list.
+`python -m hw2.export` and `python -m hw2.commands.preview` take all flags of the first tables, so
+that one flagfile serves them all, and read those that concern them. Write `--name=value` on the
+command line, or in a file that `--flagfile=FILE` names, one on a line; of those that are true or
+false, `--name` and `--noname`. What the command line says beats the file. `--section=a,b` chooses
+sections of the file, as `config.cfg` has them. `--help` prints this list.
 """
 COLUMNS = "| flag | default | what it is | it must be |\n|---|---|---|---|"
 
@@ -36,7 +36,7 @@ class Found(Exception):
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds the page; mkdocs calls this."""
-    command.quiet_tensorflow()
+    noise.quiet_tensorflow()
     files.append(File.generated(config, "flags.md", content=page()))
     return files
 

@@ -9,10 +9,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import pytest
 import tensorflow as tf
 
-from hw2 import config, experiment, ops
+from hw2 import ops
+from hw2.config import settings
 from hw2.errors import Interrupted
+from hw2.jobs import train as experiment
+from hw2.machines import devices
 from hw2.models import MODELS
-from hw2.training import devices
 from tests.training.tiny import FLAGS, tiny
 
 tf.config.set_logical_device_configuration(
@@ -35,7 +37,7 @@ def train(monkeypatch, two_devices):
 
     def call(folder, *flags, **options):
         experiment.train(
-            config.parse(["train.py", *FLAGS, f"--log_path={folder}", *flags]), **options
+            settings.parse(["train.py", *FLAGS, f"--log_path={folder}", *flags]), **options
         )
 
     return call

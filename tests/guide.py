@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hw2 import command, config
+from hw2.config import settings
+from hw2.terminal import noise
 
 ROOT = Path(__file__).parents[1]
 PAGES = ["README.md", "CONTRIBUTING.md"]
@@ -72,7 +73,7 @@ def words_of(line: str) -> list[str]:
 
 def start(words: list[str], monkeypatch: pytest.MonkeyPatch) -> int:
     """Runs `python WORDS` in this process, and returns the exit code."""
-    monkeypatch.setattr(command, "quiet_tensorflow", lambda: None)
+    monkeypatch.setattr(noise, "quiet_tensorflow", lambda: None)
     monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)  # put back at the end
     module = words[0] == "-m"
     monkeypatch.setattr(sys, "argv", words[1:] if module else words)
@@ -93,7 +94,7 @@ def check(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     path = ROOT / (words[1].replace(".", "/") if words[0] == "-m" else words[0])
     file = path / "__main__.py" if path.is_dir() else path.with_suffix(".py")
     code = file.read_text("utf-8")
-    if "argparse" not in code and "command.run(" not in code:
+    if "argparse" not in code and "launch.run(" not in code and "hw2.commands" not in code:
         assert len(words) == 1 + (words[0] == "-m"), words  # it has no flags
         return
 
@@ -108,7 +109,7 @@ def check(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
         patch.chdir(ROOT)
         patch.syspath_prepend(ROOT / "benchmarks")
         patch.setattr(ArgumentParser, "parse_args", parsed(ArgumentParser.parse_args))
-        patch.setattr(config, "parse", parsed(config.parse))
+        patch.setattr(settings, "parse", parsed(settings.parse))
         with pytest.raises(Parsed):
             start(words, patch)
 

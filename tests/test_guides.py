@@ -11,9 +11,11 @@ import pytest
 import tensorflow as tf
 import yaml
 
-from hw2 import cluster, config, experiment
+from hw2.config import settings
+from hw2.jobs import train as experiment
+from hw2.machines import cluster
 from hw2.models import MODELS
-from hw2.ops.cases import OPS
+from hw2.ops.verify.cases import OPS
 from tests import guide
 from tests.guide import CUT, PAGES, ROOT
 from tests.packages import stamps
@@ -24,7 +26,7 @@ __all__ = ["stamps"]
 NO_GPUS = "there are no GPUs here"
 MACHINES = "it takes two machines; tests/training/test_machines.py has two processes"
 DRY = ("make", "-n", "--no-print-directory")
-PROTOCOL = "it takes half an hour; tests/test_recipes.py makes the data and scores an answer"
+PROTOCOL = "it takes half an hour; tests/config/test_recipes.py makes the data and scores an answer"
 CHECKED = {
     "python multi_gpu_train.py --flagfile=config.cfg --num_gpus=2": NO_GPUS,
     'export TF_CONFIG=\'{"cluster": {"worker": ["host0:8470", "host1:8470"]}, '
@@ -64,7 +66,7 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
     data = guide.drawings(folder / "FOLDER", "cat dog", 1)
     flags = [f"--train_data_path={data}", *CUT, "--model=simple_cnn", "--kernel_size=3"]
-    experiment.train(config.parse(["train.py", *flags, f"--log_path={folder / 'run'}"]))
+    experiment.train(settings.parse(["train.py", *flags, f"--log_path={folder / 'run'}"]))
     return folder / "run"
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hw2 import config
+from hw2.config import settings
 
 ROOT = Path(__file__).parents[1]
 FETCHED = {"script": "src", "img": "src", "link": "href", "iframe": "src", "source": "src"}
@@ -65,7 +65,7 @@ def test_nothing_is_fetched_from_elsewhere(site):
 
 def test_every_flag_is_in_the_table(site):
     rows = [row for row in Page((site / "flags.html").read_text("utf-8")).rows if row]
-    for name, field in config.FIELDS.items():
+    for name, field in settings.FIELDS.items():
         cells = next(row[1:] for row in rows if row[0] == f"--{name}")
         assert field.metadata["text"] in cells
         assert field.metadata["rule"].words in ["", *cells]
@@ -76,12 +76,12 @@ def test_every_flag_is_in_the_table(site):
 @pytest.mark.parametrize(
     ("command", "flags"),
     [
-        ("hw2.input.preview", ["--pictures", "--versions"]),
-        ("hw2.input.scan", ["DATA", "--json", "--verify", "--header_only", "--no_cache"]),
-        ("hw2.input.shard", ["DATA", "OUT", "--shard_mb"]),
-        ("hw2.models", ["--num_classes", "--channels"]),
+        ("hw2.commands.preview", ["--pictures", "--versions"]),
+        ("hw2.commands.scan", ["DATA", "--json", "--verify", "--header_only", "--no_cache"]),
+        ("hw2.commands.shard", ["DATA", "OUT", "--shard_mb"]),
+        ("hw2.commands.models", ["--num_classes", "--channels"]),
         ("hw2.ops.verify", ["--op", "--dtype", "--cases", "--shapes", "--algorithm"]),
-        ("hw2.training.curves", ["RUN"]),
+        ("hw2.commands.diagnose", ["RUN"]),
     ],
 )
 def test_so_are_the_flags_of_every_other_command(site, command, flags):

@@ -16,17 +16,22 @@ import numpy as np
 import tensorflow as tf
 from rich.console import Console
 
-from hw2 import command, console, dataset, evaluation, identity, prediction, run_folder
-from hw2.config import Config
+from hw2.config.settings import Config
 from hw2.errors import DataError, RunError, UsageError, writing
 from hw2.export import litert, onnx, saved_model
 from hw2.export.classifier import Classifier
-from hw2.input import arrays, decode, pipeline, split
+from hw2.input import pipeline, split
 from hw2.input.examples import Examples
-from hw2.input.paths import shown
-from hw2.run_folder import RunFolder
-from hw2.training import devices
-from hw2.training.checkpoints import Checkpoint
+from hw2.input.files import decode
+from hw2.input.files.names import shown
+from hw2.input.sources import arrays
+from hw2.jobs import data, predict, spec
+from hw2.jobs import model as trained
+from hw2.machines import devices
+from hw2.runs import folder as run_folder
+from hw2.runs.checkpoints import Checkpoint
+from hw2.runs.folder import RunFolder
+from hw2.terminal import console, noise
 
 CHECKED = 100  # pictures that must agree
 TOLERANCE = 1e-4  # of a probability
@@ -72,21 +77,21 @@ def export(run: str, config: Config) -> None:
         raise UsageError(
             f"cannot write {path} - a folder that is no such export; give another --output"
         )
-    checkpoint, tensors = run_folder.choose(folder, config.checkpoint)
+    checkpoint, tensors = trained.choose(folder, config.checkpoint)
     same = checkpoint.state["identity"]
-    model = identity.model(same, load_pretrained=False)
-    evaluation.restore_weights(model, checkpoint, tensors, config.weights)
+    model = spec.model(same, load_pretrained=False)
+    trained.restore_weights(model, checkpoint, tensors, config.weights)
     classifier = Classifier(
         model,
         [os.fsencode(name) for name in same["class_names"]],
-        identity.preprocessing(same),
-        evaluation.probabilities(checkpoint),
+        spec.preprocessing(same),
+        trained.probabilities(checkpoint),
         max_pixels=config.max_pixels,
     )
-    guess = prediction.guesser(checkpoint, tensors, len(same["class_names"]), config.weights)
-    examples, held_out = evaluation.held_out(config, folder, checkpoint, out)
+    guess = predict.guesser(checkpoint, tensors, len(same["class_names"]), config.weights)
+    examples, held_out = data.held_out(config, folder, checkpoint, out)
     others, training = _training(config, folder, checkpoint, out) if int8 else (examples, [])
-    with command.without_noise():
+    with noise.without_noise():
         contents, refused = _inputs(
             examples, held_out, SCORED if int8 else CHECKED, classifier, files=form == "saved_model"
         )
@@ -100,7 +105,7 @@ def export(run: str, config: Config) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove(partial)
         try:
-            with command.without_noise():
+            with noise.without_noise():
                 if form == "saved_model":
                     saved_model.write(classifier, partial)
                     read = saved_model.read(partial, classifier)
@@ -141,7 +146,7 @@ def _training(
     """The data of the training, with their part that was trained on."""
     path = config.train_data_path or checkpoint.state["train_data_path"]
     class_names = checkpoint.state["identity"]["class_names"]
-    examples = dataset.read(config, path, "train", out, class_names)
+    examples = data.read(config, path, "train", out, class_names)
     return examples, split.read(folder.split, examples)[0]
 
 
@@ -222,7 +227,7 @@ def _expected(
     channels = next((3 for one in inputs.values() if not isinstance(one, bytes)), None)
     given = dataclasses.replace(examples, load=load, channels=channels or examples.channels)
     indices = list(inputs)
-    preprocessing = identity.preprocessing(checkpoint.state["identity"])
+    preprocessing = spec.preprocessing(checkpoint.state["identity"])
     batches = pipeline.evaluation_batches(
         given, indices, preprocessing, batch_size=batch_size, cache_mb=0
     )

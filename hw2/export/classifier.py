@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 from hw2.export import picture, resize
-from hw2.input import preprocess
-from hw2.input.preprocess import Preprocessing
+from hw2.input.transforms import preprocess
+from hw2.input.transforms.preprocess import Preprocessing
 
 PREPARE, ANSWER = "prepare", "answer"  # scopes of the ops before and after the model
 

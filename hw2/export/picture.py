@@ -1,6 +1,6 @@
-"""Bytes of a picture file to RGB, in a graph: what `hw2.input.decode` does, by TensorFlow's ops.
+"""Bytes of a picture file to RGB, in a graph: `hw2.input.files.decode` by TensorFlow's ops.
 
-Pixels are equal to those of `hw2.input.decode` bit for bit.
+Pixels are equal to those of `hw2.input.files.decode` bit for bit.
 Refused are, with the reason: animated WebP, transparent GIF and GIF whose first frame is not the
 whole picture, BMP other than 24 bits without compression, PNG with EXIF as text or of few bits
 and transparent.

@@ -1,7 +1,7 @@
 """Scaling as sums of products of whole numbers, which every runtime does alike.
 
-`square` is Pillow's bilinear `resize` of `hw2.input.decode`, bit for bit; `levels` is the scaling
-of `hw2.input.preprocess`.
+`square` is Pillow's bilinear `resize` of `hw2.input.files.decode`, bit for bit; `levels` is the
+scaling of `hw2.input.transforms.preprocess`.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from hw2.errors import DataError
-from hw2.input.paths import all_differ, first_few
+from hw2.input.files.names import all_differ, first_few
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from hw2.input import mixing, order, preprocess
 from hw2.input.examples import Examples
-from hw2.input.loading import CHUNK, NO_PICTURE, stream
-from hw2.input.loading import naming_errors as naming_errors
-from hw2.input.preprocess import Preprocessing
+from hw2.input.stream import order
+from hw2.input.stream.loading import CHUNK, NO_PICTURE, stream
+from hw2.input.stream.loading import naming_errors as naming_errors
+from hw2.input.transforms import mixing, preprocess
+from hw2.input.transforms.preprocess import Preprocessing
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,10 +7,11 @@ import os
 from collections.abc import Sequence
 
 from hw2.errors import DataError
-from hw2.input import arrays, builtin, folder, idx, npy, survey, table
 from hw2.input.examples import Examples, joined
-from hw2.input.paths import shown
-from hw2.input.rules import Rules
+from hw2.input.files.names import shown
+from hw2.input.files.rules import Rules
+from hw2.input.scanning import scan
+from hw2.input.sources import arrays, builtin, folder, idx, npy, shards, table
 
 PARTS = ("train", "validation", "test")
 FORMS = (
@@ -26,7 +27,7 @@ def read(
     rules: Rules | None = None,
     *,
     class_names: Sequence[str] | None = None,
-    report: survey.Report | None = None,
+    report: scan.Report | None = None,
 ) -> Examples:
     """Reads a data set, told by what it is.
 
@@ -66,8 +67,8 @@ def read(
         return npy.read(path, None, part, rules, **options)
     if path.endswith(".csv") and table.is_list(path):
         return table.read(path, rules, **options)
-    if found := shards(path, part):
-        return _records().read(found, rules, **options)
+    if found := shards.find(path, part):
+        return shards.reader().read(found, rules, **options)
     why = "labels without images" if path.endswith(".csv") else "a file of another kind"
     raise DataError(f"no data in {shown(path)} - {why}; {FORMS}")
 
@@ -83,11 +84,11 @@ def _folder(path: str, part: str, rules: Rules, options: dict) -> Examples:
         if not wanted:
             raise DataError(f"no {part} images in {shown(path)} - neither .npy nor .npz; {FORMS}")
         return npy.read(wanted, None, part, rules, **options)
-    if found := shards(path, part):
-        examples = _records().read(found, rules, **options)
-        if part == "train" and _records().has_part(path, "validation"):
+    if found := shards.find(path, part):
+        examples = shards.reader().read(found, rules, **options)
+        if part == "train" and shards.reader().has_part(path, "validation"):
             known = options | {"class_names": examples.class_names}
-            held_out = _records().read(shards(path, "validation"), rules, **known)
+            held_out = shards.reader().read(shards.find(path, "validation"), rules, **known)
             return joined(examples, held_out)
         return examples
     if parts := folder.parts(path):
@@ -112,17 +113,3 @@ def _parts(root: str, parts: dict[str, str], part: str, rules: Rules, options: d
         note = f"{shown(parts['test'])} is not used; --test_data_path={shown(root)} scores it"
         examples = dataclasses.replace(examples, notes=(*examples.notes, note))
     return examples
-
-
-def shards(path: str, part: str) -> list[str]:
-    """Shards at a path, without TensorFlow where there is none."""
-    names = [os.path.basename(path)] if os.path.isfile(path) else os.listdir(path)
-    if not any(name.endswith((".tfrecord", ".tfrecords")) or "-of-" in name for name in names):
-        return []
-    return _records().shards(path, part)
-
-
-def _records():
-    from hw2.input import records  # brings TensorFlow, which scanning a folder does not need
-
-    return records

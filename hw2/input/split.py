@@ -13,9 +13,9 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 
 from hw2.errors import DataError
-from hw2.input import content
 from hw2.input.examples import Examples
-from hw2.input.paths import all_differ, first_few, shown
+from hw2.input.files import duplicates
+from hw2.input.files.names import all_differ, first_few, shown
 
 HEADER = ["name", "class", "part", "digest"]  # of the content, in hexadecimal, where it is known
 PARTS = ("train", "validation")
@@ -169,7 +169,7 @@ def renewed(
     if examples.validation is not None:
         return training, held_out
     validation = np.isin(np.arange(len(examples)), held_out)
-    for before, now in content.pairs(rows.digests, _digests(examples)):
+    for before, now in duplicates.pairs(rows.digests, _digests(examples)):
         at[now] = before if at[now] < 0 else at[now]
     validation[at >= 0] = rows.validation[at[at >= 0]]
     return np.flatnonzero(~validation), np.flatnonzero(validation)
@@ -183,7 +183,7 @@ def trained_on(path: str | os.PathLike[str], examples: Examples) -> list[tuple[s
     """
     rows = _read(path, examples.names)
     train = np.flatnonzero(~rows.validation)
-    found = content.pairs(rows.digests[train], _digests(examples))
+    found = duplicates.pairs(rows.digests[train], _digests(examples))
     return [(shown(rows.names[train[a]]), shown(examples.names[b])) for a, b in found]
 
 
@@ -201,13 +201,13 @@ def _first_of_each(examples: Examples) -> np.ndarray | None:
     """As `content.first_of_each`, or None where no two pictures are known to be the same."""
     if examples.digests is None:
         return None
-    first = content.first_of_each(examples.digests)
+    first = duplicates.first_of_each(examples.digests)
     return None if np.array_equal(first, np.arange(len(first))) else first
 
 
 def _digests(examples: Examples) -> np.ndarray:
     if examples.digests is None:
-        return np.zeros(len(examples), content.DIGEST)
+        return np.zeros(len(examples), duplicates.DIGEST)
     return examples.digests
 
 
@@ -265,8 +265,8 @@ def _read(path: str | os.PathLike[str], expected: Sequence[str]) -> _Rows:
                 names.append(name if name == row[0] else row[0])
                 classes.append(numbers.setdefault(row[1], len(numbers)))
                 validation.append(row[2] == PARTS[1])
-                digest = bytes.fromhex(row[3])[: content.DIGEST.itemsize]
-                digests += digest.ljust(content.DIGEST.itemsize, b"\0")
+                digest = bytes.fromhex(row[3])[: duplicates.DIGEST.itemsize]
+                digests += digest.ljust(duplicates.DIGEST.itemsize, b"\0")
     except (OSError, csv.Error) as error:
         raise _bad(path, line, shown(getattr(error, "strerror", None) or str(error))) from error
     if not all_differ(names):
@@ -278,7 +278,7 @@ def _read(path: str | os.PathLike[str], expected: Sequence[str]) -> _Rows:
         np.frombuffer(classes, np.int32),
         numbers,
         np.frombuffer(validation, np.bool_),
-        np.frombuffer(digests, content.DIGEST),
+        np.frombuffer(digests, duplicates.DIGEST),
     )
 
 

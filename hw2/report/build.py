@@ -15,11 +15,15 @@ import numpy as np
 import tensorflow as tf
 from rich.console import Console
 
-from hw2 import __version__, console, dataset, evaluation, identity, ops, run_folder
-from hw2.config import Config
+from hw2 import __version__, ops
+from hw2.config.settings import Config
 from hw2.errors import DataError, Fault, RunError
 from hw2.input import pipeline, split
 from hw2.input.examples import Examples
+from hw2.jobs import data as dataset
+from hw2.jobs import model as trained
+from hw2.jobs import spec
+from hw2.machines import devices
 from hw2.models import summary
 from hw2.report import (
     calibration,
@@ -36,9 +40,10 @@ from hw2.report import (
 )
 from hw2.report.predictions import Predictions, share
 from hw2.report.record import Record
-from hw2.training import curves as sayings
-from hw2.training import devices
-from hw2.training.checkpoints import Checkpoint
+from hw2.runs import diagnosis
+from hw2.runs import folder as run_folder
+from hw2.runs.checkpoints import Checkpoint
+from hw2.terminal import console
 
 SAMPLE = 2000  # pictures for the figures beside the main one
 MOST_PAIR_PICTURES = 6
@@ -124,13 +129,13 @@ def _seen(one: Record, config: Config, out: Console, missing: list[str]) -> Seen
     """Reads checkpoint and data and asks the model; None with the reason where it cannot."""
     try:
         folder = run_folder.RunFolder(one.path)
-        checkpoint, tensors = run_folder.choose(folder, config.checkpoint)
+        checkpoint, tensors = trained.choose(folder, config.checkpoint)
         same = checkpoint.state["identity"]
-        model = identity.model(same, load_pretrained=False)
-        evaluation.restore_weights(model, checkpoint, tensors, config.weights)
+        model = spec.model(same, load_pretrained=False)
+        trained.restore_weights(model, checkpoint, tensors, config.weights)
         examples, indices = _pictures(one, checkpoint, config, out)
         with ops.algorithm(config.conv_algorithm):
-            ask = predictions.asker(model, evaluation.probabilities(checkpoint))
+            ask = predictions.asker(model, trained.probabilities(checkpoint))
             answers = _ask(checkpoint, ask, examples, indices, config)
     except DataError as error:
         missing.append(
@@ -153,7 +158,7 @@ def _pictures(
 ) -> tuple[Examples, np.ndarray]:
     accepted = config if config.test_data_path else _accepting(one, config)
     folder = run_folder.RunFolder(one.path)
-    examples, indices = evaluation.held_out(accepted, folder, checkpoint, out)
+    examples, indices = dataset.held_out(accepted, folder, checkpoint, out)
     return examples, _sample(indices, config.num_examples or len(indices))
 
 
@@ -183,7 +188,7 @@ def _ask(
         ask,
         examples,
         indices,
-        identity.preprocessing(checkpoint.state["identity"]),
+        spec.preprocessing(checkpoint.state["identity"]),
         batch_size=config.batch_size,
     )
 
@@ -205,7 +210,7 @@ def _one(
         "evaluate": shlex.join(["python", "eval.py", f"--checkpoint_dir={one.path}"]),
         "flags": one.flags,
         "curves": curves.of(one) if one.rows else [],
-        "sayings": sayings.read(one.rows) if one.rows else [],
+        "sayings": diagnosis.read(one.rows) if one.rows else [],
         "answers": None,
     }
     if not one.rows:
@@ -271,7 +276,7 @@ def _sides(
     few = _sample(seen.indices, SAMPLE)
     asked = [("best", seen.checkpoint, seen.tensors, few, seen.data)]
     try:
-        last, tensors = run_folder.choose(run_folder.RunFolder(one.path), "last")
+        last, tensors = trained.choose(run_folder.RunFolder(one.path), "last")
         if last.step != seen.checkpoint.step:
             asked.append(("last", last, tensors, few, seen.data))
     except Fault as fault:
@@ -280,8 +285,8 @@ def _sides(
         training, _ = split.read(one.path / "split.csv", seen.examples)
         sample = _sample(training, SAMPLE)
         asked.append(("best", seen.checkpoint, seen.tensors, sample, "training part"))
-    model = identity.model(seen.checkpoint.state["identity"], load_pretrained=False)
-    ask = predictions.asker(model, evaluation.probabilities(seen.checkpoint))
+    model = spec.model(seen.checkpoint.state["identity"], load_pretrained=False)
+    ask = predictions.asker(model, trained.probabilities(seen.checkpoint))
     for which, checkpoint, tensors, indices, data in asked:
         for weights in ("ema", "raw"):
             main = (checkpoint.step, weights, data) == (
@@ -292,7 +297,7 @@ def _sides(
             if main and len(indices) == len(seen.indices):
                 continue
             try:
-                evaluation.restore_weights(model, checkpoint, tensors, weights)
+                trained.restore_weights(model, checkpoint, tensors, weights)
                 with ops.algorithm(config.conv_algorithm):
                     found = _ask(checkpoint, ask, seen.examples, indices, config)
             except Fault as fault:
@@ -314,7 +319,7 @@ def _side(which: str, weights: str, data: str, step: int, found: Predictions) ->
 
 
 def _stages(seen: Seen, missing: list[str]) -> list[summary.Row]:
-    shape = identity.image_shape(seen.checkpoint.state["identity"])
+    shape = spec.image_shape(seen.checkpoint.state["identity"])
     try:
         return summary.summarize(seen.model, shape)
     except (ValueError, TypeError, AttributeError) as error:
@@ -430,7 +435,7 @@ def _images(seen: Seen, rows: np.ndarray) -> tf.Tensor:
     batches = pipeline.evaluation_batches(
         seen.examples,
         seen.indices[rows],
-        identity.preprocessing(seen.checkpoint.state["identity"]),
+        spec.preprocessing(seen.checkpoint.state["identity"]),
         batch_size=len(rows),
         cache_mb=0,
     )

@@ -12,7 +12,7 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from hw2.input import pipeline
 from hw2.input.examples import Examples
-from hw2.input.preprocess import Preprocessing
+from hw2.input.transforms.preprocess import Preprocessing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +99,7 @@ def asker(
 
     Args:
       model: With the weights that it will have when it is asked.
-      probabilities: Of logits, as `hw2.evaluation.probabilities`.
+      probabilities: Of logits, as `hw2.jobs.model.probabilities`.
     """
 
     @tf.function(autograph=False)

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from hw2.training import checkpoints
+from hw2.runs import checkpoints
 from hw2.training.schedules import Plateau
 
 COLUMNS = (

@@ -11,8 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from hw2.errors import RunError
-from hw2.training import checkpoints, pruning
-from hw2.training.checkpoints import Checkpoint
+from hw2.runs import checkpoints, retention
+from hw2.runs.checkpoints import Checkpoint
 from hw2.training.loop import Run
 
 
@@ -71,7 +71,7 @@ class Saver:
         checkpoints.write(self._folder, run.step, tensors, self._state(run, unfinished))
         self.saved_step = run.step
         try:
-            pruning.prune(
+            retention.prune(
                 self._folder,
                 keep=self._keep,
                 keep_every=self._keep_every,

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 from hw2.errors import Interrupted, NotFinite
+from hw2.machines.signals import Signals
 from hw2.training import numerics
 from hw2.training.learner import Learner
-from hw2.training.signals import Signals
 
 
 class Steps:

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hw2 import config, experiment, prediction
+from hw2.config import settings
 from hw2.errors import RunError, UsageError
 from hw2.export import build, litert
+from hw2.jobs import predict, train
 from hw2.models import MODELS
 from tests.training.tiny import FLAGS, tiny
 
@@ -112,12 +113,12 @@ def run(tmp_path_factory):
         patch.setattr(sys, "argv", ["train.py"])
         flags = [f"--train_data_path={root / 'data'}", f"--log_path={root / 'run'}"]
         sizes = ["--short_side=12", "--crop_size=10", "--validation_fraction=0.3"]
-        experiment.train(config.parse(["train.py", *FLAGS, *flags, *sizes]))
+        train.train(settings.parse(["train.py", *FLAGS, *flags, *sizes]))
         yield root / "run"
 
 
 def export(run, form, *flags):
-    build.export(str(run), config.parse(["export", f"--format={form}", *flags]))
+    build.export(str(run), settings.parse(["export", f"--format={form}", *flags]))
 
 
 def elsewhere(form, path, names):
@@ -148,7 +149,7 @@ def test_a_process_without_hw2_gets_the_answers_of_prediction(run, tmp_path, cap
     data = run.parent / "data"
     held_out = (run / "split.csv").read_text().count(",validation,")
     flags = [f"--data={data}", f"--output={tmp_path / 'a.jsonl'}", "--top_k=3"]
-    prediction.predict(config.parse(["predict.py", f"--checkpoint_dir={run}", *flags]))
+    predict.predict(settings.parse(["predict.py", f"--checkpoint_dir={run}", *flags]))
     answers = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
     capsys.readouterr()
     export(run, form, f"--output={tmp_path / 'model'}")

@@ -1,4 +1,4 @@
-"""The decoder in the graph has the pixels of `hw2.input.decode`, or refuses."""
+"""The decoder in the graph has the pixels of `hw2.input.files.decode`, or refuses."""
 
 import io
 
@@ -8,7 +8,7 @@ import tensorflow as tf
 from PIL import Image
 
 from hw2.export import picture, resize
-from hw2.input import decode
+from hw2.input.files import decode
 
 SIDE = 32
 BASE = Image.fromarray(

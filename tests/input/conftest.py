@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hw2.input import arrays, builtin
-from hw2.input import scan as scanning
+from hw2.commands import scan as scanning
 from hw2.input.examples import Examples
+from hw2.input.sources import arrays, builtin
 from tests.packages import installed, stamps
 
 __all__ = ["stamps"]
@@ -36,7 +36,7 @@ def numbered() -> Examples:
 
 @pytest.fixture
 def scan(monkeypatch, capsys, tmp_path):
-    """Runs `python -m hw2.input.scan` in this process: exit code, stdout and stderr."""
+    """Runs `python -m hw2.commands.scan` in this process: exit code, stdout and stderr."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
     def call(*words):

@@ -13,7 +13,7 @@ from PIL import Image
 
 from hw2.errors import DataError
 from hw2.input import source
-from hw2.input.rules import Rules
+from hw2.input.files.rules import Rules
 
 ROOT = Path(__file__).parents[2]
 
@@ -60,7 +60,7 @@ from hw2.input import source
 def memory(name):
     return int(re.search(name + r":\\s+(\\d+)", open("/proc/self/status").read())[1])
 
-import numpy, PIL.Image, hw2.input.npy, hw2.input.idx
+import numpy, PIL.Image, hw2.input.sources.npy, hw2.input.sources.idx
 resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
 limit = (memory("VmSize") << 10) + 2**30  # a failure must not take the machine with it
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

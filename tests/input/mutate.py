@@ -22,7 +22,8 @@ import numpy as np
 from PIL import Image
 
 from hw2.errors import DataError
-from hw2.input import decode, source
+from hw2.input import source
+from hw2.input.files import decode
 
 SECONDS = 20  # for one file, of the processor: they take milliseconds
 MAX_PIXELS = 4_000_000
@@ -92,7 +93,7 @@ def others(kind: str) -> list[bytes]:
         return [plain, gzip.compress(plain)]
     import tensorflow as tf
 
-    from hw2.input import records
+    from hw2.input.sources import records
 
     with tempfile.NamedTemporaryFile() as file, tf.io.TFRecordWriter(file.name) as writer:
         for number, content in enumerate(pictures("PNG")):

@@ -6,8 +6,9 @@ import subprocess
 import sys
 
 import pytest
-from faulty import ROOT
-from mutate import OTHERS, PICTURES
+
+from tests.input.faulty import ROOT
+from tests.input.mutate import OTHERS, PICTURES
 
 
 def mutate(count, seed, *formats):

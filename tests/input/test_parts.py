@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from hw2.input import builtin, pipeline
+from hw2.input import pipeline
 from hw2.input.pipeline import Part
-from hw2.input.preprocess import Preprocessing
+from hw2.input.sources import builtin
+from hw2.input.transforms.preprocess import Preprocessing
 
 BATCH = 12
 

@@ -3,12 +3,13 @@ import re
 import numpy as np
 import pytest
 import tensorflow as tf
-from batches import assert_same, take
 from PIL import Image
 
 from hw2.errors import DataError
-from hw2.input import arrays, builtin, folder, pipeline
-from hw2.input.preprocess import Preprocessing
+from hw2.input import pipeline
+from hw2.input.sources import arrays, builtin, folder
+from hw2.input.transforms.preprocess import Preprocessing
+from tests.input.batches import assert_same, take
 
 PLAIN = Preprocessing(8, 1, 8, 8, False, 0.0, 1.0, 1.0)
 STANDARD = 1e-4  # mean and deviation of 1728 values in float32

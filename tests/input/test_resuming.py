@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hw2.input import disk_cache, folder, pipeline
+from hw2.input import pipeline
 from hw2.input.pipeline import Part
-from hw2.input.preprocess import Preprocessing
+from hw2.input.sources import folder
+from hw2.input.stream import disk_cache
+from hw2.input.transforms.preprocess import Preprocessing
 
 COUNT, BATCH = 88, 8  # mixing needs an even number of rows on each worker
 EPOCH = COUNT // BATCH  # 11 steps

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from hw2 import config, experiment
+from hw2.config import settings as config
+from hw2.jobs import train as experiment
 from hw2.report import build
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")

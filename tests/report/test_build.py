@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from hw2 import config, evaluation
+from hw2.config import settings
 from hw2.errors import RunError
+from hw2.jobs import evaluate
 from hw2.report import curves, record
 from hw2.report.page import shortened
 
@@ -24,7 +25,7 @@ def test_it_is_whole_and_has_the_figures_of_eval(report, digits_run, capsys):
     assert "<more>" not in text
     for word in ('src="http', 'href="http', "url(http", "@import"):
         assert word not in text
-    evaluation.evaluate(config.parse(["eval.py", f"--checkpoint_dir={digits_run}"]))
+    evaluate.evaluate(settings.parse(["eval.py", f"--checkpoint_dir={digits_run}"]))
     scores = capsys.readouterr().out
     assert f'"top1": {result["top1"]}' in scores
 

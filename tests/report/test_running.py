@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from hw2 import config, run_folder
+from hw2.config import settings
+from hw2.jobs import model
 from hw2.report import build
-from hw2.training import checkpoints
+from hw2.runs import checkpoints
+from hw2.runs import folder as run_folder
 from tests.report.conftest import SMALL
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +62,7 @@ def test_at_any_moment_there_is_a_page(training, report, capsys):
     process.send_signal(signal.SIGKILL)
     process.wait()
     before = contents(folder)
-    build.build([str(folder)], config.parse(["report", *few]))
+    build.build([str(folder)], settings.parse(["report", *few]))
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert result["missing"] == []
     after = contents(folder)
@@ -86,5 +88,5 @@ def test_a_checkpoint_that_goes_while_it_is_read_gives_way_to_the_next(
         return found
 
     monkeypatch.setattr(checkpoints, "newest", slow)
-    checkpoint, _ = run_folder.choose(folder, "last")
+    checkpoint, _ = model.choose(folder, "last")
     assert checkpoint.step == 8

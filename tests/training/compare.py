@@ -5,7 +5,7 @@ import json
 
 from safetensors.numpy import load_file
 
-from hw2.training import checkpoints
+from hw2.runs import checkpoints
 
 
 def learned(folder):

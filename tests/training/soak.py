@@ -14,8 +14,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from hw2 import command, config
-from hw2.training import checkpoints
+from hw2.commands import launch
+from hw2.config import settings as config
+from hw2.runs import checkpoints
+from hw2.terminal import noise
 from tests.training.compare import assert_same_run
 from tests.training.tiny import FLAGS, tiny
 
@@ -37,14 +39,15 @@ def start(folder: Path, last_step: int) -> int:
     sys.argv = ["train.py", *FLAGS, *flags]
 
     def main(settings: config.Config) -> None:
-        from hw2 import experiment, models
+        from hw2 import models
+        from hw2.jobs import train
 
         models.MODELS["tiny"] = tiny
-        experiment.train(settings)
+        train.train(settings)
 
     code = 1
     try:
-        command.run(main)
+        launch.run(main)
     except SystemExit as leaving:
         code = leaving.code
     finally:
@@ -97,8 +100,8 @@ def disturb(folder: Path, kills: int, rng: random.Random) -> dict[str, int]:
 def main() -> None:
     kills = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     begun = time.monotonic()
-    command.quiet_tensorflow = lambda: None  # a device once looked for would not survive a fork
-    with command.without_noise():
+    noise.quiet_tensorflow = lambda: None  # a device once looked for would not survive a fork
+    with noise.without_noise():
         import sklearn.datasets
         import sklearn.model_selection  # noqa: F401
         import tensorflow  # noqa: F401

@@ -1,7 +1,7 @@
 """What trains when some of the data cannot: errors by name, skipping, pictures in both parts.
 
-Case NN of tests/input/test_case_pictures.py and test_case_folders.py is test_case_NN_... here,
-where it needs a training.
+Case NN of tests/input/sources/test_case_pictures.py and test_case_folders.py is test_case_NN_...
+here, where it needs a training.
 """
 
 import csv
@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hw2 import config, evaluation, prediction
+from hw2.config import settings
 from hw2.errors import DataError
 from hw2.input import split
+from hw2.jobs import evaluate as evaluation
+from hw2.jobs import predict
 from tests.input.handmade import png
 
 
@@ -86,7 +88,7 @@ def test_small_pictures_and_empty_classes_by_flag(train, data, tmp_path):
 
 
 def evaluate(folder, *flags):
-    evaluation.evaluate(config.parse(["eval.py", f"--checkpoint_dir={folder}", *flags]))
+    evaluation.evaluate(settings.parse(["eval.py", f"--checkpoint_dir={folder}", *flags]))
 
 
 def draw(path, seed):
@@ -130,7 +132,7 @@ def test_case_11_sixteen_bits_train_score_and_predict_by_their_high_bytes(train,
         scores.append(json.loads(capsys.readouterr().out)["loss"])
         output = tmp_path / f"{depth}.csv"
         words = [f"--checkpoint_dir={tmp_path}/run-sixteen", f"--data={tmp_path / depth}"]
-        prediction.predict(config.parse(["predict.py", *words, f"--output={output}"]))
+        predict.predict(settings.parse(["predict.py", *words, f"--output={output}"]))
         answers.append(output.read_text())
     assert len(losses[0]) == 3
     assert losses[0] == losses[1]

@@ -21,9 +21,11 @@ import tensorflow as tf
 from PIL import Image
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 
-from hw2 import board, config, identity, run_folder
+from hw2.config import settings
 from hw2.errors import DataError
-from hw2.input.preprocess import Preprocessing
+from hw2.input.transforms.preprocess import Preprocessing
+from hw2.jobs import model, spec, tensorboard
+from hw2.runs import folder as run_folder
 from hw2.training import optimizers
 from hw2.training.events import Events, write_scalars
 
@@ -144,8 +146,7 @@ def test_looking_changes_no_bit(train, tmp_path, mirrored):
     train(tmp_path / "plain", "--noflip", mirrored=mirrored)
     train(tmp_path / "watched", *FLAGS, "--histogram_steps=1", mirrored=mirrored)
     found = [
-        run_folder.choose(run_folder.find(tmp_path / name), "last")[1]
-        for name in ("plain", "watched")
+        model.choose(run_folder.find(tmp_path / name), "last")[1] for name in ("plain", "watched")
     ]
     assert found[0].keys() == found[1].keys()
     for name, value in found[0].items():
@@ -255,10 +256,10 @@ def test_files_that_are_gone_are_not_shown_and_end_no_training():
         raise DataError(f"bad picture in {index} - it is gone")
 
     steps = types.SimpleNamespace(batch=(tf.random.stateless_normal([4, 8, 8, 1], [0, 0]),))
-    p = Preprocessing(
-        **identity.prepared(config.Config(image_size=8, short_side=8, crop_size=8), 1)
+    p = Preprocessing(**spec.prepared(settings.Config(image_size=8, short_side=8, crop_size=8), 1))
+    look = tensorboard.pictures(
+        steps, types.SimpleNamespace(load=gone), lambda step: np.arange(4), p
     )
-    look = board.pictures(steps, types.SimpleNamespace(load=gone), lambda step: np.arange(4), p)
     found = look(1)
     assert list(found) == ["pictures/2_augmented"]
     assert found["pictures/2_augmented"].shape == (4, 8, 8, 1)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from hw2.errors import RunError
-from hw2.training import checkpoints, lock
+from hw2.runs import checkpoints, lock
 from tests.training.compare import assert_same_run, last, learned
 
 ROOT = Path(__file__).parents[2]

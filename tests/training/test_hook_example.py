@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hw2 import command
+from hw2.terminal import noise
 from tests.training.tiny import FLAGS
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -22,7 +22,7 @@ def test_a_hook_of_your_own(train, tmp_path, monkeypatch, capsys):
     script.write_text(code)
     flags = [*FLAGS, "--max_steps=3", f"--log_path={tmp_path / 'run'}"]
     monkeypatch.setattr(sys, "argv", ["hooked.py", *flags])
-    monkeypatch.setattr(command, "quiet_tensorflow", lambda: None)
+    monkeypatch.setattr(noise, "quiet_tensorflow", lambda: None)
     with pytest.raises(SystemExit) as left:
         runpy.run_path(str(script))
     assert left.value.code == 0

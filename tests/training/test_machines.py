@@ -9,8 +9,8 @@ import time
 import numpy as np
 import pytest
 
-from hw2.input import builtin, idx
-from hw2.training import checkpoints
+from hw2.input.sources import builtin, idx
+from hw2.runs import checkpoints
 from tests.training import machines
 from tests.training.compare import assert_same_run, learned
 

@@ -7,10 +7,11 @@ import pytest
 import tensorflow as tf
 
 from hw2.errors import NotFinite
-from hw2.training import checkpoints, numerics
+from hw2.machines.signals import Signals
+from hw2.runs import checkpoints
+from hw2.training import numerics
 from hw2.training.learner import Learner
 from hw2.training.optimizers import make
-from hw2.training.signals import Signals
 from hw2.training.step import Steps
 from tests.training.compare import assert_same_run, last, learned
 from tests.training.test_learner import plain

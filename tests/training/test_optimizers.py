@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from hw2 import config
+from hw2.config import settings as config
 from hw2.training import losses, optimizers, schedules
 from hw2.training.schedules import Schedule
 

@@ -11,7 +11,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from hw2.errors import DataError, RunError, UsageError
-from hw2.training import checkpoints
+from hw2.runs import checkpoints
 from tests.training import machines
 from tests.training.compare import assert_same_run, last, learned
 

@@ -7,7 +7,7 @@
 
 import sys
 
-from hw2 import command
+from hw2.commands import launch
 
 FLAGS = [
     "--train_data_path=digits",
@@ -46,13 +46,14 @@ def tiny(image_shape, num_classes, *, seed, l2=1e-3):
 
 
 def main(config, *, hooks=()):
-    from hw2 import experiment, models
+    from hw2 import models
+    from hw2.jobs import train
 
     models.MODELS["tiny"] = tiny
-    experiment.train(config, mirrored=several, hooks=hooks)
+    train.train(config, mirrored=several, hooks=hooks)
 
 
 if __name__ == "__main__":
     several = "--several" in sys.argv
     sys.argv = [sys.argv[0], *FLAGS, *(word for word in sys.argv[1:] if word != "--several")]
-    command.run(main, machines=several)
+    launch.run(main, machines=several)

@@ -1,0 +1,214 @@
+"""Draws what the network will see: pictures, and how training changes them, as one PNG.
+
+    python -m hw2.commands.preview FOLDER --augmentation=strong
+    python -m hw2.commands.preview --flagfile=config.cfg --section=digits --output=digits.png
+
+Every flag of train.py is taken, and these:
+
+  --output=preview.png  where to write; only a picture drawn here before is replaced
+  --pictures=8          rows
+  --versions=6          times that each picture is changed
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import math
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
+
+from hw2.commands import launch
+from hw2.config.settings import Config
+from hw2.errors import UsageError
+from hw2.input import source
+from hw2.input.examples import Examples
+from hw2.input.files.names import shown
+from hw2.input.stream import order
+from hw2.jobs import data
+from hw2.terminal import progress_bar
+
+SMALLEST = 96  # side of a cell; smaller pictures are enlarged by whole numbers
+GAP, LINE = 4, 14  # pixels between cells, and of a line of text
+MARK = ("Software", "hw2.input.preview")  # by which a PNG is known as one of ours
+COLUMNS = ("as decoded", "in evaluation")  # before those of training
+DEVIATIONS = 2.0  # of standardized pictures, that black and white are away from the middle
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Row:
+    """A picture as it is, as evaluation sees it and as training does, with a line under each."""
+
+    pictures: Sequence[np.ndarray]  # uint8 [h, w, 1 or 3]
+    texts: Sequence[str]
+
+
+def rows(examples: Examples, config: Config, *, pictures: int, versions: int) -> list[Row]:
+    """Prepares pictures as training with these settings does, by its own pipeline.
+
+    Args:
+      examples: What to choose from: one picture of every class, then one more, at random.
+      config: The settings.
+      pictures: How many; one less where they are mixed in pairs and the number is odd.
+      versions: How often each is changed: one for each of so many epochs of these pictures.
+    """
+    from hw2.input import pipeline  # brings TensorFlow, as the next two do
+    from hw2.input.transforms import preprocess
+    from hw2.jobs import spec
+
+    prepared = spec.prepared(config, examples.channels)
+    p = preprocess.Preprocessing(**prepared)
+    chosen = _chosen(examples, min(pictures, len(examples)), config.seed)
+    if config.mixup or config.cutmix:
+        chosen = chosen[: len(chosen) // 2 * 2]
+    names = [shown(name) for name in examples.class_names]
+    loaded = [examples.load(int(index), p.short_side) for index in chosen]
+    changed = [([], []) for _ in chosen]
+    batches = pipeline.training_batches(
+        examples,
+        chosen,
+        p,
+        batch_size=len(chosen),
+        seed=config.seed,
+        mixup=config.mixup,
+        cutmix=config.cutmix,
+    )
+    with pipeline.naming_errors():
+        for epoch, (images, labels) in enumerate(batches.take(versions)):
+            places = order.permutation(len(chosen), config.seed, epoch)
+            for place, image, label in zip(places, images.numpy(), labels.numpy(), strict=True):
+                changed[place][0].append(preprocess.visible(image, p, deviations=DEVIATIONS))
+                changed[place][1].append(_shares(label, names) if label.ndim else "")
+    result = []
+    for index, picture, (images, texts) in zip(chosen, loaded, changed, strict=True):
+        seen = preprocess.evaluation(picture, p).numpy()
+        seen = preprocess.visible(seen, p, deviations=DEVIATIONS)
+        label = names[examples.labels[index]]
+        result.append(Row([picture, seen, *images], [label, "", *texts]))
+    return result
+
+
+def sheet(found: Sequence[Row]) -> Image.Image:
+    """Puts rows of pictures under one another, a heading over each column."""
+    count = len(found[0].pictures)
+    side = max(SMALLEST, max(picture.shape[0] for row in found for picture in row.pictures[1:]))
+    step, height = side + GAP, side + GAP + LINE
+    page = Image.new("RGB", (count * step + GAP, len(found) * height + LINE + GAP), "white")
+    draw, font = ImageDraw.Draw(page), ImageFont.load_default(LINE - 4)
+    heads = [*COLUMNS, *(f"epoch {number}" for number in range(count - len(COLUMNS)))]
+    for column, head in enumerate(heads):
+        draw.text((GAP + column * step, 1), head, "black", font)
+    for number, row in enumerate(found):
+        top = LINE + GAP + number * height
+        for column, (picture, text) in enumerate(zip(row.pictures, row.texts, strict=True)):
+            left = GAP + column * step
+            page.paste(_fitted(picture, side), (left, top))
+            draw.text((left, top + side + 1), _cut(text, font, side), "black", font)
+    return page
+
+
+def write(page: Image.Image, path: Path) -> None:
+    """Writes the PNG, whole or not at all.
+
+    Raises:
+      UsageError: There is another file, or the disk refuses.
+    """
+    if os.path.lexists(path) and not _is_ours(path):
+        raise UsageError(f"cannot write {path} - there is something else; choose another --output")
+    about = PngImagePlugin.PngInfo()
+    about.add_text(*MARK)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        page.save(partial, "PNG", pnginfo=about)
+        os.replace(partial, path)
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise UsageError(f"cannot write {path} - {why}; choose another --output") from error
+
+
+def main(argv: Sequence[str]) -> None:
+    """Reads the command line, draws and exits, and never returns.
+
+    Args:
+      argv: The program's name, then its arguments; the first may be the data.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--output", type=Path, default=Path("preview.png"), help="PNG to write")
+    parser.add_argument("--pictures", type=int, default=8, help="rows")
+    parser.add_argument("--versions", type=int, default=6, help="changed, of each")
+    own, rest = parser.parse_known_args(argv[1:])
+    if rest and not rest[0].startswith("-"):
+        rest[0] = f"--train_data_path={rest[0]}"
+    if "--help" in rest:
+        print(__doc__)
+
+    def draw(config: Config) -> None:
+        if not config.train_data_path:
+            raise UsageError("no data in the command line - name it first; a folder, or digits")
+        if own.pictures < 2 or own.versions < 1:
+            raise UsageError("--pictures must be at least 2 and --versions at least 1")
+        examples = _read(config)
+        found = rows(examples, config, pictures=own.pictures, versions=own.versions)
+        write(sheet(found), own.output)
+        print(f"{len(found)} of {len(examples):,} pictures in {own.output}")
+
+    launch.run(draw, argv=[argv[0], *rest])
+
+
+def _read(config: Config) -> Examples:
+    path = os.path.expanduser(config.train_data_path)
+    with progress_bar.reporting(f"scanning {shown(path)}") as report:
+        return source.read(path, "train", data.rules(config), report=report)
+
+
+def _chosen(examples: Examples, count: int, seed: int) -> np.ndarray:
+    """Pictures at random, every class in turn."""
+    mixed = order.permutation(len(examples), seed, 0)
+    labels = examples.labels[mixed]
+    by_class = np.argsort(labels, kind="stable")
+    sorted_labels = labels[by_class]
+    starts = np.searchsorted(sorted_labels, sorted_labels)
+    turn = np.empty(len(mixed), np.int64)
+    turn[by_class] = np.arange(len(mixed)) - starts  # how many of its class come before
+    return mixed[np.lexsort((labels, turn))][:count]
+
+
+def _shares(label: np.ndarray, names: Sequence[str]) -> str:
+    """The classes of a mixed picture and their parts, largest first."""
+    best = [int(index) for index in np.argsort(-label, kind="stable")[:2] if label[index] >= 0.005]
+    return ", ".join(f"{names[index]} {label[index]:.0%}" for index in best)
+
+
+def _fitted(picture: np.ndarray, side: int) -> Image.Image:
+    """A picture in a cell: enlarged by a whole number, or made smaller as a whole."""
+    image = Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture).convert("RGB")
+    times = max(1, side // max(image.size))
+    image = image.resize([times * n for n in image.size], Image.Resampling.NEAREST)
+    image.thumbnail((side, side))
+    cell = Image.new("RGB", (side, side), "white")
+    cell.paste(image, tuple((side - n) // 2 for n in image.size))
+    return cell
+
+
+def _cut(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
+    """As much of a text as fits."""
+    while text and math.ceil(font.getlength(text)) > width:
+        text = text[:-1]
+    return text
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            return image.info.get(MARK[0]) == MARK[1]
+    except (OSError, SyntaxError, ValueError):
+        return False
+
+
+if __name__ == "__main__":
+    main(sys.argv)

@@ -1,0 +1,1 @@
+"""Settings, in files and on the command line."""

@@ -1,0 +1,1 @@
+"""What a source holds, and what is bad of it."""

@@ -1,0 +1,62 @@
+"""Picture files and their labels as a source lists them, before any is opened."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from hw2.errors import DataError
+from hw2.input.files.names import shown
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Listing:
+    """Picture files below a root, or records that hold such files.
+
+    Attributes:
+      root: The folder that names start from.
+      names: Paths below the root, each once, with "/" between folders.
+      labels: `[N]` int32, indices into `class_names`; -1 where nothing says, which only
+        prediction takes.
+      class_names: One name per class.
+      source: What the user gave: the root itself, or the file that lists the pictures.
+      lines: Where `source` is a file, the line of each name in it.
+      records: Size and time of each record, `[N, 2]` int64, where the pictures are not files.
+      read: The bytes of a record, by index.
+      refused: Reason and remedy of files that must not be opened, by index.
+      notes: What was left out or is odd, one sentence each.
+    """
+
+    root: str
+    names: Sequence[str] = dataclasses.field(repr=False)
+    labels: np.ndarray = dataclasses.field(repr=False)
+    class_names: tuple[str, ...]
+    source: str
+    lines: Sequence[int] | None = dataclasses.field(default=None, repr=False)
+    records: np.ndarray | None = dataclasses.field(default=None, repr=False)
+    read: Callable[[int], bytes] | None = dataclasses.field(default=None, repr=False)
+    refused: Mapping[int, str] = dataclasses.field(default_factory=dict, repr=False)
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def check(self, index: int) -> None:
+        """Raises a `DataError` if a file must not be opened."""
+        if index in self.refused:
+            raise DataError(f"bad picture in {self.place(index)} - {self.refused[index]}")
+
+    def path(self, index: int) -> str:
+        """The path of a file."""
+        return os.path.join(self.root, self.names[index])
+
+    def place(self, index: int) -> str:
+        """What messages call a file: its path, or the line that lists it."""
+        if self.read is not None:
+            return f"{shown(self.source)} ({shown(self.names[index])})"
+        if self.lines is None:
+            return shown(self.path(index))
+        return f"{shown(self.source)}:{self.lines[index]} ({shown(self.names[index])})"

@@ -1,0 +1,118 @@
+"""What a scan found about each file, kept so that the next start need not look again.
+
+Kept beside other caches, never with the pictures: one file for a source, named by its path.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from hw2.input.files.duplicates import DIGEST
+
+VERSION = 1
+BLOCK = 4096  # names at once
+RECORD = np.dtype(
+    [
+        ("size", np.int64),
+        ("mtime_ns", np.int64),
+        ("digest", DIGEST),  # empty: not scanned, or not usable
+        ("format", np.uint8),  # index into formats.NAMES
+        ("width", np.int32),
+        ("height", np.int32),
+        ("animated", np.bool_),
+        ("trailing", np.bool_),
+    ]
+)
+
+
+def load(
+    folder: str | None, source: str, settings: dict[str, int], expected: Sequence[str] = ()
+) -> tuple[Sequence[str], np.ndarray] | None:
+    """Reads names and records of a source, `[N]` of dtype `RECORD`, or None if there are none.
+
+    Args:
+      folder: Where manifests are kept.
+      source: The path of the source.
+      settings: Of the scan; a manifest made with others does not count.
+      expected: Names to give back where they are the same, rather than as many new ones.
+    """
+    if folder is None:
+        return None
+    try:
+        with open(_path(folder, source), "rb") as opened, np.load(opened) as file:
+            if json.loads(file["about"].tobytes()) != _about(source, settings):
+                return None
+            names = _names(file["names"].data, expected)
+            records = file["records"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None  # none, or damaged: then the scan looks again
+    if records.dtype != RECORD or len(names) != len(records):
+        return None
+    return names, records
+
+
+def save(
+    folder: str | None,
+    source: str,
+    settings: dict[str, int],
+    names: Sequence[str],
+    records: np.ndarray,
+) -> bool:
+    """Writes a manifest, whole or not at all; tells whether it could be written."""
+    if folder is None or not len(names):
+        return False
+    path = _path(folder, source)
+    columns = {
+        "about": np.frombuffer(json.dumps(_about(source, settings)).encode(), np.uint8),
+        "names": np.frombuffer(b"".join(_blocks(names)), np.uint8),
+        "records": records,
+    }
+    partial = None
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=os.path.dirname(path), delete=False) as file:
+            partial = file.name
+            np.savez(file, **columns)
+        os.replace(partial, path)
+    except OSError:
+        if partial:
+            with contextlib.suppress(OSError):
+                os.remove(partial)
+        return False
+    return True
+
+
+def _path(folder: str, source: str) -> str:
+    name = hashlib.blake2b(os.fsencode(os.path.realpath(source)), digest_size=12).hexdigest()
+    return os.path.join(folder, "manifests", f"{name}.npz")
+
+
+def _about(source: str, settings: dict[str, int]) -> dict[str, object]:
+    return {"version": VERSION, "source": os.path.realpath(source), **settings}
+
+
+def _blocks(names: Sequence[str]) -> Iterator[bytes]:
+    """The names with zeros between them, some thousand at a time."""
+    for start in range(0, len(names), BLOCK):
+        block = "\0".join(("", *names[start : start + BLOCK]))
+        yield block[not start :].encode("utf-8", "surrogateescape")
+
+
+def _names(content: memoryview, expected: Sequence[str]) -> Sequence[str]:
+    at = 0
+    for block in _blocks(expected):
+        if content[at : at + len(block)] != block:
+            break
+        at += len(block)
+    else:
+        if expected and at == len(content):
+            return expected
+    return str(content, "utf-8", "surrogateescape").split("\0")

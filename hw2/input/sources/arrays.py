@@ -1,0 +1,109 @@
+"""Pictures that lie in memory, or mapped into it, as one array."""
+
+from __future__ import annotations
+
+import functools
+import io
+import os
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from PIL import Image
+
+from hw2.errors import DataError
+from hw2.input.examples import Examples
+from hw2.input.files import decode
+from hw2.input.files.duplicates import DIGEST
+from hw2.input.files.names import shown
+from hw2.input.sources import idx
+
+
+def examples(
+    images: np.ndarray,
+    labels: np.ndarray,
+    class_names: Sequence[str],
+    *,
+    digests: np.ndarray | None = None,
+) -> Examples:
+    """Makes examples of arrays, scaled on loading as decoded files are.
+
+    Args:
+      images: uint8 `[N, H, W, C]`, not empty.
+      labels: `[N]` integers in [0, len(class_names)).
+      class_names: One name per class.
+      digests: `[N]`, where pictures that are there twice matter.
+
+    Raises:
+      ValueError: The arrays are of another kind, or do not fit together.
+    """
+    if images.dtype != np.uint8 or images.ndim != 4 or 0 in images.shape:
+        raise ValueError(
+            "images must be uint8 [N, H, W, C] and not empty, got "
+            f"{images.dtype} {list(images.shape)}."
+        )
+    return of(lambda index: images[index], images.shape, labels, class_names, digests)
+
+
+def of(
+    picture: Callable[[int], np.ndarray],
+    shape: tuple[int, int, int, int],
+    labels: np.ndarray,
+    class_names: Sequence[str],
+    digests: np.ndarray | None,
+) -> Examples:
+    """Makes examples of whatever gives picture `index` as uint8 `[H, W, C]`.
+
+    Args:
+      picture: From an index to the picture.
+      shape: (N, H, W, C) of all of them.
+      labels: As `examples` takes them; so are `class_names` and `digests`.
+    """
+    width = max(5, len(str(shape[0] - 1)))
+    return Examples(
+        tuple(f"{index:0{width}d}" for index in range(shape[0])),
+        labels.astype(np.int32),
+        tuple(class_names),
+        channels=shape[3],
+        load=functools.partial(_load, picture),
+        digests=digests,
+        content=lambda index: png(picture(index)),
+    )
+
+
+def digests(images: np.ndarray) -> np.ndarray:
+    """Hashes each of `[N, ...]` pictures, `[N]` of dtype `content.DIGEST`."""
+    return np.array([decode.digest_of(image.tobytes()) for image in images], DIGEST)
+
+
+def png(image: np.ndarray) -> bytes:
+    """Writes uint8 `[H, W, 1 or 3]` as a PNG file."""
+    buffer = io.BytesIO()
+    Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def read_idx(
+    folder: str | os.PathLike[str], part: str, class_names: Sequence[str] | None = None
+) -> Examples:
+    """Reads a part, "train" or "test", of a data set of the MNIST family.
+
+    Args:
+      class_names: One name per class; by default numbers, "0" to "9" at least.
+
+    Raises:
+      DataError: As `idx.read`, or a label without a class name.
+    """
+    images, labels = idx.read(folder, part)
+    highest = int(labels.max())
+    if class_names is None:
+        class_names = [str(label) for label in range(max(10, highest + 1))]
+    if highest >= len(class_names):
+        raise DataError(
+            f"bad labels in {shown(folder)} - label {highest}, but {len(class_names)} classes; "
+            "name every class"
+        )
+    return examples(images[..., np.newaxis], labels, class_names, digests=digests(images))
+
+
+def _load(picture: Callable[[int], np.ndarray], index: int, short_side: int) -> np.ndarray:
+    return decode.resize(picture(index), short_side)

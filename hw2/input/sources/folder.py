@@ -1,0 +1,272 @@
+"""Class folders: every folder below the root is a class, every picture anywhere in it is one's."""
+
+from __future__ import annotations
+
+import collections
+import itertools
+import os
+import unicodedata
+from collections.abc import Sequence
+
+import numpy as np
+
+from hw2.errors import DataError
+from hw2.input.examples import Examples
+from hw2.input.files import formats, links
+from hw2.input.files.names import first_few, shown
+from hw2.input.files.rules import Rules
+from hw2.input.scanning import scan
+from hw2.input.scanning.listing import Listing
+
+LAYOUT = "the layout is ROOT/CLASS/.../PICTURE.jpg, with two classes at least"
+JUNK = ("__MACOSX", "Thumbs.db", "ehthumbs.db", "desktop.ini")  # left behind by other systems
+PARTS = {  # what the folders of a data set's parts are called, in any case
+    "train": ("train", "training"),
+    "validation": ("val", "valid", "validation"),
+    "test": ("test", "testing"),
+}
+PICTURES = {*itertools.chain(*formats.SUFFIXES.values()), *formats.OTHER_SUFFIXES}
+
+
+def read(
+    root: str | os.PathLike[str], rules: Rules | None = None, *, report: scan.Report | None = None
+) -> Examples:
+    """Finds the pictures below `root`, and scans them.
+
+    Raises:
+      DataError: As `listing` and `survey.examples`.
+    """
+    rules = rules or Rules()
+    return scan.examples(listing(root, rules), rules, report=report)
+
+
+def listing(root: str | os.PathLike[str], rules: Rules) -> Listing:
+    """Finds the pictures below `root` by their suffixes, and opens none.
+
+    Classes are the first-level folders in the order of their names. Hidden files and what other
+    systems leave behind are skipped; files of other kinds are counted in the notes. Links within
+    the root are followed, and nothing is read twice.
+
+    Raises:
+      DataError: No two classes; two class names that look the same; a folder that is a link out
+        of the root, which `rules` may allow.
+
+    Cost: about 3 microseconds for each picture.
+    """
+    root = os.fspath(root)
+    class_names = _classes(root)
+    ignored = collections.Counter(_beside(root))
+    files, linked = _files(root, class_names, ignored, rules)
+    files, refused = _followed(root, files, linked, ignored, rules)
+    return Listing(
+        root,
+        tuple(itertools.chain.from_iterable(files)),
+        np.repeat(np.arange(len(files), dtype=np.int32), [len(names) for names in files]),
+        tuple(class_names),
+        source=root,
+        refused=refused,
+        notes=tuple(_twins(root, class_names) + _ignored(ignored)),
+    )
+
+
+def at_any_depth(root: str | os.PathLike[str], class_names: Sequence[str], rules: Rules) -> Listing:
+    """Finds the pictures to classify below `root`, in class folders or not, in order of names.
+
+    A picture has the label of the first folder of its path, if that is one of `class_names`.
+    Otherwise as `listing`.
+
+    Raises:
+      DataError: There is no picture; a folder that is a link out of the root.
+    """
+    root = os.fspath(root)
+    ignored: collections.Counter[str] = collections.Counter()
+    files, linked = _files(root, [""], ignored, rules)
+    [names], refused = _followed(root, files, linked, ignored, rules)
+    if not names:
+        what = f", {'; '.join(_ignored(ignored))}" if ignored else ""
+        raise DataError(
+            f"no pictures in {shown(root)} - no file below it is called .jpg, .png, .gif, .bmp or "
+            f".webp{what}; give another folder"
+        )
+    number = {name: label for label, name in enumerate(class_names)}
+    labels = [number.get(name.split("/", 1)[0], -1) if "/" in name else -1 for name in names]
+    return Listing(
+        root,
+        names,
+        np.array(labels, np.int32),
+        tuple(class_names),
+        source=root,
+        refused=refused,
+        notes=tuple(_ignored(ignored)),
+    )
+
+
+def parts(root: str | os.PathLike[str]) -> dict[str, str]:
+    """Finds the parts that a folder holds, "train", "validation" and "test", and their paths.
+
+    A folder has parts where one is for training, and none of its folders is anything else.
+    """
+    folders = [e for e in _scan(os.fspath(root)) if os.path.isdir(e.path) and not _is_junk(e.name)]
+    found = {}
+    for entry in folders:
+        part = next((p for p, names in PARTS.items() if entry.name.casefold() in names), None)
+        if part is None or part in found:
+            return {}
+        found[part] = entry.path
+    return found if "train" in found else {}
+
+
+def _classes(root: str) -> list[str]:
+    if not os.path.isdir(root):
+        why = "not a folder" if os.path.exists(root) else "no such folder"
+        raise DataError(f"no pictures in {shown(root)} - {why}; {LAYOUT}")
+    names = sorted(
+        entry.name
+        for entry in _scan(root)
+        if not _is_junk(entry.name) and os.path.isdir(entry.path)
+    )
+    if len(names) < 2:
+        found = f"one class folder only, {shown(names[0])}" if names else "no class folders"
+        raise DataError(f"no classes in {shown(root)} - {found}; {LAYOUT}")
+    known = list(itertools.chain(*PARTS.values()))
+    if all(name.casefold() in known for name in names):
+        raise DataError(
+            f"no classes in {shown(root)} - {first_few(names)} are parts of a data set, and none "
+            "is called train; give the folder of one part"
+        )
+    return names
+
+
+def _beside(root: str) -> dict[str, int]:
+    """Counts the pictures that no class folder holds."""
+    count = sum(_is_picture(e.name) and not os.path.isdir(e.path) for e in _scan(root))
+    return {"outside the class folders": count} if count else {}
+
+
+def _files(
+    root: str, class_names: Sequence[str], ignored: collections.Counter[str], rules: Rules
+) -> tuple[list[list[str]], set[str]]:
+    """The names of each class's pictures, in order, and those of all that are links.
+
+    Real folders are read before those behind links.
+    """
+    files: list[list[str]] = [[] for _ in class_names]
+    linked = set()
+    seen = set()
+    real = collections.deque(enumerate(class_names))
+    later: collections.deque[tuple[int, str]] = collections.deque()
+    while real or later:
+        label, folder = (real or later).popleft()
+        path = os.path.join(root, folder)
+        status = os.stat(path)
+        if (status.st_dev, status.st_ino) in seen:
+            ignored["links to folders read already"] += 1
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        if os.path.islink(path) and links.leads_out(root, path) and not rules.allow_outside_links:
+            raise DataError(
+                f"link out of the root in {shown(path)} - it leads to "
+                f"{shown(os.path.realpath(path))}; {links.REMEDY}"
+            )
+        for entry in _scan(path):
+            bare = entry.name
+            if _is_junk(bare):
+                continue
+            name, suffix = f"{folder}/{bare}" if folder else bare, _suffix(bare)
+            is_link = entry.is_symlink()
+            if os.path.isdir(entry.path) if is_link else entry.is_dir():
+                if suffix in PICTURES:
+                    ignored["folders named like pictures"] += 1
+                else:
+                    (later if is_link else real).append((label, name))
+            elif suffix in PICTURES:
+                files[label].append(name)
+                if is_link:
+                    linked.add(name)
+            else:
+                ignored[suffix or "without suffix"] += 1
+    for names in files:
+        names.sort()
+    return files, linked
+
+
+def _followed(
+    root: str,
+    files: Sequence[list[str]],
+    linked: set[str],
+    ignored: collections.Counter[str],
+    rules: Rules,
+) -> tuple[Sequence[list[str]], dict[int, str]]:
+    """Leaves out links to pictures that are there anyway, and refuses those out of the root.
+
+    Returns:
+      The names of each class's pictures, and why some of them, counted through, are refused.
+    """
+    if not linked:
+        return files, {}
+    base = os.path.join(os.path.realpath(root), "")
+    seen = {base + name for names in files for name in names if name not in linked}
+    kept: list[list[str]] = [[] for _ in files]
+    count, refused = 0, {}
+    for label, names in enumerate(files):
+        for name in names:
+            path = os.path.join(root, name)
+            if name in linked and os.path.exists(path):  # a dangling one leads nowhere
+                target = os.path.realpath(path)
+                if target in seen:
+                    ignored["links to pictures read already"] += 1
+                    continue
+                seen.add(target)
+                if links.leads_out(root, path) and not rules.allow_outside_links:
+                    refused[count] = links.words(path)
+            kept[label].append(name)
+            count += 1
+    return kept, refused
+
+
+def _scan(folder: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise DataError(f"no pictures in {shown(folder)} - {why}; make it readable") from error
+
+
+def _suffix(name: str) -> str:
+    """Of a file's bare name, as `os.path.splitext` has it, in lower case."""
+    stem, _, suffix = name.rpartition(".")
+    return f".{suffix.lower()}" if stem.strip(".") else ""
+
+
+def _is_picture(name: str) -> bool:
+    return _suffix(name) in PICTURES and not _is_junk(name)
+
+
+def _is_junk(name: str) -> bool:
+    return name.startswith(".") or name in JUNK
+
+
+def _twins(root: str, class_names: Sequence[str]) -> list[str]:
+    """Refuses names that are the same in Unicode's eyes, notes those that differ in case only."""
+    notes = []
+    by_form: dict[str, str] = {}
+    by_case: dict[str, str] = {}
+    for name in class_names:
+        form = unicodedata.normalize("NFC", name)
+        if form in by_form:
+            raise DataError(
+                f"twin classes in {shown(root)} - two folders are called {shown(name)}, one "
+                "spelt with combining characters (NFC and NFD); merge them"
+            )
+        by_form[form] = name
+        twin = by_case.setdefault(form.casefold(), name)
+        if twin != name:
+            notes.append(f"classes {shown(twin)} and {shown(name)} differ in case only")
+    return notes
+
+
+def _ignored(counts: collections.Counter[str]) -> list[str]:
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    kinds = ", ".join(f"{count} {shown(kind)}" for kind, count in ordered)
+    return [f"ignored {kinds}"] if kinds else []

@@ -1,0 +1,294 @@
+"""TFRecord shards of pictures: few large files in place of many small ones, read at random.
+
+A record is a `tf.train.Example` with the features that TensorFlow's own image tools write:
+`image/encoded`, the bytes of a picture file; `image/class/text`, or `image/class/label` where
+there is no text; `image/filename`. An index beside the shards says where each record lies.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+import threading
+import zipfile
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from hw2.errors import DataError
+from hw2.input.examples import Examples
+from hw2.input.files.names import shown
+from hw2.input.files.rules import Rules
+from hw2.input.scanning import scan
+from hw2.input.scanning.listing import Listing
+from hw2.input.sources import folder
+
+SHARD = re.compile(r".*\.tfrecords?|.*-\d{5}-of-\d{5}(\.tfrecords?)?")
+INDEX = "index.npz"
+ENCODED, TEXT, LABEL, NAME = (
+    "image/encoded",
+    "image/class/text",
+    "image/class/label",
+    "image/filename",
+)
+HEAD, TAIL = 12, 4  # bytes around a record: its length and checksum, and its own checksum
+PLACE = np.dtype([("shard", np.int32), ("start", np.int64), ("length", np.int64)])
+
+
+def shards(path: str | os.PathLike[str], part: str) -> list[str]:
+    """Finds the shards of a part: those it names, or all where no name tells a part.
+
+    Args:
+      path: A shard, or a folder of shards.
+      part: "train", "validation" or "test".
+    """
+    path = os.fspath(path)
+    if os.path.isfile(path):
+        return [path] if SHARD.fullmatch(os.path.basename(path)) else []
+    names = sorted(name for name in os.listdir(path) if SHARD.fullmatch(name))
+    told = {name: _part(name) for name in names}
+    if any(told.values()):
+        names = [name for name in names if told[name] == part]
+    return [os.path.join(path, name) for name in names]
+
+
+def has_part(path: str | os.PathLike[str], part: str) -> bool:
+    """Tells whether the names of the shards tell parts, and this one is among them."""
+    return any(_part(os.path.basename(shard)) == part for shard in shards(path, part))
+
+
+def read(
+    paths: Sequence[str],
+    rules: Rules | None = None,
+    *,
+    class_names: Sequence[str] | None = None,
+    report: scan.Report | None = None,
+) -> Examples:
+    """Indexes shards, and scans the pictures in them.
+
+    Args:
+      paths: Of the shards.
+      rules: What is accepted.
+      class_names: The classes there may be; by default those in the records, and in the index.
+      report: As `survey.of`.
+
+    Raises:
+      DataError: A shard is damaged, a record has no picture or no label, or as `survey.examples`.
+    """
+    rules = scan.lenient(rules or Rules(), class_names)
+    index = _Index.load(paths) or _Index.walk(paths)
+    return scan.examples(index.listing(class_names), rules, report=report)
+
+
+def to_classify(paths: Sequence[str], class_names: Sequence[str]) -> Listing:
+    """Indexes shards of pictures to classify; a record may have no label, or an unknown one.
+
+    Raises:
+      DataError: A shard is damaged, or a record has no picture.
+    """
+    index = _Index.load(paths) or _Index.walk(paths, labelled=False)
+    return index.listing(class_names, labelled=False)
+
+
+def example(content: bytes, class_name: str, label: int, name: str) -> bytes:
+    """A record, serialized."""
+    features = {
+        ENCODED: [content],
+        TEXT: [class_name.encode("utf-8", "surrogateescape")],
+        NAME: [name.encode("utf-8", "surrogateescape")],
+    }
+    fields = {
+        k: tf.train.Feature(bytes_list=tf.train.BytesList(value=v)) for k, v in features.items()
+    }
+    fields[LABEL] = tf.train.Feature(int64_list=tf.train.Int64List(value=[label]))
+    return tf.train.Example(features=tf.train.Features(feature=fields)).SerializeToString()
+
+
+class _Index:
+    """Where the records of some shards lie, and what they are."""
+
+    def __init__(
+        self,
+        paths: Sequence[str],
+        places: np.ndarray,
+        names: Sequence[str],
+        classes: Sequence[str],
+        known: Sequence[str] = (),
+    ):
+        """Holds one entry for each record.
+
+        Args:
+          paths: Of the shards.
+          places: `[N]` of dtype `PLACE`.
+          names: `[N]`.
+          classes: `[N]` names of classes.
+          known: Names of all classes, where the writer knew them.
+        """
+        self.paths, self.places, self.names = list(paths), places, list(names)
+        self.classes, self.known = list(classes), tuple(known)
+        self._files: dict[int, int] = {}
+        self._lock = threading.Lock()
+
+    @classmethod
+    def load(cls, paths: Sequence[str]) -> _Index | None:
+        """Reads what `save` wrote, or None where it is not there or not of these shards."""
+        try:
+            path = os.path.join(os.path.dirname(paths[0]), INDEX)
+            with open(path, "rb") as opened, np.load(opened) as file:
+                shards = _lines(file["shards"])
+                sizes = dict(zip(shards, file["sizes"].tolist(), strict=True))
+                wanted = [os.path.basename(path) for path in paths]
+                if any(
+                    sizes.get(n) != os.path.getsize(p) for n, p in zip(wanted, paths, strict=True)
+                ):
+                    return None
+                places = file["places"]
+                number = np.array([wanted.index(n) if n in wanted else -1 for n in shards])
+                places["shard"] = number[places["shard"]]
+                keep = np.flatnonzero(places["shard"] >= 0)
+                names, known = _lines(file["names"]), _lines(file["class_names"])
+                labels = file["labels"]
+                return cls(
+                    paths,
+                    places[keep],
+                    [names[i] for i in keep],
+                    [known[labels[i]] for i in keep],
+                    known,
+                )
+        except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile):
+            return None
+
+    @classmethod
+    def walk(cls, paths: Sequence[str], *, labelled: bool = True) -> _Index:
+        """Reads every shard from its beginning to its end, checksums included."""
+        places, names, classes = [], [], []
+        for number, path in enumerate(paths):
+            start, count = 0, 0
+            try:
+                for row, record in enumerate(tf.data.TFRecordDataset(path).as_numpy_iterator()):
+                    name, label = _described(path, row, record, labelled)
+                    places.append((number, start + HEAD, len(record)))
+                    names.append(name)
+                    classes.append(label)
+                    start += HEAD + len(record) + TAIL
+                    count += 1
+            except tf.errors.OpError as error:
+                raise DataError(
+                    f"bad shard in {shown(path)} - truncated or damaged after {count} records "
+                    f"({start:,} of {os.path.getsize(path):,} bytes are good); write it again"
+                ) from error
+        if len(set(names)) < len(names):
+            names = [f"{i:07d}:{name}" for i, name in enumerate(names)]
+        return cls(paths, np.array(places, PLACE), names, classes)
+
+    def save(self, path: str) -> None:
+        """Writes the index as a file."""
+        known = self.known or sorted(set(self.classes))
+        number = {name: label for label, name in enumerate(known)}
+        with open(path, "wb") as file:
+            np.savez(
+                file,
+                shards=_blob([os.path.basename(path) for path in self.paths]),
+                sizes=np.array([os.path.getsize(path) for path in self.paths]),
+                places=self.places,
+                names=_blob(self.names),
+                labels=np.array([number[name] for name in self.classes], np.int32),
+                class_names=_blob(known),
+            )
+
+    def listing(self, class_names: Sequence[str] | None, *, labelled: bool = True) -> Listing:
+        """The records as a scan takes them, or as prediction does if not `labelled`."""
+        source = os.path.dirname(self.paths[0]) if len(self.paths) > 1 else self.paths[0]
+        known = self.known or tuple(sorted(set(self.classes), key=_natural))
+        known = tuple(class_names or known)
+        unknown = sorted(set(self.classes) - set(known))
+        if unknown and labelled:
+            raise DataError(
+                f"unknown classes in {shown(source)} - {shown(unknown[0])} is none of the "
+                f"{len(known)} classes; leave those pictures out, or train a model on them"
+            )
+        if len(known) < 2:
+            raise DataError(
+                f"no classes in {shown(source)} - one class only, {shown(known[0])}; two are "
+                "needed at least"
+            )
+        number = {name: label for label, name in enumerate(known)}
+        times = np.array([os.stat(path).st_mtime_ns for path in self.paths])
+        stamps = np.stack([self.places["length"], times[self.places["shard"]]], axis=1)
+        return Listing(
+            os.path.dirname(self.paths[0]),
+            self.names,
+            np.array([number.get(name, -1) for name in self.classes], np.int32),
+            known,
+            source=source,
+            records=stamps,
+            read=self.encoded,
+        )
+
+    def encoded(self, index: int) -> bytes:
+        """The bytes of picture `index`; safe to call from several threads."""
+        shard, start, length = self.places[index].tolist()
+        path = self.paths[shard]
+        with self._lock:
+            if shard not in self._files:
+                self._files[shard] = os.open(path, os.O_RDONLY)
+        head = os.pread(self._files[shard], HEAD + length, start - HEAD)
+        try:
+            if len(head) != HEAD + length or struct.unpack("<Q", head[:8]) != (length,):
+                raise ValueError("the length of the record is another")
+            fields = tf.train.Example.FromString(head[HEAD:]).features.feature
+            [content] = fields[ENCODED].bytes_list.value
+        except Exception as error:  # protobuf's own
+            raise DataError(
+                f"bad picture in {shown(path)} ({shown(self.names[index])}) - not the record that "
+                "was there; start again, which scans anew"
+            ) from error
+        return content
+
+    def __del__(self) -> None:
+        for file in self._files.values():
+            os.close(file)
+
+
+def _described(path: str, row: int, record: bytes, labelled: bool) -> tuple[str, str]:
+    """Name and class of a record; one that need not be labelled may be of class ""."""
+    try:
+        fields = tf.train.Example.FromString(record).features.feature
+    except Exception as error:  # protobuf's own
+        raise _bad(path, row, "not a tf.train.Example") from error
+    if len(fields[ENCODED].bytes_list.value) != 1:
+        raise _bad(path, row, f"no {ENCODED}")
+    texts, numbers = fields[TEXT].bytes_list.value, fields[LABEL].int64_list.value
+    if labelled and not texts and not numbers:
+        raise _bad(path, row, f"neither {TEXT} nor {LABEL}")
+    label = texts[0].decode("utf-8", "surrogateescape") if texts else "".join(map(str, numbers[:1]))
+    names = fields[NAME].bytes_list.value
+    name = names[0].decode("utf-8", "surrogateescape") if names else ""
+    return name or f"{os.path.basename(path)}:{row}", label
+
+
+def _bad(path: str, row: int, why: str) -> DataError:
+    return DataError(
+        f"bad record in {shown(path)} - record {row} "
+        f"{'has' if why.startswith(('no ', 'neither')) else 'is'} {why}; "
+        "write it with hw2.commands.shard"
+    )
+
+
+def _part(name: str) -> str | None:
+    words = re.split(r"[-._]", name.lower())
+    return next((part for part, names in folder.PARTS.items() if set(names) & set(words)), None)
+
+
+def _natural(name: str) -> tuple[int, str]:
+    return (int(name), "") if name.isascii() and name.isdigit() else (-1, name)
+
+
+def _blob(names: Sequence[str]) -> np.ndarray:
+    return np.frombuffer("\0".join(names).encode("utf-8", "surrogateescape"), np.uint8)
+
+
+def _lines(blob: np.ndarray) -> list[str]:
+    return blob.tobytes().decode("utf-8", "surrogateescape").split("\0")

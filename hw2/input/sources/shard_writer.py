@@ -1,0 +1,89 @@
+"""Writes any source of pictures as TFRecord shards."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from hw2.errors import DataError, writing
+from hw2.input.examples import Examples
+from hw2.input.files.names import shown
+from hw2.input.sources import records
+
+PARTIAL = ".partial"  # ends the names of shards at work
+
+
+def write(examples: Examples, folder: str | os.PathLike[str], *, shard_mb: int = 256) -> list[str]:
+    """Writes examples as shards, in an order that mixes the classes, and an index beside them.
+
+    Args:
+      examples: What to write.
+      folder: Is made; it must hold no shards.
+      shard_mb: About the size of a shard, in MB.
+
+    Returns:
+      Paths of the shards.
+
+    Raises:
+      DataError: The folder is not empty.
+      RunError: It cannot be written.
+    """
+    folder = os.fspath(folder)
+    with writing(folder):
+        os.makedirs(folder, exist_ok=True)
+        if os.listdir(folder):
+            raise DataError(f"no room in {shown(folder)} - the folder is not empty; give a new one")
+        order = np.random.Generator(np.random.Philox(0)).permutation(len(examples))
+        partial, places, names, classes = [], [], [], []
+        try:
+            for number, (path, rows) in enumerate(_shards(examples, order, folder, shard_mb)):
+                partial.append(path)
+                for index, start, length in rows:
+                    places.append((number, start, length))
+                    names.append(examples.names[index])
+                    classes.append(examples.class_names[examples.labels[index]])
+        except BaseException:  # Ctrl-C too: what is left would stand in the way of the next try
+            for name in os.listdir(folder):
+                if name.endswith(PARTIAL):
+                    os.remove(os.path.join(folder, name))
+            raise
+        count = len(partial)
+        paths = [
+            os.path.join(folder, f"pictures-{number:05d}-of-{count:05d}.tfrecord")
+            for number in range(count)
+        ]
+        for old, new in zip(partial, paths, strict=True):
+            os.replace(old, new)
+        index = records._Index(
+            paths, np.array(places, records.PLACE), names, classes, examples.class_names
+        )
+        index.save(os.path.join(folder, records.INDEX))
+    return paths
+
+
+def _shards(
+    examples: Examples, order: np.ndarray, folder: str, shard_mb: int
+) -> Iterator[tuple[str, list[tuple[int, int, int]]]]:
+    """Writes shard after shard; gives the path of each, and index, start and length of its rows."""
+    at, number = 0, 0
+    while at < len(order):
+        path = os.path.join(folder, f".{number:05d}{PARTIAL}")
+        rows, size = [], 0
+        with tf.io.TFRecordWriter(path) as writer:
+            while at < len(order) and size < shard_mb * 2**20:
+                index = int(order[at])
+                record = records.example(
+                    examples.content(index),
+                    examples.class_names[examples.labels[index]],
+                    int(examples.labels[index]),
+                    examples.names[index],
+                )
+                writer.write(record)
+                rows.append((index, size + records.HEAD, len(record)))
+                size += records.HEAD + len(record) + records.TAIL
+                at += 1
+        number += 1
+        yield path, rows

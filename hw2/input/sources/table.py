@@ -1,0 +1,299 @@
+"""A CSV file that lists pictures and their classes, or the labels of an array, line by line."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from hw2.errors import DataError
+from hw2.input.examples import Examples
+from hw2.input.files import links
+from hw2.input.files.names import first_few, shown
+from hw2.input.files.rules import Rules
+from hw2.input.scanning import scan
+from hw2.input.scanning.listing import Listing
+
+FILE = ("file", "filename", "file_name", "path", "image", "name", "picture")
+CLASS = ("class", "label", "category", "species", "target")
+NUMBER = ("id", "index", "number")
+LIST_FORM = "a list of pictures has the header `file,class`"
+LABELS_FORM = "labels of an array have the header `label`, or `id,label`"
+_WINDOWS = re.compile(r"[A-Za-z]:|.*\\")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_INTEGER = re.compile(r"-?[0-9]{1,18}")
+_NUMERIC = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+
+
+def read(
+    path: str | os.PathLike[str],
+    rules: Rules | None = None,
+    *,
+    class_names: Sequence[str] | None = None,
+    report: scan.Report | None = None,
+) -> Examples:
+    """Reads a list of picture files, `file,class`, relative to its own folder, and scans them.
+
+    Args:
+      path: UTF-8 text with commas and a header, a BOM or not, any line ends.
+      rules: What is accepted.
+      class_names: The classes there may be; by default those that are in the list.
+      report: As `survey.of`.
+
+    Raises:
+      DataError: A line breaks the rules, or as `survey.examples`; the message names the line.
+    """
+    rules = scan.lenient(rules or Rules(), class_names)
+    return scan.examples(listing(path, class_names, rules), rules, report=report)
+
+
+def listing(
+    path: str | os.PathLike[str],
+    class_names: Sequence[str] | None = None,
+    rules: Rules | None = None,
+) -> Listing:
+    """Reads a list of picture files, and opens none of them.
+
+    Links within the list's folder are followed, those out of it as `rules` have it.
+    """
+    path = os.fspath(path)
+    rows = _rows(path)
+    line, header = next(rows)
+    if len(header) != 2 or header[0] not in FILE or header[1] not in CLASS:
+        raise _bad(path, line, f"expected the header file,class, got {_quoted(header)}", LIST_FORM)
+    names, texts, lines = _listed(path, rows)
+    labels, classes = _labels(path, texts, lines, class_names)
+    root, refused = os.path.dirname(path), _refused(path, names, rules)
+    return Listing(root, names, labels, classes, source=path, lines=lines, refused=refused)
+
+
+def to_classify(
+    path: str | os.PathLike[str], class_names: Sequence[str], rules: Rules | None = None
+) -> Listing:
+    """Reads a list of picture files to classify, `file` or `file,class`; a class may be empty.
+
+    Raises:
+      DataError: A line breaks the rules, or names a class that is none of `class_names`.
+    """
+    path = os.fspath(path)
+    rows = _rows(path)
+    line, header = next(rows)
+    if not 1 <= len(header) <= 2 or header[0] not in FILE or header[-1] not in (*FILE, *CLASS):
+        why = f"expected the header file, or file,class, got {_quoted(header)}"
+        raise _bad(path, line, why, "mend it")
+    names, texts, lines = _listed(path, rows)
+    if not names:
+        raise _bad(path, 1, "no line after the header", "list the pictures")
+    labels = np.full(len(names), -1, np.int32)
+    told = [row for row, text in enumerate(texts) if text]
+    where = [lines[row] for row in told]
+    labels[told] = _known(path, [texts[row] for row in told], where, class_names)
+    root, refused, classes = os.path.dirname(path), _refused(path, names, rules), tuple(class_names)
+    return Listing(root, names, labels, classes, source=path, lines=lines, refused=refused)
+
+
+def is_list(path: str | os.PathLike[str]) -> bool:
+    """Tells whether a CSV file names pictures; else its lines are the labels of an array."""
+    try:
+        _, header = next(_rows(os.fspath(path)))
+    except DataError:
+        return True  # reading it will say what is wrong
+    return not header or header[0] in FILE or header[0] not in (*CLASS, *NUMBER)
+
+
+def read_labels(
+    path: str | os.PathLike[str], count: int, class_names: Sequence[str] | None = None
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Reads the labels of `count` pictures: one a line, or `id,label` in any order.
+
+    Ids are the numbers of the pictures, from 0 or from 1.
+
+    Returns:
+      `[count]` int32, and the names of the classes.
+
+    Raises:
+      DataError: A line breaks the rules, or there are more or fewer than `count`.
+    """
+    path = os.fspath(path)
+    rows = _rows(path)
+    line, header = next(rows)
+    has_ids = len(header) == 2 and header[0] in NUMBER
+    if len(header) != 1 + has_ids or header[-1] not in CLASS:
+        raise _bad(path, line, f"expected the header label, got {_quoted(header)}", LABELS_FORM)
+    found = [(line, row) for line, row in rows]
+    if len(found) != count:
+        raise DataError(
+            f"bad labels in {shown(path)} - {len(found)} labels for {count} images; "
+            "take both from one data set"
+        )
+    lines = [line for line, _ in found]
+    labels, classes = _labels(path, [row[-1] for _, row in found], lines, class_names)
+    if has_ids:
+        labels = labels[_order(path, [(line, row[0]) for line, row in found])]
+    return labels, classes
+
+
+def _listed(
+    path: str, rows: Iterator[tuple[int, list[str]]]
+) -> tuple[list[str], list[str], list[int]]:
+    """Names, classes ("" without a column of them) and line numbers; no name twice."""
+    names, texts, lines = [], [], []
+    seen: dict[str, int] = {}
+    for line, (name, *label) in rows:
+        name = _checked_name(path, line, name)
+        if name in seen:
+            raise _bad(path, line, f"{shown(name)} is in line {seen[name]} already", "remove one")
+        seen[name] = line
+        names.append(name)
+        texts.append(label[0] if label else "")
+        lines.append(line)
+    return names, texts, lines
+
+
+def _refused(path: str, names: Sequence[str], rules: Rules | None) -> dict[int, str]:
+    """Why some files of a list must not be opened."""
+    if rules and rules.allow_outside_links:
+        return {}
+    return links.refused(os.path.dirname(path), names, "the folder of the list")
+
+
+def _order(path: str, ids: Sequence[tuple[int, str]]) -> np.ndarray:
+    """The row of each picture, by the ids of the rows."""
+    first = 0 if any(text == "0" for _, text in ids) else 1
+    rows = np.full(len(ids), -1, np.int64)
+    for row, (line, text) in enumerate(ids):
+        number = int(text) - first if _INTEGER.fullmatch(text) else -1
+        if not 0 <= number < len(ids):
+            raise _bad(
+                path,
+                line,
+                f"expected an id in [{first}, {len(ids) + first}), got {shown(repr(text))}",
+                "ids are the numbers of the images",
+            )
+        if rows[number] >= 0:
+            raise _bad(path, line, f"id {text} is there twice", "remove one")
+        rows[number] = row
+    return rows
+
+
+def _labels(
+    path: str, texts: Sequence[str], lines: Sequence[int], class_names: Sequence[str] | None
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Labels by the names of their classes; numbers, where the first is one, sorted as such."""
+    if not texts:
+        raise _bad(path, 1, "no line after the header", "list the pictures")
+    if class_names is not None:
+        return _known(path, texts, lines, class_names), tuple(class_names)
+    numbered = _NUMERIC.fullmatch(texts[0]) is not None
+    for text, line in zip(texts, lines, strict=True):
+        if not text:
+            raise _bad(path, line, "the label is empty", "name a class")
+        if numbered and (not _INTEGER.fullmatch(text) or int(text) < 0):
+            raise _bad(
+                path,
+                line,
+                "labels must be whole numbers of at least 0, as the first one is a number, got "
+                f"{shown(repr(text))}",
+                "mend it",
+            )
+    if numbered:
+        texts = [str(int(text)) for text in texts]
+    classes = sorted(set(texts), key=int if numbered else None)
+    if len(classes) < 2:
+        raise DataError(
+            f"no classes in {shown(path)} - one class only, {first_few(classes)}; "
+            "two are needed at least"
+        )
+    number = {name: label for label, name in enumerate(classes)}
+    return np.array([number[text] for text in texts], np.int32), tuple(classes)
+
+
+def _known(
+    path: str, texts: Sequence[str], lines: Sequence[int], class_names: Sequence[str]
+) -> np.ndarray:
+    """Labels by the names of the classes there may be; "007" is also found as "7"."""
+    number = {name: label for label, name in enumerate(class_names)}
+    labels = []
+    for text, line in zip(texts, lines, strict=True):
+        if text not in number and _INTEGER.fullmatch(text):
+            text = str(int(text))
+        if text not in number:
+            raise _bad(
+                path,
+                line,
+                f"label {shown(repr(text))} is none of the {len(number)} classes "
+                f"{first_few(list(class_names), 10)}",
+                "leave the picture out, or train a model on it",
+            )
+        labels.append(number[text])
+    return np.array(labels, np.int32)
+
+
+def _checked_name(path: str, line: int, name: str) -> str:
+    why = None
+    if not name:
+        why = "the file name is empty"
+    elif "\0" in name:
+        why = f"the file name {shown(repr(name))} holds a NUL"
+    elif _URL.match(name):
+        why = f"{shown(name)} is a URL"
+    elif name.startswith("/") or _WINDOWS.match(name):
+        why = f"{shown(name)} is not relative, with / between folders"
+    elif ".." in name.split("/"):
+        why = f"{shown(name)} leads out of the folder of the list"
+    if why:
+        raise _bad(path, line, why, "name a file below that folder")
+    return os.path.normpath(name)
+
+
+def _rows(path: str) -> Iterator[tuple[int, list[str]]]:
+    """Line number and fields of every line, the header in lower case; all of the same length.
+
+    A row spans lines where a quoted field does; it is named by its last one.
+    """
+    line, width = 1, None
+    try:
+        with open(path, newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
+            reader = csv.reader(_without_nul(path, file), strict=True)
+            for row in reader:
+                line = reader.line_num
+                if width is None:
+                    if not row:
+                        raise _bad(path, line, "no header", LIST_FORM)
+                    if len(row) == 1 and ";" in row[0]:
+                        raise _bad(path, line, "fields are parted by ;", "part them by commas")
+                    width = len(row)
+                    yield line, [field.strip().lower() for field in row]
+                    continue
+                if not row:
+                    raise _bad(path, line, "the line is empty", "remove it")
+                if len(row) != width:
+                    why = f"expected {width} fields, as in the header, got {len(row)}"
+                    raise _bad(path, line, why, "mend it")
+                yield line, row
+    except csv.Error as error:
+        raise _bad(path, line + 1, shown(str(error)), "mend the quotes") from error
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise DataError(f"unreadable list in {shown(path)} - {why}; make it readable") from error
+    if width is None:
+        raise _bad(path, 1, "the file is empty", LIST_FORM)
+
+
+def _without_nul(path: str, lines: Iterator[str]) -> Iterator[str]:
+    """Refuses NUL, which the reader of Python 3.10 does not take."""
+    for number, line in enumerate(lines, start=1):
+        if "\0" in line:
+            raise _bad(path, number, "the line holds a NUL", "mend it")
+        yield line
+
+
+def _quoted(header: Sequence[str]) -> str:
+    return shown(repr(",".join(header))[:80])
+
+
+def _bad(path: str, line: int, why: str, remedy: str) -> DataError:
+    return DataError(f"bad line in {shown(path)}:{line} - {why}; {remedy}")

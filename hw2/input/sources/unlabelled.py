@@ -1,0 +1,229 @@
+"""Pictures to classify, of any source that training reads, labelled or not; none is opened yet."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from hw2.errors import DataError
+from hw2.input.examples import Examples
+from hw2.input.files import decode, formats
+from hw2.input.files.names import first_few, shown
+from hw2.input.files.rules import Rules
+from hw2.input.scanning import scan
+from hw2.input.scanning.listing import Listing
+from hw2.input.sources import builtin, folder, idx, npy, shards, table
+
+FORMS = (
+    f"give a folder of pictures, one picture, a .csv with a column `file`, an .npy or .npz of "
+    f"images, IDX files, TFRecord shards, or one of {', '.join(builtin.NAMES)}"
+)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Pictures:
+    """Pictures to classify, in the order of their source.
+
+    Attributes:
+      names: What each is called in the answer: the path below a folder or a list, the number
+        from 0 in an array.
+      labels: `[N]` int32, indices into the model's classes; -1 where nothing says.
+      channels: Channels of every picture: 3 for files, the data's own for arrays.
+      load: `load(index, short_side)` as in `Examples`. Raises `DataError` for a bad picture.
+      notes: What was left out or is odd, one sentence each.
+    """
+
+    names: Sequence[str] = dataclasses.field(repr=False)
+    labels: np.ndarray = dataclasses.field(repr=False)
+    channels: int
+    load: Callable[[int, int], np.ndarray] = dataclasses.field(repr=False)
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def forgiving(
+        self, class_names: Sequence[str], failed: Callable[[int, DataError], None]
+    ) -> Examples:
+        """The same for a pipeline: a bad picture is told of and blank in place of an error.
+
+        Args:
+          class_names: The model's. Labels that nothing says are 0 there.
+          failed: Called with the index and what is wrong, by any thread, before the batch comes.
+        """
+
+        def load(index: int, short_side: int) -> np.ndarray:
+            try:
+                return self.load(index, short_side)
+            except DataError as error:
+                failed(index, error)
+                return np.zeros([short_side, short_side, self.channels], np.uint8)
+
+        return Examples(
+            tuple(self.names), np.maximum(self.labels, 0), tuple(class_names), self.channels, load
+        )
+
+
+def read(
+    path: str | os.PathLike[str],
+    class_names: Sequence[str],
+    rules: Rules | None = None,
+    *,
+    part: str = "test",
+    report: scan.Report | None = None,
+) -> Pictures:
+    """Finds the pictures that a path or a name stands for, told as `source.read` tells them.
+
+    The order is that of names in folders, of lines in lists, of numbers in arrays, and of
+    shards, by their names, and records.
+
+    Args:
+      path: As `source.read`, or a folder of pictures at any depth, or one picture.
+      class_names: The model's. Labels are found by them; where a folder or a record has another
+        class, its pictures have none, with a note.
+      rules: Limits of a picture, and where links may lead.
+      part: "train", "validation" or "test", of a data set that has several.
+      report: As `survey.of`.
+
+    Raises:
+      DataError: The path is none of these, there is no picture, or a list or an array cannot be
+        read. Of single pictures nothing is known before they are loaded.
+    """
+    path, rules = os.fspath(path), rules or Rules()
+    if path in builtin.NAMES:
+        return _of_examples(builtin.read(path, part_of(path, part)), class_names)
+    if os.path.isdir(path):
+        return _in_folder(path, class_names, rules, part, report)
+    images, comma, labels = path.rpartition(",")
+    if comma and images.endswith(npy.SUFFIXES) and not os.path.lexists(path):
+        return _of_array(npy.to_classify(images, labels, part, class_names, report=report))
+    if not os.path.isfile(path):
+        why = "neither a file nor a folder" if os.path.lexists(path) else "no such file or folder"
+        raise DataError(f"no data in {shown(path)} - {why}; {FORMS}")
+    if path.endswith(npy.SUFFIXES):
+        return _of_array(npy.to_classify(path, None, part, class_names, report=report))
+    if path.endswith(".csv") and table.is_list(path):
+        return _of_listing(table.to_classify(path, class_names, rules), rules)
+    if idx.is_images(path):
+        return _of_images(idx.images(path)[..., np.newaxis])
+    if found := shards.find(path, part):
+        return _of_records(found, class_names, rules)
+    if _is_picture(path):
+        root, name = os.path.split(path)
+        nothing = np.array([-1], np.int32)
+        return _of_listing(Listing(root, [name], nothing, tuple(class_names), source=path), rules)
+    why = "labels without images" if path.endswith(".csv") else "a file of another kind"
+    raise DataError(f"no data in {shown(path)} - {why}; {FORMS}")
+
+
+def part_of(name: str, part: str) -> str:
+    """The part of a built-in data set that comes nearest to `part`."""
+    return "test" if part != "train" and "test" in builtin.PARTS[name] else "train"
+
+
+def _in_folder(
+    path: str,
+    class_names: Sequence[str],
+    rules: Rules,
+    part: str,
+    report: scan.Report | None,
+) -> Pictures:
+    if idx.is_in(path):
+        images, labels = idx.to_classify(path, "test" if part != "train" else part)
+        if labels is None:
+            return _of_images(images[..., np.newaxis])
+        return _labelled(_of_images(images[..., np.newaxis]), [str(n) for n in labels], class_names)
+    others = (part, "test", "validation") if part != "train" else (part,)
+    if found := next(filter(None, (npy.find(path, other) for other in others)), None):
+        return _of_array(npy.to_classify(found, None, part, class_names, report=report))
+    if found := shards.find(path, part):
+        return _of_records(found, class_names, rules)
+    if parts := folder.parts(path):
+        if found := next(filter(None, map(parts.get, others)), None):
+            return read(found, class_names, rules, part=part, report=report)
+        raise DataError(
+            f"no {part} part in {shown(path)} - it holds {', '.join(parts)}; give one of its "
+            "folders, or --part"
+        )
+    return _of_listing(folder.at_any_depth(path, class_names, rules), rules)
+
+
+def _of_listing(listing: Listing, rules: Rules) -> Pictures:
+    limits = {"max_pixels": rules.max_pixels, "min_size": rules.min_size}
+
+    def load(index: int, short_side: int) -> np.ndarray:
+        listing.check(index)
+        if listing.read is not None:
+            place = listing.place(index)
+            return decode.picture_in(listing.read(index), place, short_side, **limits)
+        try:
+            return decode.picture(listing.path(index), short_side, **limits)
+        except DataError as error:  # a list names its line
+            message = str(error).replace(shown(listing.path(index)), listing.place(index), 1)
+            raise DataError(message) from error
+
+    notes = listing.notes
+    inside = sum("/" in name for name in listing.names)
+    unknown = int((listing.labels < 0).sum())
+    if inside and 0 < unknown < len(listing) and listing.read is None and listing.lines is None:
+        tops = {n.split("/", 1)[0] for n in listing.names if "/" in n} - {*listing.class_names}
+        words = f": {first_few(sorted(tops))} name none of the model's classes" if tops else ""
+        notes += (f"{unknown} of {len(listing)} pictures have no label{words}",)
+    return Pictures(listing.names, listing.labels, 3, load, notes)
+
+
+def _of_records(paths: Sequence[str], class_names: Sequence[str], rules: Rules) -> Pictures:
+    from hw2.input.sources import (
+        records,  # brings TensorFlow, which scanning a folder does not need
+    )
+
+    return _of_listing(records.to_classify(paths, class_names), rules)
+
+
+def _of_array(opened: npy.Opened) -> Pictures:
+    def load(index: int, short_side: int) -> np.ndarray:
+        return decode.resize(opened.picture(index), short_side)
+
+    count, channels = opened.shape[0], opened.shape[3]
+    return Pictures(_numbers(count), opened.labels, channels, load, opened.notes)
+
+
+def _of_images(images: np.ndarray) -> Pictures:
+    """Of uint8 `[N, H, W, C]`."""
+    labels = np.full(len(images), -1, np.int32)
+    return _of_array(npy.Opened(lambda index: images[index], images.shape, labels))
+
+
+def _of_examples(examples: Examples, class_names: Sequence[str]) -> Pictures:
+    pictures = Pictures(
+        _numbers(len(examples)), examples.labels, examples.channels, examples.load, examples.notes
+    )
+    return _labelled(pictures, [examples.class_names[i] for i in examples.labels], class_names)
+
+
+def _labelled(pictures: Pictures, classes: Sequence[str], class_names: Sequence[str]) -> Pictures:
+    """Labels by the names of the classes; with a note of those that the model does not know."""
+    number = {name: label for label, name in enumerate(class_names)}
+    labels = np.array([number.get(name, -1) for name in classes], np.int32)
+    notes = pictures.notes
+    if unknown := sorted({*classes} - {*class_names}):
+        count = int((labels < 0).sum())
+        notes += (f"{count} pictures have labels that the model does not know: {unknown[:5]}",)
+    return dataclasses.replace(pictures, labels=labels, notes=notes)
+
+
+def _numbers(count: int) -> list[str]:
+    return [str(number) for number in range(count)]
+
+
+def _is_picture(path: str) -> bool:
+    if os.path.splitext(path)[1].lower() in folder.PICTURES:
+        return True
+    try:
+        with open(path, "rb") as file:
+            return formats.name(file.read(formats.SIGNATURE_BYTES)) is not None
+    except OSError:
+        return True  # loading it will say why

@@ -1,0 +1,1 @@
+"""The order of pictures, and how they are loaded and kept."""

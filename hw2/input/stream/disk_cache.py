@@ -1,0 +1,222 @@
+"""Decoded pictures, kept on a disk from one start to the next.
+
+A folder holds segments, two files each: pixels one after another, and an index of them. A process
+writes one segment of its own, and reads all. A picture is found by the hash of its content, so what
+is found is never that of an older file; folders are told apart by whatever else the pixels depend
+on. A row of the index counts only where its checksum is that of the pixels, so a process may be
+killed at any moment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import os
+import sys
+import threading
+import time
+import uuid
+import zlib
+from collections.abc import Callable
+
+import numpy as np
+import PIL
+from PIL import features
+
+from hw2.errors import writing
+from hw2.input.examples import Examples
+from hw2.input.files import decode
+from hw2.input.files.duplicates import DIGEST
+from hw2.input.files.names import shown
+
+ROW = np.dtype(
+    [
+        ("digest", DIGEST),
+        ("offset", "<i8"),
+        ("height", "<i4"),
+        ("width", "<i4"),
+        ("channels", "<i4"),
+        ("checksum", "<u4"),  # CRC-32 of the row before this field, and of the pixels
+    ]
+)
+PIXELS, INDEX = ".pixels", ".index"
+RESERVE = 2**30  # bytes of the disk that are left free, for checkpoints
+
+
+def kept(
+    examples: Examples,
+    folder: str,
+    *,
+    reserve: int = RESERVE,
+    warn: Callable[[str], None] | None = None,
+) -> Examples:
+    """Gives the same examples, which decode a picture once and then read it from the disk.
+
+    Args:
+      examples: Of picture files or records; of others, which need no decoding, only a note.
+      folder: Where to keep pixels; made when missing.
+      reserve: Bytes to leave free on its disk.
+      warn: Called once if the disk is full; by default it writes to stderr. Training goes on.
+
+    Raises:
+      RunError: The folder cannot be made.
+    """
+    if not examples.from_content or examples.digests is None:
+        note = "nothing is kept on disk: these pictures need no decoding"
+        return dataclasses.replace(examples, notes=(*examples.notes, note))
+    with writing(folder):
+        os.makedirs(folder, exist_ok=True)
+    caches: dict[int, DiskCache] = {}
+    lock = threading.Lock()
+
+    def load(index: int, short_side: int) -> np.ndarray:
+        with lock:
+            if short_side not in caches:
+                path = os.path.join(folder, _rules(short_side))
+                caches[short_side] = DiskCache(path, reserve=reserve, warn=warn or _warn)
+        cache, digest = caches[short_side], bytes(examples.digests[index])
+        picture = cache.get(digest)
+        if picture is None:
+            picture = examples.load(index, short_side)
+            if digest and decode.digest_of(examples.content(index)) == digest:
+                cache.put(digest, picture)
+        return picture
+
+    return dataclasses.replace(examples, load=load)
+
+
+class DiskCache:
+    """Pictures by the hash of their content; safe to use from several threads and processes."""
+
+    def __init__(self, folder: str, *, reserve: int, warn: Callable[[str], None]):
+        """Reads the indices that are there; what other processes write later is not seen.
+
+        Args:
+          folder: Of the segments, made at the first picture.
+          reserve: Bytes to leave free on its disk.
+          warn: Called with a sentence when nothing more can be kept.
+        """
+        self.folder, self.reserve, self.warn = folder, reserve, warn
+        self.lock = threading.Lock()
+        self.files: list[int] = []  # descriptors of pixels
+        self.added: dict[bytes, tuple[int, np.void]] = {}  # file and row
+        self.writer: tuple[int, int, int] | None = None  # number of its file, pixels and index
+        self.full = False
+        rows, numbers = [np.zeros(0, ROW)], [np.zeros(0, np.int64)]
+        for name in sorted(_segments(folder)):
+            with contextlib.suppress(OSError):  # another user's, or gone: then decode again
+                found = self._open(name)
+                rows.append(found)
+                numbers.append(np.full(len(found), len(self.files) - 1))
+        rows, numbers = np.concatenate(rows), np.concatenate(numbers)
+        order = np.argsort(rows["digest"], kind="stable")
+        self.rows, self.numbers = rows[order], numbers[order]
+        self.digests = self.rows["digest"].copy()  # in one piece, to be searched
+
+    def get(self, digest: bytes) -> np.ndarray | None:
+        """The picture, uint8 `[h, w, channels]`; None if it is not there or is damaged."""
+        number, row = self.added.get(digest, (-1, None))
+        if row is None:
+            # Of several the last: it was written because one before it was damaged.
+            place = int(np.searchsorted(self.digests, np.array(digest, DIGEST), "right")) - 1
+            if not digest or place < 0 or self.digests[place] != digest:
+                return None
+            number, row = int(self.numbers[place]), self.rows[place]
+        shape = (int(row["height"]), int(row["width"]), int(row["channels"]))
+        try:
+            pixels = os.pread(self.files[number], shape[0] * shape[1] * shape[2], row["offset"])
+        except OSError:
+            return None
+        if row["checksum"] != _checksum(row, pixels):
+            return None
+        return np.frombuffer(pixels, np.uint8).reshape(shape)
+
+    def put(self, digest: bytes, picture: np.ndarray) -> None:
+        """Keeps a picture, unless the disk is full."""
+        with self.lock:
+            if self.full or digest in self.added:  # another thread was as fast
+                return
+            try:
+                self._append(digest, np.ascontiguousarray(picture))
+            except OSError as error:
+                self.full = True
+                why = (error.strerror or str(error)).lower()
+                self.warn(
+                    f"no more pictures are kept in {shown(self.folder)} - {why}; the others are "
+                    "decoded every time"
+                )
+
+    def _append(self, digest: bytes, picture: np.ndarray) -> None:
+        """Pixels first, then the row that says where they are."""
+        if self.writer is None:
+            self.writer = self._begin()
+        number, pixels, index = self.writer
+        space = os.fstatvfs(pixels)
+        if space.f_bavail * space.f_frsize < self.reserve + picture.nbytes:
+            megabytes = self.reserve >> 20
+            raise OSError(0, f"no space left but the {megabytes} megabytes to keep free")
+        row = np.zeros((), ROW)
+        offset = os.lseek(pixels, 0, os.SEEK_END)
+        row["digest"], row["offset"] = digest, offset
+        row["height"], row["width"], row["channels"] = picture.shape
+        row["checksum"] = _checksum(row, picture)
+        _write(pixels, memoryview(picture).cast("B"))
+        _write(index, memoryview(row.tobytes()))
+        self.added[digest] = (number, row[()])
+
+    def _begin(self) -> tuple[int, int, int]:
+        os.makedirs(self.folder, exist_ok=True)
+        name = f"{time.time_ns():020d}-{uuid.uuid4().hex}"  # read in the order of their beginning
+        path = os.path.join(self.folder, name)
+        create = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        pixels = os.open(path + PIXELS, create, 0o666)
+        self.files.append(pixels)
+        return len(self.files) - 1, pixels, os.open(path + INDEX, create, 0o666)
+
+    def _open(self, name: str) -> np.ndarray:
+        """Opens a segment, and reads those rows whose pixels can be there."""
+        path = os.path.join(self.folder, name)
+        with open(path + INDEX, "rb") as file:
+            content = file.read()
+        self.files.append(os.open(path + PIXELS, os.O_RDONLY | os.O_CLOEXEC))
+        whole = len(content) // ROW.itemsize * ROW.itemsize
+        rows = np.frombuffer(content[:whole], ROW)
+        sizes = rows["height"].astype(np.int64) * rows["width"] * rows["channels"]
+        end = os.fstat(self.files[-1]).st_size
+        sound = (rows["offset"] >= 0) & (sizes > 0) & (rows["offset"] + sizes <= end)
+        return rows[sound & (rows["height"] > 0) & (rows["width"] > 0)]
+
+    def __del__(self):
+        for descriptor in [*self.files, *(self.writer[2:] if self.writer else ())]:
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+
+
+def _rules(short_side: int) -> str:
+    """Names what the pixels depend on besides the content: short side, decoder, libraries."""
+    parts = [decode.VERSION, PIL.__version__, *(features.version(n) for n in ("jpg", "webp"))]
+    digest = hashlib.blake2b(repr(parts).encode(), digest_size=4).hexdigest()
+    return f"decoded-{short_side}-{digest}"
+
+
+def _segments(folder: str) -> list[str]:
+    """Names of the segments of which both files are there."""
+    if not os.path.isdir(folder):
+        return []
+    names = set(os.listdir(folder))
+    found = [name.removesuffix(INDEX) for name in names if name.endswith(INDEX)]
+    return [name for name in found if name + PIXELS in names]
+
+
+def _checksum(row: np.void | np.ndarray, pixels: bytes | np.ndarray) -> int:
+    return zlib.crc32(pixels, zlib.crc32(row.tobytes()[: -ROW["checksum"].itemsize]))
+
+
+def _write(descriptor: int, content: memoryview) -> None:
+    while content:  # a full disk takes a part
+        content = content[os.write(descriptor, content) :]
+
+
+def _warn(text: str) -> None:
+    print(f"warning: {text}", file=sys.stderr)

@@ -1,0 +1,1 @@
+"""What is done to pictures before a model sees them."""

@@ -1,0 +1,148 @@
+"""The data that the settings name: read, checked and split."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from hw2.config.settings import Config
+from hw2.errors import DataError, UsageError, writing
+from hw2.input import source, split
+from hw2.input.examples import Examples
+from hw2.input.files import duplicates
+from hw2.input.files.names import shown
+from hw2.input.files.rules import Rules, default_cache_folder
+from hw2.input.sources import builtin
+from hw2.input.stream import disk_cache
+from hw2.runs import folder as run_folder
+from hw2.runs.checkpoints import Checkpoint
+from hw2.runs.folder import RunFolder
+from hw2.terminal import progress_bar
+
+
+def read(
+    config: Config, path: str, part: str, out: Console, class_names: Sequence[str] | None = None
+) -> Examples:
+    """Reads a data set and prints what it is; labels follow a model's class names if given."""
+    with progress_bar.reporting(f"scanning {shown(path)}", out) as report:
+        examples = source.read(path, part, rules(config), class_names=class_names, report=report)
+    if class_names is not None:
+        examples = examples.with_classes(class_names)
+    if config.disk_cache:
+        examples = disk_cache.kept(
+            examples, lasting(config.disk_cache), warn=lambda text: out.print(f"warning: {text}")
+        )
+    out.print(f"{shown(path)}: {len(examples):,} pictures in {len(examples.class_names)} classes")
+    for note in examples.notes:
+        out.print(f"  note: {note}", style="dim")
+    return examples
+
+
+def rules(config: Config) -> Rules:
+    """What the settings accept of the data."""
+    names = {field.name for field in dataclasses.fields(Rules)} & vars(config).keys()
+    return Rules(
+        **{name: getattr(config, name) for name in names}, cache_folder=default_cache_folder()
+    )
+
+
+def write_skipped(path: Path, skipped: Sequence[tuple[str, str]]) -> None:
+    """Names the bad pictures that were left out, each with its reason; no file for none."""
+    if not skipped:
+        path.unlink(missing_ok=True)  # of another time
+        return
+    with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+        csv.writer(file).writerows([("name", "reason"), *skipped])
+
+
+def lasting(path: str) -> str:
+    """A path that means the same from any folder; names of built-in data stay."""
+    if not path or path in builtin.NAMES:
+        return path
+    try:
+        return os.path.abspath(os.path.expanduser(path))
+    except FileNotFoundError:
+        raise UsageError(
+            f"cannot tell where {path} is - the working folder is gone; go to one that is there"
+        ) from None
+
+
+def held_out(
+    config: Config, folder: RunFolder, checkpoint: Checkpoint, out: Console
+) -> tuple[Examples, np.ndarray]:
+    """The test data, or where there are none the data of the training with their held-out part."""
+    class_names = checkpoint.state["identity"]["class_names"]
+    if config.test_data_path:
+        examples = read(config, config.test_data_path, "test", out, class_names)
+        return examples, np.arange(len(examples))
+    path = config.train_data_path or checkpoint.state["train_data_path"]
+    examples = read(config, path, "train", out, class_names)
+    return examples, split.read(folder.split, examples)[1]
+
+
+def check_leak(config: Config, examples: Examples, test: Examples) -> None:
+    """Refuses to test on what was trained on, told by content."""
+    if examples.digests is None or test.digests is None or config.allow_leak:
+        return
+    found = duplicates.pairs(examples.digests, test.digests)
+    if found:
+        words = duplicates.equations(
+            [(shown(examples.names[a]), shown(test.names[b])) for a, b in found]
+        )
+        raise DataError(
+            f"the same pictures in {shown(config.train_data_path)} and "
+            f"{shown(config.test_data_path)} - {len(found)}: {words}; remove them from one, or "
+            "--allow_leak"
+        )
+
+
+def check_parts(config: Config, examples: Examples) -> None:
+    """Refuses to validate on what was trained on, where the source names the parts."""
+    if examples.digests is None or examples.validation is None or config.allow_leak:
+        return
+    training, held_out = (np.flatnonzero(examples.validation == part) for part in (False, True))
+    found = duplicates.pairs(examples.digests[training], examples.digests[held_out])
+    if found:
+        names = [shown(name) for name in examples.names]
+        words = duplicates.equations([(names[training[a]], names[held_out[b]]) for a, b in found])
+        raise DataError(
+            f"the same pictures in two parts of {shown(config.train_data_path)} - {len(found)}: "
+            f"{words}; remove them from one, or --allow_leak"
+        )
+
+
+def make_split(
+    config: Config,
+    examples: Examples,
+    folder: RunFolder,
+    out: Console,
+    found: Checkpoint | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The split of this run: drawn and recorded when it begins, read when it goes on."""
+    parts = None
+    if found is None:
+        parts = split.draw(examples, config.validation_fraction, config.seed)
+    elif config.accept_new_data and (words := split.changes(folder.split, examples)):
+        out.print(f"  note: the data has changed, {words}; an epoch begins with it", style="dim")
+        kept = run_folder.keep_split(folder, found.step)
+        parts = split.renewed(kept, examples, config.validation_fraction, config.seed)
+    if parts:
+        with writing(folder.split):
+            split.write(folder.split, examples, *parts)
+            write_skipped(folder.path / "skipped.csv", examples.skipped)
+    training, validation = split.read(folder.split, examples)
+    if not len(validation):
+        raise DataError(
+            f"no validation pictures in {config.train_data_path} - no class has enough for "
+            f"--validation_fraction={config.validation_fraction}; raise it or add pictures"
+        )
+    for note in split.notes(examples, training, validation):
+        out.print(f"  note: {note}", style="dim")
+    out.print(f"  {len(training):,} to train, {len(validation):,} to validate")
+    return training, validation

@@ -1,0 +1,158 @@
+"""From a run folder to its scores."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from hw2 import ops
+from hw2.config import settings
+from hw2.config.settings import Config
+from hw2.errors import DataError, writing
+from hw2.input import pipeline
+from hw2.input.examples import Examples
+from hw2.jobs import data as dataset
+from hw2.jobs import model as trained
+from hw2.jobs import spec
+from hw2.jobs.spec import Identity
+from hw2.machines import devices
+from hw2.runs import checkpoints
+from hw2.runs import folder as run_folder
+from hw2.runs.checkpoints import Checkpoint
+from hw2.runs.folder import RunFolder
+from hw2.terminal import console
+from hw2.training import losses, metrics
+from hw2.training.events import write_scalars
+from hw2.training.metrics import Scores, scorer
+
+
+@devices.told_of_machines()
+def evaluate(config: Config) -> None:
+    """Scores a run's checkpoint, each picture once, and prints one JSON line.
+
+    Args:
+      config: The settings. The validation part of the training data is scored unless
+        `test_data_path` is given; with `run_once` off, each new checkpoint as it comes.
+
+    Raises:
+      Fault: With what is wrong and what to do.
+    """
+    out = console.stderr()
+    folder = run_folder.find(Path(config.checkpoint_dir or settings.run_folder(config)))
+    evaluator, seen = None, None
+    while True:
+        names = [path.name for path in checkpoints.listing(folder.checkpoints)]
+        if config.run_once or (names and names[-1] != seen):
+            checkpoint, tensors = trained.choose(
+                folder, config.checkpoint if config.run_once else "last"
+            )
+            evaluator = evaluator or _evaluator(config, folder, checkpoint, out)
+            with ops.algorithm(config.conv_algorithm):
+                scores = evaluator(checkpoint, tensors, config.weights)
+            _record(config, folder, checkpoint, scores, evaluator.skipped, out)
+            seen = checkpoint.path.name
+        elif seen is None:
+            out.print(f"waiting for the first checkpoint of {folder.path}")
+            seen = ""
+        if config.run_once:
+            return
+        time.sleep(config.eval_interval_secs)
+
+
+class Evaluator:
+    """Scores checkpoints of one run on one data set; the model is built and traced once."""
+
+    def __init__(
+        self,
+        same: Identity,
+        examples: Examples,
+        indices: np.ndarray,
+        batch_size: int,
+        k: int,
+        loss: str,
+    ):
+        self.skipped = examples.skipped
+        self._model = spec.model(same, load_pretrained=False)
+        self._score, self._k = scorer(self._model, losses.LOSSES[loss]), k
+        self._batches = pipeline.evaluation_batches(
+            examples, indices, spec.preprocessing(same), batch_size=batch_size, cache_mb=0
+        )
+
+    def __call__(
+        self, checkpoint: Checkpoint, tensors: Mapping[str, np.ndarray], weights: str
+    ) -> Scores:
+        trained.restore_weights(self._model, checkpoint, tensors, weights)
+        with pipeline.naming_errors():
+            return self._score(self._batches, self._k)
+
+
+def _evaluator(
+    config: Config, folder: RunFolder, checkpoint: Checkpoint, out: Console
+) -> Evaluator:
+    same = checkpoint.state["identity"]
+    examples, indices = dataset.held_out(config, folder, checkpoint, out)
+    if config.num_examples > len(indices):
+        raise DataError(
+            f"too few pictures in {config.test_data_path or folder.split} - "
+            f"--num_examples={config.num_examples}, there are {len(indices)}; "
+            "give at most that, or 0 for all"
+        )
+    if config.num_examples:  # a fair sample: folders come class by class
+        indices = np.random.default_rng(0).permutation(indices)[: config.num_examples]
+    k = min(config.top_k, len(same["class_names"]))
+    loss = checkpoint.state["settings"].get("loss", config.loss)
+    return Evaluator(same, examples, indices, config.batch_size, k, loss)
+
+
+def _record(
+    config: Config,
+    folder: RunFolder,
+    checkpoint: Checkpoint,
+    scores: Scores,
+    skipped: Sequence[tuple[str, str]],
+    out: Console,
+) -> None:
+    """Prints an evaluation, appends it to `eval.jsonl`, and draws it in TensorBoard."""
+    data = dataset.lasting(config.test_data_path) or "validation"
+    result = scores.plain() | {
+        "mean_class_top1": scores.mean_class_top1,
+        "weights": config.weights,
+        "step": checkpoint.step,
+        "data": data,
+        "num_bad": len(skipped),
+    }
+    bad = f"; bad ones, named in bad.csv and not counted: {len(skipped)}" if skipped else ""
+    out.print(
+        f"step {checkpoint.step}, {config.weights} weights, {data}: "
+        f"{metrics.in_words(scores.top1, scores.topk, scores.k)}, loss {scores.loss:.4f} "
+        f"on {scores.num_examples} pictures{bad}"
+    )
+    path = Path(config.eval_dir or folder.path / "eval")
+    with writing(path):
+        path.mkdir(parents=True, exist_ok=True)
+        with (path / "eval.jsonl").open("a") as file:
+            file.write(json.dumps(result) + "\n")
+        _write_classes(path / "per_class.csv", checkpoint.state["identity"], scores)
+        dataset.write_skipped(path / "bad.csv", skipped)
+    part = "test" if config.test_data_path else "validation"
+    figures = {"top1": scores.top1, "topk": scores.topk, "loss": scores.loss}
+    write_scalars(path, checkpoint.step, {f"{part}/{n}": v for n, v in figures.items()})
+    print(json.dumps(result), flush=True)
+
+
+def _write_classes(file: Path, same: Identity, scores: Scores) -> None:
+    """Top-1 of each class, of the last evaluation."""
+    partial = file.with_name(f".{file.name}.partial")
+    with partial.open("w", newline="", encoding="utf-8", errors="surrogateescape") as new:
+        rows = csv.writer(new)
+        rows.writerow(("class", "pictures", "right", "top1"))
+        for name, (right, count) in zip(same["class_names"], scores.by_class, strict=True):
+            rows.writerow((name, count, right, right / count if count else ""))
+    os.replace(partial, file)

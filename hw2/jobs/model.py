@@ -1,0 +1,71 @@
+"""A checkpoint of a run, and its weights in a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from hw2.errors import RunError
+from hw2.runs import checkpoints
+from hw2.runs.checkpoints import Checkpoint
+from hw2.runs.folder import RunFolder
+from hw2.training import progress
+from hw2.training.saving import restore
+from hw2.training.variables import named_variables
+
+
+def choose(folder: RunFolder, which: str) -> tuple[Checkpoint, dict[str, np.ndarray]]:
+    """Reads the "best" checkpoint of a run, or the "last", with its tensors.
+
+    A training that is running may remove what is being read; then there is a newer one to read.
+
+    Raises:
+      RunError: There is none, or it is damaged.
+    """
+    while True:
+        before = checkpoints.listing(folder.checkpoints)
+        try:
+            return _choose(folder, which)
+        except RunError:
+            if checkpoints.listing(folder.checkpoints) == before:
+                raise
+
+
+def restore_weights(
+    model: tf.Module, checkpoint: Checkpoint, tensors: Mapping[str, np.ndarray], weights: str
+) -> None:
+    """Gives a model the "ema" or the "raw" weights of a checkpoint.
+
+    Raises:
+      RunError: It has none of these, or they are of another model or not finite.
+    """
+    group = {"ema": "ema/", "raw": "model/"}[weights]
+    values = {n.removeprefix(group): v for n, v in tensors.items() if n.startswith(group)}
+    if not values:
+        raise RunError(
+            f"no {weights} weights in {checkpoint.path} - it was written without them; "
+            f"give --weights={'raw' if weights == 'ema' else 'ema'}"
+        )
+    restore(named_variables(model), values, checkpoint)
+
+
+def probabilities(checkpoint: Checkpoint) -> Callable[[tf.Tensor], tf.Tensor]:
+    """What makes probabilities `[N, classes]` of logits: by the loss of the training, softmax, or
+    for binary, where each class was asked for by itself, sigmoid."""
+    binary = checkpoint.state["settings"].get("loss") == "binary"
+    return tf.sigmoid if binary else tf.nn.softmax
+
+
+def _choose(folder: RunFolder, which: str) -> tuple[Checkpoint, dict[str, np.ndarray]]:
+    last = checkpoints.newest(folder.checkpoints, check=progress.check)
+    if last is None:
+        raise RunError(
+            f"no checkpoint in {folder.checkpoints} - training has not saved one yet; "
+            "wait for it, or lower --save_checkpoint_steps"
+        )
+    best_step = last.state["plateau"]["best_step"]
+    if which == "best" and best_step not in (-1, last.step):
+        last = checkpoints.at(folder.checkpoints, best_step)
+    return last, last.tensors()

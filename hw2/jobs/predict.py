@@ -1,0 +1,233 @@
+"""From a run folder and pictures to a file of answers."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from rich.console import Console
+
+from hw2 import ops
+from hw2.config import settings
+from hw2.config.settings import Config
+from hw2.errors import DataError, UsageError
+from hw2.input import pipeline
+from hw2.input.sources import unlabelled
+from hw2.input.sources.unlabelled import Pictures
+from hw2.jobs import answers as answer
+from hw2.jobs import data, spec
+from hw2.jobs import model as trained
+from hw2.jobs.answers import Answer, Form
+from hw2.machines import devices
+from hw2.runs import folder as run_folder
+from hw2.runs.checkpoints import Checkpoint
+from hw2.terminal import console, progress_bar
+from hw2.training import metrics
+
+LISTED = 20  # bad pictures named in one error
+
+
+@devices.told_of_machines()
+def predict(config: Config) -> None:
+    """Classifies pictures by a run's checkpoint, writes a file, and prints one JSON line.
+
+    Args:
+      config: The settings.
+
+    Raises:
+      Fault: With what is wrong and what to do. Where pictures are bad, only once the file is
+        written, and not at all if `on_bad_file` is skip.
+    """
+    started = time.perf_counter()
+    out = console.stderr()
+    if not config.data:
+        raise UsageError("--data must name the pictures, got nothing; give a folder, or one file")
+    answer.check(config.output, overwrite=config.overwrite)
+    header = answer.columns(config.header)
+    lines = config.form == "jsonl" or (
+        config.form == "auto" and config.output.endswith(answer.LINES)
+    )
+    if lines and header:
+        raise UsageError("--header must go with a CSV file, got JSON lines; give --form=csv")
+    folder = run_folder.find(Path(config.checkpoint_dir or settings.run_folder(config)))
+    checkpoint, tensors = trained.choose(folder, config.checkpoint)
+    class_names = checkpoint.state["identity"]["class_names"]
+    wanted = len(header) - 1 if header else config.top_k
+    if header and wanted > len(class_names):
+        raise UsageError(
+            f"--header must have at most {len(class_names)} answers, one for each class, got "
+            f"{wanted}"
+        )
+    guesses = min(max(wanted, config.top_k), len(class_names))
+    found = _pictures(config, class_names, out)
+    form = Form(
+        class_names,
+        guesses,
+        labelled=bool((found.labels >= 0).any()),
+        lines=lines,
+        header=header,
+        ids=config.ids,
+        answer=config.answer,
+    )
+    guess = guesser(checkpoint, tensors, guesses, config.weights)
+    tally = Tally(guesses)
+    with (
+        ops.algorithm(config.conv_algorithm),
+        progress_bar.reporting(f"classifying {config.data}", out) as report,
+        answer.opened(config.output) as file,
+    ):
+        write = form.write(file)
+        for one in answers(found, checkpoint, guess, batch_size=config.batch_size):
+            write(one)
+            tally.add(one)
+            report(one.number + 1, len(found))
+    result = tally.plain() | {
+        "weights": config.weights,
+        "step": checkpoint.step,
+        "data": data.lasting(config.data),
+        "output": config.output,
+        "seconds": round(time.perf_counter() - started, 1),
+    }
+    _tell(tally, result, config, out)
+
+
+def guesser(
+    checkpoint: Checkpoint, tensors: Mapping[str, np.ndarray], k: int, weights: str = "ema"
+) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
+    """Builds the model of a checkpoint.
+
+    Args:
+      checkpoint: With the identity of the training.
+      tensors: Of the checkpoint.
+      k: How many guesses.
+      weights: "ema" or "raw".
+
+    Returns:
+      From images `[N, H, W, C]` as the model sees them to the k likeliest classes `[N, k]`
+      int32, their probabilities `[N, k]`, and whether all logits are finite, `[N]`. Of equal
+      logits the lower class comes first, as in evaluation.
+
+    Raises:
+      RunError: The checkpoint has no such weights, or they are not finite.
+    """
+    model = spec.model(checkpoint.state["identity"], load_pretrained=False)
+    trained.restore_weights(model, checkpoint, tensors, weights)
+    probabilities = trained.probabilities(checkpoint)
+
+    @tf.function(autograph=False)
+    def guess(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        logits = model(images, training=False)
+        classes = tf.math.top_k(logits, k).indices
+        best = tf.gather(probabilities(logits), classes, batch_dims=1)
+        return classes, best, tf.reduce_all(tf.math.is_finite(logits), 1)
+
+    return guess
+
+
+def answers(
+    found: Pictures,
+    checkpoint: Checkpoint,
+    guess: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]],
+    *,
+    batch_size: int,
+) -> Iterator[Answer]:
+    """Classifies pictures in their order, a batch at a time; a bad one has an error for answer.
+
+    Pictures are prepared as the evaluation of that training prepares them.
+    """
+    same = checkpoint.state["identity"]
+    errors: dict[int, str] = {}
+    examples = found.forgiving(
+        same["class_names"], lambda index, error: errors.__setitem__(index, str(error))
+    )
+    batches = pipeline.evaluation_batches(
+        examples,
+        np.arange(len(found)),
+        spec.preprocessing(same),
+        batch_size=batch_size,
+        cache_mb=0,
+    )
+    for batch, (images, _, weights) in enumerate(batches):
+        values = (value.numpy() for value in guess(images))
+        for row, (classes, probabilities, finite) in enumerate(zip(*values, strict=True)):
+            number = batch * batch_size + row
+            if not weights[row]:
+                return
+            one = Answer(number, found.names[number], int(found.labels[number]))
+            if error := errors.pop(number, None):
+                yield dataclasses.replace(one, error=error)
+            elif not finite:
+                yield dataclasses.replace(one, error="the model's answer is not finite")
+            else:
+                yield dataclasses.replace(
+                    one, guesses=classes.tolist(), probabilities=probabilities.tolist()
+                )
+
+
+class Tally:
+    """Counts answers, and how many are right."""
+
+    def __init__(self, k: int):
+        self.k = k
+        self.good = self.bad = self.labelled = self.first = self.among = 0
+        self.errors: list[str] = []  # the first ones
+
+    def add(self, one: Answer) -> None:
+        """Counts an answer."""
+        if one.error:
+            self.bad += 1
+            if len(self.errors) < LISTED:
+                self.errors.append(one.error)
+            return
+        self.good += 1
+        if one.label >= 0:
+            self.labelled += 1
+            self.first += one.guesses[0] == one.label
+            self.among += one.label in one.guesses
+
+    def plain(self) -> dict[str, Any]:
+        """As plain JSON; accuracies are of the good pictures that have labels."""
+        counts = {"num_examples": self.good, "num_bad": self.bad, "num_labelled": self.labelled}
+        if not self.labelled:
+            return counts
+        top1, topk = self.first / self.labelled, self.among / self.labelled
+        return counts | {"top1": top1, "topk": topk, "k": self.k}
+
+
+def _pictures(config: Config, class_names: list[str], out: Console) -> Pictures:
+    with progress_bar.reporting(f"looking at {config.data}", out) as report:
+        found = unlabelled.read(
+            config.data, class_names, data.rules(config), part=config.part, report=report
+        )
+    out.print(f"{config.data}: {len(found):,} pictures")
+    for note in found.notes:
+        out.print(f"  note: {note}", style="dim")
+    return found
+
+
+def _tell(tally: Tally, result: dict[str, Any], config: Config, out: Console) -> None:
+    words = f"{tally.good:,} pictures classified by step {result['step']}, {config.weights} weights"
+    if tally.labelled:
+        words += f": {metrics.in_words(result['top1'], result['topk'], tally.k)}"
+        words += f" on {tally.labelled:,} with labels"
+    to_file = config.output != answer.STDOUT
+    out.print(words + (f"; {config.output}" if to_file else ""))
+    if to_file:
+        print(json.dumps(result), flush=True)
+    if not tally.bad:
+        return
+    more = [f"and {tally.bad - LISTED} more"] if tally.bad > LISTED else []
+    listed = "\n  ".join([*tally.errors, *more])
+    count = f"{tally.bad} of {tally.bad + tally.good} have no answer"
+    if config.on_bad_file == "error":
+        raise DataError(
+            f"bad pictures in {config.data} - {count}, all others are in {config.output}; replace "
+            f"them, or --on_bad_file=skip:\n  {listed}"
+        )
+    out.print(f"bad pictures: {count}\n  {listed}")

@@ -1,0 +1,195 @@
+"""What makes two trainings the same, and all that is needed to build their model again.
+
+It travels with each checkpoint as plain JSON, so that evaluation and prediction preprocess
+exactly as training did.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import inspect
+import os
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from hw2.config.settings import FIELDS, Config, numbers_of
+from hw2.errors import RunError, UsageError
+from hw2.input.examples import Examples
+from hw2.input.transforms.preprocess import STATISTICS, Preprocessing
+from hw2.models import MODELS
+from hw2.models.pretrained import IMAGENET, NONE
+from hw2.training.variables import named_variables
+
+Identity = dict[str, Any]
+
+# Settings that are arguments of some models and not of others.
+MODEL_OPTIONS = (
+    "stem",
+    "resnet_d",
+    "zero_gamma",
+    "bottlenecks",
+    "kernel_size",
+    "pretrained",
+    "freeze",
+    "width",
+)
+
+
+def of(config: Config, examples: Examples, split: Path) -> Identity:
+    """Gathers what must not change within a run.
+
+    Args:
+      config: The settings.
+      examples: The training data.
+      split: The file that says which of them train.
+    """
+    return {
+        "model": config.model,
+        "l2": config.l2,
+        "model_options": _model_options(config),
+        "class_names": list(examples.class_names),
+        "preprocessing": prepared(config, examples.channels),
+        "split": hashlib.sha256(split.read_bytes()).hexdigest(),
+        "validation_fraction": config.validation_fraction,
+        "seed": config.seed,
+        "batch_size": config.batch_size,
+        "ema_decay": config.ema_decay,
+        "sync_batch_norm": config.sync_batch_norm,
+        "optimizer": config.optimizer,
+        "overfit_batches": config.overfit_batches,
+    }
+
+
+def prepared(config: Config, channels: int) -> dict[str, Any]:
+    """The preprocessing of the settings, as plain JSON.
+
+    Args:
+      config: The settings.
+      channels: Of the data.
+
+    Raises:
+      UsageError: Mean and deviation do not fit the channels.
+    """
+    fields = {field.name for field in dataclasses.fields(Preprocessing)} - {"mean", "deviation"}
+    found = {name: value for name, value in sorted(vars(config).items()) if name in fields}
+    found["channels"] = config.channels or channels
+    if config.standardize in STATISTICS:
+        found |= STATISTICS[config.standardize] | {"standardize": "given"}
+    elif config.standardize == "given":
+        found |= {name: numbers_of(getattr(config, name)) for name in ("mean", "deviation")}
+    for name in ("mean", "deviation"):
+        if len(found.get(name, [0])) not in (1, found["channels"]):
+            raise UsageError(
+                f"--{name} must be 1 number or {found['channels']}, one for each channel that the "
+                f"model sees, got {len(found[name])} of --standardize={config.standardize}; "
+                "--channels=3 repeats grey pictures"
+            )
+    return found
+
+
+def preprocessing(identity: Identity) -> Preprocessing:
+    """How its pictures are prepared."""
+    return Preprocessing(**identity["preprocessing"])
+
+
+def image_shape(identity: Identity) -> tuple[int, int, int]:
+    """(H, W, C) of what its model sees."""
+    prepared = preprocessing(identity)
+    return prepared.image_size, prepared.image_size, prepared.channels
+
+
+def model(identity: Identity, *, load_pretrained: bool = True) -> tf.Module:
+    """Builds its model, with first weights by its seed.
+
+    Args:
+      identity: Of the training.
+      load_pretrained: False where a checkpoint will set all that trains; then pretrained weights
+        are read only where they are frozen, and so in no checkpoint.
+
+    Raises:
+      RunError: Pretrained weights are missing, or another file than training had.
+    """
+    make = constructor(identity["model"])
+    options = dict(identity.get("model_options", {}))
+    digest = options.pop("pretrained_sha256", None)
+    read = load_pretrained or options.get("freeze")
+    if digest and read and _digest(options["pretrained"]) != digest:
+        raise RunError(
+            f"other weights in {options['pretrained']} - not the file that training began with; "
+            "put that back"
+        )
+    if "pretrained" in options:
+        options["load_pretrained"] = load_pretrained
+    classes = len(identity["class_names"])
+    return make(image_shape(identity), classes, seed=identity["seed"], l2=identity["l2"], **options)
+
+
+def head(identity: Identity) -> set[str]:
+    """Names the variables of its model whose shapes follow the number of classes."""
+    more = dict(identity, class_names=[*identity["class_names"], ""])
+    one, other = (
+        named_variables(model(which, load_pretrained=False)) for which in (identity, more)
+    )
+    return {name for name in one if one[name].shape != other[name].shape}
+
+
+def constructor(name: str):
+    """Finds a model by name.
+
+    Raises:
+      UsageError: There is none of that name.
+    """
+    if name not in MODELS:
+        raise UsageError(f"--model must be one of {', '.join(MODELS)}, got {name!r}")
+    return MODELS[name]
+
+
+def check_model(config: Config) -> None:
+    """Looks for mistakes in the settings of the model, before anything is read or written.
+
+    Raises:
+      UsageError: There is no such model, or it has no such option.
+    """
+    taken = _taken(config.model)
+    for name in MODEL_OPTIONS:
+        value = getattr(config, name)
+        if name not in taken and value != FIELDS[name].default:
+            others = [model for model in MODELS if name in _taken(model)]
+            raise UsageError(
+                f"--{name} must go with {', '.join(others)}, got {value!r} for "
+                f"--model={config.model}"
+            )
+    if config.pretrained != NONE and (
+        config.stem != FIELDS["stem"].default or config.resnet_d or config.zero_gamma
+    ):
+        raise UsageError(
+            "--pretrained weights must go with --stem=imagenet, --noresnet_d and --nozero_gamma, "
+            f"got {config.stem}, {config.resnet_d} and {config.zero_gamma}"
+        )
+
+
+def _taken(name: str) -> set[str]:
+    """The options that a model's constructor takes."""
+    return set(inspect.signature(constructor(name)).parameters) & set(MODEL_OPTIONS)
+
+
+def _model_options(config: Config) -> dict[str, Any]:
+    """The options of its model, a file of weights by its whole path and its hash."""
+    options = {name: getattr(config, name) for name in sorted(_taken(config.model))}
+    if options.get("pretrained", NONE) not in (NONE, IMAGENET):
+        path = os.path.abspath(os.path.expanduser(options["pretrained"]))
+        options |= {"pretrained": path, "pretrained_sha256": _digest(path)}
+    return options
+
+
+def _digest(path: str) -> str:
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError as error:
+        raise RunError(
+            f"no weights in {path} - {(error.strerror or str(error)).lower()}; give a file of "
+            "Keras's weights, imagenet or none as --pretrained"
+        ) from error

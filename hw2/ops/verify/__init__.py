@@ -1,0 +1,1 @@
+"""Holds every op against its definition and against TensorFlow."""

@@ -1,0 +1,246 @@
+"""Holds every op against its definition in float64 and against its twin in TensorFlow.
+
+    python -m hw2.ops.verify
+    python -m hw2.ops.verify --op conv2d fold --dtype float32 float64
+    python -m hw2.ops.verify --shapes random --cases 500 --seed 1 --json
+
+One line per case. Each error is max|a-b| over the largest value that the same sums reach when
+all their terms are positive, so that terms which cancel do not inflate it: of the output y, and
+of the gradients by the first and the second input. `ours` and `tf.nn` are distances from the
+definition, `apart` is the distance between the two. `adjoint` is how far sum(y*dy) is from
+sum(x*dx), in float64. `time` is ours over TensorFlow's, output and gradients together, and
+`patches` the size of the patch matrix. Exits with 1 if an error of ours is out of bounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from hw2 import ops
+from hw2.ops import conv
+from hw2.ops.verify.cases import OPS, Case, draw, grid
+
+DTYPES = ("float16", "bfloat16", "float32", "float64")
+# An output is rounded once, to its dtype: half a unit in the last place. The sums before it are
+# taken in at least float32; their rounding errors are at most those of 16 terms, because they
+# partly cancel and because long sums are taken in blocks (largest seen: 5 terms).
+_ROUNDING = {"float16": 2**-11, "bfloat16": 2**-8, "float32": 2**-24, "float64": 2**-53}
+BOUNDS = {
+    dtype: rounding + 16 * min(rounding, _ROUNDING["float32"])
+    for dtype, rounding in _ROUNDING.items()
+}
+# Winograd adds the errors of moving to another basis and back (largest seen: 20 terms).
+WINOGRAD_BOUND = 65 * _ROUNDING["float32"]
+# The identity holds to rounding errors in float64, about 1e-16 for each of the sums.
+ADJOINT_BOUND = 1e-12
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Prints the table, and returns the exit code."""
+    options = _parser().parse_args(arguments)
+    results = []
+    if not options.json:
+        print(_HEADER)
+    with ops.algorithm(options.algorithm):
+        for number, case in enumerate(_cases(options)):
+            results.append(
+                measure(case, seed=options.seed + number, graph=options.shapes == "grid")
+            )
+            if not options.json:
+                print(_line(results[-1]), flush=True)
+    bad = sum(not result["ok"] for result in results)
+    if options.json:
+        print(json.dumps({"cases": [_plain(r) for r in results], "out_of_bounds": bad}, indent=1))
+    else:
+        print(f"{len(results)} cases, {bad} out of bounds; bounds: {_bounds()}")
+    return 1 if bad else 0
+
+
+def measure(case: Case, *, seed: int = 0, graph: bool = False) -> dict:
+    """Runs one case, and returns its errors and figures as a dict ready for JSON.
+
+    Args:
+      case: What to run.
+      seed: Of the values.
+      graph: Whether to run inside `tf.function`; else eagerly.
+    """
+    op = OPS[case.op]
+    dtype = tf.as_dtype(case.dtype)
+    rng = np.random.default_rng(seed)
+    shapes = [*op.inputs(case), op.output(case)]
+    values = [rng.uniform(-1, 1, shape) for shape in shapes]
+    if case.op == "max_pool2d":
+        values = [np.round(4 * v) / 4 for v in values]  # so that some of the largest are equal
+    values = [v.astype(dtype.as_numpy_dtype) for v in values]
+    *exact, exact_dy = (v.astype(np.float64) for v in values)
+    truth = _flat(op.truth(*exact, window=case.window, dy=exact_dy))
+    sizes = _flat(
+        op.truth(*(abs(v) for v in exact), window=case.window, dy=abs(exact_dy))
+    )  # what the sums reach without cancellation
+
+    ours, our_time = _run(op.ours, case, values, graph)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            twin, twin_time = _run(op.twin, case, values, graph)
+    except (tf.errors.OpError, ValueError, TypeError):  # TensorFlow has no such op or option
+        twin, twin_time = None, None
+    adjoint = _adjoint(
+        _run(op.ours, case, [*exact, exact_dy], graph=False)[0], exact, exact_dy, sizes
+    )
+    errors = [_error(*of_tensor) for of_tensor in zip(ours, truth, sizes, strict=True)]
+    return {
+        "op": case.op,
+        "shape": str(case),
+        "dtype": case.dtype,
+        "ours": errors,
+        "tf.nn": twin
+        and [_error(*of_tensor) for of_tensor in zip(twin, truth, sizes, strict=True)],
+        "apart": twin and [_error(*of_tensor) for of_tensor in zip(ours, twin, sizes, strict=True)],
+        "adjoint": adjoint,
+        "time_ratio": twin and our_time / twin_time,
+        "patch_bytes": int(np.prod(case.patches)) * dtype.size,
+        "ok": max(errors) <= _bound(case) and adjoint <= ADJOINT_BOUND,
+    }
+
+
+def _run(op: Callable[..., tf.Tensor], case: Case, values: list[np.ndarray], graph: bool):
+    """Output and gradients, and the seconds they take (the least of three)."""
+
+    def run(*tensors: tf.Tensor) -> list[tf.Tensor]:
+        *inputs, dy = tensors
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            y = op(case, *inputs)
+        if y.shape != dy.shape:
+            raise ValueError(f"the output must have shape {dy.shape}, got {y.shape}.")
+        return [y, *tape.gradient(y, inputs, dy)]
+
+    run = tf.function(run) if graph else run
+    tensors = [tf.constant(v) for v in values]
+    result = [t.numpy().astype(np.float64) for t in run(*tensors)]
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        run(*tensors)[-1].numpy()
+        seconds.append(time.perf_counter() - start)
+    return result, min(seconds)
+
+
+def _flat(result: tuple[np.ndarray, list[np.ndarray]]) -> list[np.ndarray]:
+    y, gradients = result
+    return [y, *gradients]
+
+
+def _error(a: np.ndarray, b: np.ndarray, size: np.ndarray) -> float:
+    """max|a-b| / max|size|; infinite where the shapes differ or a value is not a number."""
+    if a.shape != b.shape:
+        return float("inf")
+    with np.errstate(all="ignore"):  # minus infinities of max_pool2d, if equal, have distance 0
+        largest = np.max(np.where(a == b, 0.0, np.abs(a - b)), initial=0.0)
+        scale = np.max(size, where=np.isfinite(size), initial=0.0)
+        error = float(largest / scale) if largest else 0.0
+    return error if np.isfinite(error) else float("inf")
+
+
+def _adjoint(ours: list[np.ndarray], inputs: list[np.ndarray], dy: np.ndarray, sizes) -> float:
+    """Largest distance of sum(x*dx) from sum(y*dy), over the sum without cancellation."""
+    y, *gradients = ours
+    finite = np.isfinite(y)  # all but windows of max_pool2d that hold no pixel
+    expected = np.sum(np.where(finite, y, 0) * dy)
+    size = np.sum(np.where(finite, sizes[0], 0) * abs(dy)) or 1.0
+    products = (np.sum(x * dx) for x, dx in zip(inputs, gradients, strict=True))
+    return max(float(abs(product - expected) / size) for product in products)
+
+
+def _bound(case: Case) -> float:
+    """The bound of the algorithm that the case takes."""
+    if case.op == "conv2d":
+        x, w = (tf.TensorSpec(shape, case.dtype) for shape in OPS[case.op].inputs(case))
+        if conv.chosen(x, w, case.window) == "winograd":
+            return WINOGRAD_BOUND
+    if case.dtype == "bfloat16" and case.op in ("conv1d", "conv2d"):
+        return 2 * BOUNDS[case.dtype]  # the gradient by images is rounded as patches too
+    return BOUNDS[case.dtype]
+
+
+def _plain(result: dict) -> dict:
+    """Errors that are infinite have no number in JSON: null."""
+    return {
+        key: [e if np.isfinite(e) else None for e in value] if isinstance(value, list) else value
+        for key, value in result.items()
+    }
+
+
+def _cases(options: argparse.Namespace) -> Iterator[Case]:
+    names = options.op or list(OPS)
+    if options.shapes == "grid":
+        for name, dtype in itertools.product(names, options.dtype or ["float32"]):
+            yield from grid(name, dtype)
+        return
+    rng = np.random.default_rng(options.seed)
+    turns = itertools.cycle(itertools.product(options.dtype or DTYPES, names))
+    for dtype, name in itertools.islice(turns, options.cases):
+        yield draw(name, dtype, rng)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "python -m hw2.ops.verify",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--op", nargs="+", choices=list(OPS), metavar="NAME", help="default: all")
+    parser.add_argument(
+        "--dtype", nargs="+", choices=DTYPES, help="default: float32 in the grid, all at random"
+    )
+    parser.add_argument(
+        "--shapes",
+        choices=["grid", "random"],
+        default="grid",
+        help="grid: real layers, options and edges, in graphs; random: small shapes, eagerly",
+    )
+    parser.add_argument("--cases", type=int, default=100, help="number of random cases")
+    parser.add_argument("--seed", type=int, default=0, help="of shapes and values")
+    parser.add_argument(
+        "--algorithm", choices=["auto", *ops.ALGORITHMS], default="auto", help="of conv2d"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
+    return parser
+
+
+_HEADER = (
+    f"{'':67}{'ours: y, gradients':24}{'tf.nn: y, gradients':24}{'apart':24}\n"
+    f"{'op':20}{'shape':37}{'dtype':10}{'':72}{'adjoint':>8}{'time':>6}{'patches':>10}"
+)
+
+
+def _line(result: dict) -> str:
+    errors = "".join(
+        f"{' '.join(f'{e:.1e}' for e in result[key] or []) or '-':24}"
+        for key in ("ours", "tf.nn", "apart")
+    )
+    ratio = f"{result['time_ratio']:.2f}" if result["time_ratio"] else "-"
+    return (
+        f"{result['op']:20}{result['shape']:37}{result['dtype']:10}{errors}"
+        f"{result['adjoint']:8.0e}{ratio:>6}{result['patch_bytes'] / 2**20:7.2f} MB"
+        f"{'' if result['ok'] else '  OUT OF BOUNDS'}"
+    )
+
+
+def _bounds() -> str:
+    bounds = BOUNDS | {"float32 by Winograd": WINOGRAD_BOUND}
+    return ", ".join(f"{name} {bound:.1e}" for name, bound in bounds.items())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,238 @@
+"""Checkpoints: folders that are either whole or not there.
+
+`step-00001200/` holds `tensors.safetensors` (every variable by name), `state.json` and
+`manifest.json` (their SHA-256). It is written under another name, read back, and renamed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import shutil
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
+
+from hw2.errors import NotFinite, RunError
+from hw2.runs import disk
+
+TENSORS, STATE, MANIFEST = "tensors.safetensors", "state.json", "manifest.json"
+FORMAT = 1  # of state.json; raised when an older program could not read it
+_NAME = re.compile(r"step-(\d{8,})")
+
+State = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """One checkpoint on disk, its hashes found right."""
+
+    path: Path
+    step: int
+    state: State
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """Every value by name.
+
+        Raises:
+          RunError: The file has gone or changed since the checkpoint was found, or holds a value
+            that is not finite.
+        """
+        try:
+            tensors = load_file(self.path / TENSORS)
+        except (OSError, SafetensorError) as error:
+            raise _bad(self.path, error) from error
+        if bad := _not_finite(tensors):
+            raise _bad(self.path, ValueError(f"{bad} is not finite"))
+        return tensors
+
+
+def write(folder: Path, step: int, tensors: Mapping[str, np.ndarray], state: State) -> Checkpoint:
+    """Writes a checkpoint whole, or not at all.
+
+    Args:
+      folder: Where checkpoints are kept; made when missing, its parents not.
+      step: Steps done.
+      tensors: Values by name.
+      state: Anything else, as JSON.
+
+    Raises:
+      NotFinite: A value is not finite.
+      RunError: The disk refuses. In both cases nothing is left behind.
+    """
+    if bad := _not_finite(tensors):
+        raise NotFinite(
+            f"{bad} is not finite in step {step} - the weights have diverged, so no checkpoint "
+            "was written; lower --learning_rate"
+        )
+    path = folder / f"step-{step:08d}"
+    partial = folder / f".{path.name}.partial"
+    state = {"format": FORMAT, "step": step} | state
+    try:
+        folder.mkdir(exist_ok=True)
+        clean(folder)
+        partial.mkdir()
+        contents = {TENSORS: save(dict(tensors)), STATE: disk.json_bytes(state)}
+        hashes = {name: disk.write(partial / name, data) for name, data in contents.items()}
+        disk.write(partial / MANIFEST, disk.json_bytes(hashes))
+        disk.flush(partial)
+        _read_back(partial, tensors)
+        remove(path)
+        partial.rename(path)
+        disk.flush(folder)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        reason = getattr(error, "strerror", None) or error
+        megabytes = -(-sum(value.nbytes for value in tensors.values()) // 10**6) + 1
+        raise RunError(
+            f"checkpoint not written in {path} - {reason}; the one before is whole: keep "
+            f"{megabytes} MB free or mend the folder, and start again to go on from it"
+        ) from error
+    return Checkpoint(path, step, state)
+
+
+def newest(
+    folder: Path, *, set_aside: bool = False, check: Callable[[State], Any] = dict
+) -> Checkpoint | None:
+    """Finds the newest good checkpoint, with a warning for each bad one passed over.
+
+    Args:
+      folder: Where checkpoints are kept.
+      set_aside: Whether to rename bad ones to `.corrupt`, so that training can write theirs anew.
+        Only beside a good one: where none is, all stay as they are.
+      check: Raises a `ValueError` with the reason when a state cannot be used.
+
+    Returns:
+      None when there is no checkpoint at all.
+
+    Raises:
+      RunError: There are checkpoints, and none is good.
+    """
+    bad: dict[Path, RunError] = {}
+    for path in reversed(listing(folder)):
+        try:
+            found = read(path, check)
+            if set_aside:
+                found.tensors()
+        except RunError as error:
+            bad[path] = error
+            continue
+        for path, error in bad.items():
+            warnings.warn(f"passed over: {error}", stacklevel=2)
+            if set_aside:
+                _set_aside(path)
+        return found
+    if bad:
+        reasons = "; ".join(str(error) for error in bad.values())
+        raise RunError(
+            f"no good checkpoint in {folder} - {reasons}; restore one, or give --fresh to put "
+            "them aside and begin again"
+        )
+    return None
+
+
+def at(folder: Path, step: int) -> Checkpoint:
+    """Reads the checkpoint of one step.
+
+    Raises:
+      RunError: It is missing or damaged.
+    """
+    return read(folder / f"step-{step:08d}")
+
+
+def read(path: Path, check: Callable[[State], Any] = dict) -> Checkpoint:
+    """Reads a checkpoint's state after checking both files against their hashes.
+
+    Args:
+      path: Of the checkpoint.
+      check: Raises a `ValueError` with the reason when the state cannot be used.
+
+    Raises:
+      RunError: Something is missing, changed or not a checkpoint.
+    """
+    step = step_of(path)
+    try:
+        hashes = disk.read_json(path / MANIFEST)
+        for name in (TENSORS, STATE):
+            if disk.sha256(path / name) != hashes.get(name):
+                raise ValueError(f"{name} has changed since it was written")
+        state = disk.read_json(path / STATE)
+        if state.get("format") != FORMAT:
+            raise ValueError(
+                f"{STATE} is of format {state.get('format')!r}, this program reads {FORMAT}"
+            )
+        if state.get("step") != step:
+            raise ValueError(f"{STATE} is of step {state.get('step')!r}")
+        check(state)
+    except (OSError, ValueError) as error:
+        raise _bad(path, error) from error
+    return Checkpoint(path, step, state)
+
+
+def listing(folder: Path) -> list[Path]:
+    """Folders of complete checkpoints, oldest first."""
+    if not folder.is_dir():
+        return []
+    found = [path for path in folder.iterdir() if _NAME.fullmatch(path.name) and path.is_dir()]
+    return sorted(found, key=step_of)
+
+
+def remove(path: Path) -> None:
+    """Removes a checkpoint, if it is there, under another name: a kill leaves no half of one."""
+    if path.exists():
+        doomed = path.with_name(f".{path.name}.removed.partial")
+        shutil.rmtree(doomed, ignore_errors=True)
+        path.rename(doomed)
+        shutil.rmtree(doomed)
+
+
+def clean(folder: Path) -> None:
+    """Removes what a kill has left half written or half removed."""
+    for left_over in folder.glob(".step-*.partial"):
+        shutil.rmtree(left_over, ignore_errors=True)
+
+
+def step_of(path: Path) -> int:
+    """The step in a checkpoint's name."""
+    return int(_NAME.fullmatch(path.name)[1])
+
+
+def _bad(path: Path, error: Exception) -> RunError:
+    return RunError(
+        f"bad checkpoint in {path} - {error}; use another of the run (--checkpoint=last or best)"
+    )
+
+
+def _not_finite(tensors: Mapping[str, np.ndarray]) -> str | None:
+    """The first name whose value is not finite."""
+    return next((name for name, value in tensors.items() if not _finite(value)), None)
+
+
+def _finite(value: np.ndarray) -> bool:
+    numeric = value.dtype.kind in "fc" or value.dtype.name == "bfloat16"  # of ml_dtypes
+    return not numeric or bool(np.isfinite(value).all())
+
+
+def _set_aside(path: Path) -> None:
+    aside, count = path.with_name(path.name + ".corrupt"), 1
+    while aside.exists():
+        count += 1
+        aside = path.with_name(f"{path.name}.corrupt-{count}")
+    try:
+        path.rename(aside)
+    except OSError as error:
+        raise RunError(
+            f"bad checkpoint in {path} - it cannot be set aside: {error.strerror}; mend the folder"
+        ) from error
+
+
+def _read_back(partial: Path, tensors: Mapping[str, np.ndarray]) -> None:
+    stored = load_file(partial / TENSORS)
+    for name, value in tensors.items():
+        if not np.array_equal(stored[name], value):
+            raise OSError(f"{name} does not read back as written")

@@ -1,0 +1,225 @@
+"""What the curves of a training say, in plain words, and what to try."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hw2.errors import RunError
+
+# Shares of pictures that are right. Beyond these figures people see a difference in the curves.
+GAP = 0.1  # training above validation
+LOW = 0.7  # at most
+GAIN = 0.005  # of validation, from a quarter of the evaluations to the next
+JUMP = 0.05  # from one evaluation to the next, up and down
+LOSS_FELL = 0.1  # of where it began: less is next to nothing
+LOSS_ROSE = 0.1  # of its lowest
+LOSS_LEAST = 0.01  # nats: less of a rise is not worth words
+
+STEADY = 0.7  # correlation of validation with the step: what rises, and does not only jump
+
+FEWEST = 3  # evaluations
+REGULARIZE = (
+    "more pictures, more change of them (--rotation, --shift, --scale, --rand_augment, "
+    "--erasing), --label_smoothing=0.1, a larger --l2 (or --weight_decay with adamw or sgd), a "
+    "smaller --model, or to begin with trained weights (--init_from, --pretrained)"
+)
+STRENGTHEN = (
+    "a larger --model or --image_size, a rate found by --find_rate, less --l2, weaker changes of "
+    "the pictures (--brightness, --rand_augment), and more --max_steps or --epochs"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """An evaluation, and the mean of the training since the one before.
+
+    Attributes:
+      step: Of the evaluation.
+      loss: Of training, the penalty included; nan where no step was since.
+      accuracy: Of training, on pictures as augmented; nan likewise.
+      val_loss: Of validation, by averaged weights.
+      val_top1: Of validation, likewise.
+    """
+
+    step: int
+    loss: float
+    accuracy: float
+    val_loss: float
+    val_top1: float
+
+
+def read(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Reads the curves of a training.
+
+    Args:
+      rows: Of `metrics.csv`, in order of steps, as `csv.DictReader` gives them or as numbers:
+        "step", "loss", "accuracy", and "val_loss" and "val_top1" where there was an evaluation
+        (else "" or None).
+
+    Returns:
+      Sentences. The first begins with the verdict and a colon: overfit, underfit, not learning,
+      still rising, healthy or too short. The others tell of what is odd besides.
+    """
+    points = points_of(rows)
+    if len(points) < FEWEST:
+        return [
+            f"too short: {_count(len(points), 'evaluation')} so far, and curves need {FEWEST}; "
+            "lower --save_checkpoint_steps, or train for longer"
+        ]
+    return [_verdict(points), *_besides(points)]
+
+
+def points_of(rows: Iterable[Mapping[str, Any]]) -> list[Point]:
+    """The evaluations among the rows."""
+    points, since = [], []
+    begun = 0
+    for row in rows:
+        step, loss, accuracy, val_loss, val_top1 = (
+            _number(row.get(name)) for name in ("step", "loss", "accuracy", "val_loss", "val_top1")
+        )
+        since.append((step - begun, loss, accuracy))
+        begun = step
+        if math.isfinite(val_top1):
+            known = [(n, *values) for n, *values in since if n > 0 and math.isfinite(values[1])]
+            steps = math.fsum(n for n, *_ in known)
+            means = (
+                math.fsum(row[0] * row[i] for row in known) / steps if steps else math.nan
+                for i in (1, 2)
+            )
+            points.append(Point(int(step), *means, val_loss, val_top1))
+            since = []
+    return points
+
+
+def of(file: Path) -> list[str]:
+    """Reads the curves in a `metrics.csv`.
+
+    Raises:
+      RunError: There is none, or it is something else.
+    """
+    try:
+        with file.open(newline="", encoding="utf-8") as lines:
+            rows = list(csv.DictReader(lines))
+            return read(rows)
+    except (OSError, ValueError, csv.Error) as error:
+        why = (getattr(error, "strerror", None) or str(error)).lower()
+        raise RunError(
+            f"no curves in {file} - {why}; give the run folder of a training (its --log_path)"
+        ) from error
+
+
+def _verdict(points: Sequence[Point]) -> str:
+    late, before = _late(points), _before(points)
+    train, validation = _mean(late, "accuracy"), _mean(late, "val_top1")
+    figures = f"training {train:.3f}, validation {validation:.3f}"
+    gap, gain = train - validation, validation - _mean(before, "val_top1")
+    low = max(train, validation) < LOW
+    if low and _fell(points) < LOSS_FELL and validation - points[0].val_top1 < JUMP:
+        return (
+            f"not learning: the loss of training has hardly moved ({figures}); try the rate that "
+            "--find_rate finds, and whether --overfit_batches=1 can be learned by heart; if not, "
+            "look at the labels"
+        )
+    if gain > GAIN and _best(points) in late and _steadiness(points) > STEADY:
+        sooner = f", and a gap of {gap:.2f} that will want more change of pictures" * (gap > GAP)
+        return (
+            f"still rising: validation gained {gain:.3f} of late ({figures}{sooner}); try more "
+            "--max_steps or --epochs"
+        )
+    if gap > GAP:
+        went = "falls" if gain < -GAIN else "no longer rises"
+        return (
+            f"overfit: training is {gap:.2f} above validation, which {went} ({figures}); try "
+            f"{REGULARIZE}"
+        )
+    if low:
+        return f"underfit: both are low and have levelled off ({figures}); try {STRENGTHEN}"
+    return (
+        f"healthy: training and validation are near each other and have levelled off ({figures}); "
+        "for more, try a larger --model together with more change of pictures, or more of them"
+    )
+
+
+def _besides(points: Sequence[Point]) -> list[str]:
+    late, best = _late(points), _best(points)
+    train, validation = _mean(late, "accuracy"), _mean(late, "val_top1")
+    words = []
+    lowest = min(points, key=lambda point: point.val_loss)
+    last = _mean(late, "val_loss")
+    rise = last - lowest.val_loss
+    if lowest not in late and rise > max(LOSS_ROSE * lowest.val_loss, LOSS_LEAST):
+        words.append(
+            f"the validation loss has risen since step {lowest.step}, from {lowest.val_loss:.3f} "
+            f"to {last:.3f}: the model grows too sure of what it gets wrong; --label_smoothing "
+            "helps, and --checkpoint=best is from before the end"
+        )
+    if best not in late and best.val_top1 - validation > 2 * GAIN:
+        words.append(
+            f"the best was step {best.step} with {best.val_top1:.3f}, and it has been kept: "
+            "eval.py and predict.py use it"
+        )
+    turns = [
+        min(abs(b.val_top1 - a.val_top1), abs(c.val_top1 - b.val_top1))
+        for a, b, c in zip(points, points[1:], points[2:], strict=False)
+        if (b.val_top1 - a.val_top1) * (c.val_top1 - b.val_top1) < 0
+    ]
+    if len([turn for turn in turns[-len(points) // 2 :] if turn > JUMP]) >= 2:
+        words.append(
+            "validation jumps up and down: try a lower --learning_rate or --schedule=cosine, a "
+            "larger --batch_size, or a larger --validation_fraction"
+        )
+    if validation - train > JUMP:
+        words.append(
+            "validation is above training, as is usual where pictures are changed and parts "
+            "dropped in training only"
+        )
+    return words
+
+
+def _late(points: Sequence[Point]) -> Sequence[Point]:
+    """The last quarter of the evaluations."""
+    return points[-max(1, len(points) // 4) :]
+
+
+def _before(points: Sequence[Point]) -> Sequence[Point]:
+    """As many before these."""
+    width = len(_late(points))
+    return points[-2 * width : -width]
+
+
+def _best(points: Sequence[Point]) -> Point:
+    """The first of the highest validation accuracy, as early stopping has it."""
+    return max(points, key=lambda point: point.val_top1)
+
+
+def _fell(points: Sequence[Point]) -> float:
+    """By what share the loss of training has fallen."""
+    losses = [point.loss for point in points if math.isfinite(point.loss)]
+    return 1 - losses[-1] / losses[0] if losses and losses[0] else math.inf
+
+
+def _steadiness(points: Sequence[Point]) -> float:
+    """Correlation of the step and the validation accuracy, in the later half; 1 for two points."""
+    half = points[len(points) // 2 :]
+    try:
+        return statistics.correlation([p.step for p in half], [p.val_top1 for p in half])
+    except statistics.StatisticsError:  # all the same
+        return 0.0
+
+
+def _mean(points: Sequence[Point], name: str) -> float:
+    return math.fsum(getattr(point, name) for point in points) / len(points)
+
+
+def _number(value: Any) -> float:
+    return math.nan if value in ("", None) else float(value)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + "s" * (number != 1)

@@ -1,0 +1,137 @@
+"""The folder of one run: what it was trained on, and whether it may go on."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from hw2.errors import RunError, writing
+
+FLAGS, CLASSES = "flags.cfg", "class_names.txt"
+MADE = ("checkpoints", "metrics.csv", "split.csv", "tensorboard")  # by training, step by step
+
+
+@dataclasses.dataclass(frozen=True)
+class RunFolder:
+    """Paths of a run's files."""
+
+    path: Path
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where the checkpoints are."""
+        return self.path / "checkpoints"
+
+    @property
+    def split(self) -> Path:
+        """Which picture trains and which validates."""
+        return self.path / "split.csv"
+
+
+def begin(path: Path, flags: str, class_names: Sequence[str]) -> RunFolder:
+    """Opens a run folder for training, and describes the run in it if it is new.
+
+    Args:
+      path: Of the folder; made when missing.
+      flags: A flagfile that runs it again.
+      class_names: In the order of the logits.
+
+    Raises:
+      RunError: The folder holds something that is not a run, or cannot be written.
+    """
+    folder = RunFolder(path)
+    if (path / FLAGS).exists():
+        return folder
+    with writing(path):
+        path.mkdir(parents=True, exist_ok=True)
+        if any(path.iterdir()):
+            raise RunError(
+                f"no run in {path} - the folder is not empty and has no {FLAGS}; "
+                "give --log_path a new folder, nothing was changed in this one"
+            )
+    describe(folder, flags, class_names)
+    return folder
+
+
+def describe(folder: RunFolder, flags: str, class_names: Sequence[str]) -> None:
+    """Writes the run's flagfile and class names.
+
+    Raises:
+      RunError: The folder cannot be written.
+    """
+    _write(folder.path / FLAGS, flags)
+    _write(folder.path / CLASSES, "".join(f"{_on_one_line(name)}\n" for name in class_names))
+
+
+def find(path: Path, flag: str = "checkpoint_dir") -> RunFolder:
+    """Opens the folder of a run that exists.
+
+    Args:
+      path: Of the folder.
+      flag: That named it.
+
+    Raises:
+      RunError: There is no run.
+    """
+    if not (path / FLAGS).exists():
+        raise RunError(
+            f"no run in {path} - it has no {FLAGS}; "
+            f"give --{flag} the run folder of a training (its --log_path)"
+        )
+    return RunFolder(path)
+
+
+def keep_split(folder: RunFolder, step: int) -> Path:
+    """Copies the split of the pictures that were trained on until a step, before it is renewed.
+
+    Raises:
+      RunError: The folder cannot be written.
+    """
+    path = folder.path / f"split-until-{step:08d}.csv"
+    if not path.exists():  # else the run was stopped before its first checkpoint with new data
+        with writing(path):
+            partial = path.with_name(f".{path.name}.partial")
+            shutil.copyfile(folder.split, partial)
+            os.replace(partial, path)
+    return path
+
+
+def put_aside(folder: RunFolder) -> Path | None:
+    """Moves what a run has made so far into a folder within its own, for a fresh start.
+
+    Returns:
+      That folder; None if there was nothing to move.
+
+    Raises:
+      RunError: The folder cannot be written.
+    """
+    made = [folder.path / name for name in MADE if (folder.path / name).exists()]
+    made += folder.path.glob("split-until-*.csv")
+    if not made:
+        return None
+    count = 1
+    while (aside := folder.path / f"before-fresh-{count}").exists():
+        count += 1
+    with writing(folder.path):
+        aside.mkdir()
+        for path in made:
+            path.rename(aside / path.name)
+    return aside
+
+
+def _write(path: Path, text: str) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    with writing(path):
+        partial.write_text(text, "utf-8", "surrogateescape")
+        os.replace(partial, path)
+
+
+def _on_one_line(name: str) -> str:
+    """Escapes the ends of lines that the name of a folder may hold."""
+    lines = name.splitlines(keepends=True)
+    if lines == name.splitlines():
+        return name
+    return "".join(c if c == " " or not c.isspace() else repr(c)[1:-1] for c in name)

@@ -1,0 +1,44 @@
+"""Which checkpoints stay."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+from hw2.runs import checkpoints
+
+
+def prune(folder: Path, *, keep: int, best_step: int, keep_every: int = 0) -> None:
+    """Removes checkpoints that are too many, and links `best` and `last` to what they name.
+
+    Args:
+      folder: Where checkpoints are kept; there is one at least.
+      keep: How many stay: the last and the best, and then the newest.
+      best_step: Of the best; -1 for none.
+      keep_every: Those at multiples of this step stay too, and are not counted; 0 for none.
+    """
+    paths = checkpoints.listing(folder)
+    counted = [
+        path for path in paths if not (keep_every and checkpoints.step_of(path) % keep_every == 0)
+    ]
+    kept = {paths[-1], folder / f"step-{best_step:08d}"} & set(counted)
+    for path in reversed(counted):
+        if len(kept) < keep:
+            kept.add(path)
+    for path in counted:
+        if path not in kept:
+            checkpoints.remove(path)
+    _link(folder / "last", paths[-1].name)
+    if best_step >= 0:
+        _link(folder / "best", f"step-{best_step:08d}")
+
+
+def _link(path: Path, target: str) -> None:
+    """For people to find; nothing reads them."""
+    new = path.with_name(f".{path.name}.partial")
+    try:
+        new.unlink(missing_ok=True)
+        new.symlink_to(target, target_is_directory=True)
+        new.replace(path)
+    except OSError as error:
+        warnings.warn(f"no link {path}: {error.strerror}", stacklevel=2)

@@ -1,0 +1,169 @@
+"""Signals end a training well: one complete checkpoint; a second one ends it at once."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from hw2.errors import Interrupted
+from hw2.machines import signals
+from hw2.runs import checkpoints
+from tests.training.compare import assert_same_run, last
+
+ROOT = Path(__file__).parents[2]
+
+
+def handlers():
+    return [signal.getsignal(signum) for signum in signals.CAUGHT]
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_in_a_step_saves_that_step_and_handlers_come_back(stop, tmp_path, signum, code):
+    before = handlers()
+    stopped = stop(tmp_path, 3, signum=signum)
+    assert stopped.exit_code == code
+    assert str(stopped) == (f"stopped by {signum.name} at step 3; the same command goes on from it")
+    assert handlers() == before
+    assert [path.name for path in checkpoints.listing(tmp_path / "checkpoints")] == [
+        "step-00000003"
+    ]
+
+
+def test_a_signal_in_a_save_lets_it_end(train, stop, tmp_path, monkeypatch):
+    plain = checkpoints.disk.write
+    calls = []
+
+    def write(path, data):
+        calls.append(path.name)
+        if len(calls) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return plain(path, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints.disk, "write", write)
+        stop(tmp_path / "run", -1)
+    assert calls == ["tensors.safetensors", "state.json", "manifest.json"]
+    name, _, state = last(tmp_path / "run")
+    assert (name, state["unfinished"]) == ("step-00000008", None)
+    train(tmp_path / "run")
+    train(tmp_path / "whole")
+    assert_same_run(tmp_path / "run", tmp_path / "whole")
+
+
+def test_a_signal_while_the_graph_is_traced_or_before_is_not_lost(train, tmp_path, monkeypatch):
+    from hw2.jobs import build
+    from hw2.training.learner import Learner
+
+    def sends(function):
+        def call(*inputs, **options):
+            os.kill(os.getpid(), signal.SIGTERM)
+            return function(*inputs, **options)
+
+        return call
+
+    for owner, name, step in [
+        (Learner, "_replica_step", 1),  # in the trace of the first step
+        (build, "resume", 0),  # when the model has just been built
+    ]:
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, sends(getattr(owner, name)))
+            with pytest.raises(Interrupted):
+                train(tmp_path / name)
+        [path] = checkpoints.listing(tmp_path / name / "checkpoints")
+        assert path.name == f"step-{step:08d}"
+        train(tmp_path / name)
+    train(tmp_path / "whole")
+    for name in ("_replica_step", "resume"):
+        assert_same_run(tmp_path / name, tmp_path / "whole")
+
+
+def test_a_signal_before_anything_is_made_leaves_at_once(train, tmp_path, monkeypatch):
+    from hw2.jobs import data as dataset
+
+    def read(*inputs):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
+
+    monkeypatch.setattr(dataset, "read", read)
+    with pytest.raises(Interrupted) as raised:
+        train(tmp_path / "run")
+    assert raised.value.exit_code == 143
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_signal_once_all_is_saved_leaves_at_once(train, tmp_path, monkeypatch):
+    from hw2.jobs import train as experiment
+
+    def conclude(*inputs):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(60)
+
+    monkeypatch.setattr(experiment, "_conclude", conclude)
+    with pytest.raises(Interrupted) as raised:
+        train(tmp_path, "--max_steps=2")
+    assert raised.value.exit_code == 130
+    assert last(tmp_path)[0] == "step-00000002"
+
+
+def test_a_second_signal_leaves_at_once_even_from_a_kernel():
+    """Python hears of no signal while TensorFlow computes; the thread that waits for them does."""
+    code = """
+import ctypes
+from hw2.training import signals
+with signals.caught() as caught:
+    caught.defer()
+    print("ready", flush=True)
+    while True:
+        ctypes.CDLL(None).sleep(60)
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(signal.SIGTERM)
+    assert process.stderr.readline() == "SIGTERM: ending well; once more to leave at once\n"
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert err == "stopped at once by a second SIGTERM\n"
+
+
+def test_off_the_main_thread_no_signal_is_caught():
+    before, seen = handlers(), []
+
+    def body():
+        with signals.caught() as caught:
+            caught.defer()
+            seen.append(handlers() == before)
+            caught.check()
+
+    thread = threading.Thread(target=body)
+    thread.start()
+    thread.join()
+    assert seen == [True]
+
+
+def test_what_was_caught_outside_is_caught_again():
+    received = []
+    before = signal.signal(signal.SIGTERM, lambda signum, frame: received.append(signum))
+    try:
+        with contextlib.suppress(Interrupted), signals.caught() as caught:
+            caught.defer()
+            os.kill(os.getpid(), signal.SIGTERM)
+            received.append("waits")
+            caught.raise_at_once()
+            received.append("never")
+        os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert received == ["waits", signal.SIGTERM]
