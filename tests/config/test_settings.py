@@ -358,7 +358,7 @@ def test_app_run_takes_it_and_tensorflow_stays_out():
     code = """if True:
         import sys
         from absl import app
-        from hw2 import config
+        from hw2.config import settings
 
         def main(config):
             print(config.seed, "tensorflow" in sys.modules)

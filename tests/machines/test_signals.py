@@ -57,7 +57,7 @@ def test_a_signal_in_a_save_lets_it_end(train, stop, tmp_path, monkeypatch):
 
 
 def test_a_signal_while_the_graph_is_traced_or_before_is_not_lost(train, tmp_path, monkeypatch):
-    from hw2.jobs import build
+    from hw2.jobs import resume
     from hw2.training.learner import Learner
 
     def sends(function):
@@ -69,7 +69,7 @@ def test_a_signal_while_the_graph_is_traced_or_before_is_not_lost(train, tmp_pat
 
     for owner, name, step in [
         (Learner, "_replica_step", 1),  # in the trace of the first step
-        (build, "resume", 0),  # when the model has just been built
+        (resume, "resume", 0),  # when the model has just been built
     ]:
         with monkeypatch.context() as patch:
             patch.setattr(owner, name, sends(getattr(owner, name)))
@@ -115,7 +115,7 @@ def test_a_second_signal_leaves_at_once_even_from_a_kernel():
     """Python hears of no signal while TensorFlow computes; the thread that waits for them does."""
     code = """
 import ctypes
-from hw2.training import signals
+from hw2.machines import signals
 with signals.caught() as caught:
     caught.defer()
     print("ready", flush=True)

@@ -145,7 +145,7 @@ def test_one_training_at_a_time(train, tmp_path):
     train(tmp_path, "--max_steps=2")
     code = f"""
 from pathlib import Path
-from hw2.training import lock
+from hw2.runs import lock
 with lock.held(Path({str(tmp_path)!r})):
     print("held", flush=True)
     input()
@@ -213,7 +213,7 @@ def test_a_machine_in_need_is_told_of_in_words():
     code = """
 import resource, sys
 import tensorflow as tf
-from hw2.training import devices
+from hw2.machines import devices
 from hw2.errors import MachineError
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + 2**28, resource.RLIM_INFINITY))
