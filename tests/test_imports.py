@@ -43,7 +43,7 @@ FLOORS = (
         "training": {"machines", "runs"},
     },
     {
-        "input/scanning": {"input/examples", "input/files"},
+        "input/scanning": {"input/examples", "input/files", "runs"},
         "input/stream": {"input/examples", "input/files"},
     },
     {
@@ -57,6 +57,7 @@ FLOORS = (
             "input/sources",
             "input/stream",
             "input/transforms",
+            "runs",
         },
     },
     {

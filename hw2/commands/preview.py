@@ -31,6 +31,7 @@ from hw2.input.examples import Examples
 from hw2.input.files.names import shown
 from hw2.input.stream import order
 from hw2.jobs import data
+from hw2.runs import atomic
 from hw2.terminal import progress_bar
 
 SMALLEST = 96  # side of a cell; smaller pictures are enlarged by whole numbers
@@ -122,10 +123,9 @@ def write(page: Image.Image, path: Path) -> None:
         raise UsageError(f"cannot write {path} - there is something else; choose another --output")
     about = PngImagePlugin.PngInfo()
     about.add_text(*MARK)
-    partial = path.with_name(f".{path.name}.partial")
     try:
-        page.save(partial, "PNG", pnginfo=about)
-        os.replace(partial, path)
+        with atomic.replacing(path) as partial:
+            page.save(partial, "PNG", pnginfo=about)
     except OSError as error:
         why = (error.strerror or str(error)).lower()
         raise UsageError(f"cannot write {path} - {why}; choose another --output") from error

@@ -6,7 +6,6 @@ import dataclasses
 import json
 import os
 import re
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -28,6 +27,7 @@ from hw2.input.sources import arrays
 from hw2.jobs import data, predict, spec
 from hw2.jobs import model as trained
 from hw2.machines import devices
+from hw2.runs import atomic
 from hw2.runs import folder as run_folder
 from hw2.runs.checkpoints import Checkpoint
 from hw2.runs.folder import RunFolder
@@ -100,11 +100,9 @@ def export(run: str, config: Config) -> None:
     for words, count in refused.items():
         out.print(f"  note: {count} of the pictures held out are left aside: {words}")
     about = {"class_names": json.dumps(same["class_names"])}
-    partial = path.with_name(f".{path.name}.partial")
     with writing(path, "make room, or give another --output"):
         path.parent.mkdir(parents=True, exist_ok=True)
-        _remove(partial)
-        try:
+        with atomic.replacing(path) as partial:
             with noise.without_noise():
                 if form == "saved_model":
                     saved_model.write(classifier, partial)
@@ -121,11 +119,6 @@ def export(run: str, config: Config) -> None:
                 result |= _cost(pictures, found)
             else:
                 _check(pictures, found, path)
-            if partial.is_dir():
-                _remove(path)  # only a file takes the place of another at once
-            os.replace(partial, path)
-        finally:
-            _remove(partial)
     size = sum(f.stat().st_size for f in ([path] if path.is_file() else path.rglob("*")))
     result = {
         "output": str(path),
@@ -290,10 +283,3 @@ def _tell(result: Mapping[str, Any], int8: bool, out: Console) -> None:
             f"on {count:,} pictures held out: the answers are those of predict.py, the largest "
             f"difference of a probability is {apart:.1e}"
         )
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

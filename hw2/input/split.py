@@ -16,6 +16,7 @@ from hw2.errors import DataError
 from hw2.input.examples import Examples
 from hw2.input.files import duplicates
 from hw2.input.files.names import all_differ, first_few, shown
+from hw2.runs import atomic
 
 HEADER = ["name", "class", "part", "digest"]  # of the content, in hexadecimal, where it is known
 PARTS = ("train", "validation")
@@ -100,13 +101,12 @@ def write(
     Raises:
       OSError: The folder cannot be written.
     """
-    partial = f"{os.fspath(path)}.partial"
     part_of = np.full(len(examples), -1, np.int8)
     part_of[train], part_of[validation] = 0, 1
     columns = zip(
         examples.names, examples.labels.tolist(), part_of.tolist(), _digests(examples), strict=True
     )
-    with open(partial, "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+    with atomic.opened(path) as file:
         lines = csv.writer(file)
         lines.writerow(HEADER)
         lines.writerows(
@@ -114,9 +114,6 @@ def write(
             for name, label, number, digest in columns
             if number >= 0
         )
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
 
 
 def read(path: str | os.PathLike[str], examples: Examples) -> tuple[np.ndarray, np.ndarray]:

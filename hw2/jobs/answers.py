@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 from typing import TextIO
 
 from hw2.errors import UsageError, writing
+from hw2.runs import atomic
 
 STDOUT = "-"
 LINES = (".jsonl", ".ndjson")  # endings of JSON lines
@@ -159,17 +160,8 @@ def opened(path: str) -> Iterator[TextIO]:
         sys.stdout.reconfigure(errors="surrogateescape")
         yield sys.stdout
         return
-    folder, name = os.path.split(os.path.abspath(path))
-    partial = os.path.join(folder, f".{name}.{os.getpid()}.partial")
-    options = {"newline": "", "encoding": "utf-8", "errors": "surrogateescape"}
-    with writing(path, "make room or mend the folder, and start again"):
-        try:
-            with open(partial, "w", **options) as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(partial, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.remove(partial)
-            raise
+    with (
+        writing(path, "make room or mend the folder, and start again"),
+        atomic.opened(path) as file,
+    ):
+        yield file

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,7 +22,7 @@ from hw2.jobs import model as trained
 from hw2.jobs import spec
 from hw2.jobs.spec import Identity
 from hw2.machines import devices
-from hw2.runs import checkpoints
+from hw2.runs import atomic, checkpoints
 from hw2.runs import folder as run_folder
 from hw2.runs.checkpoints import Checkpoint
 from hw2.runs.folder import RunFolder
@@ -149,10 +148,8 @@ def _record(
 
 def _write_classes(file: Path, same: Identity, scores: Scores) -> None:
     """Top-1 of each class, of the last evaluation."""
-    partial = file.with_name(f".{file.name}.partial")
-    with partial.open("w", newline="", encoding="utf-8", errors="surrogateescape") as new:
+    with atomic.opened(file) as new:
         rows = csv.writer(new)
         rows.writerow(("class", "pictures", "right", "top1"))
         for name, (right, count) in zip(same["class_names"], scores.by_class, strict=True):
             rows.writerow((name, count, right, right / count if count else ""))
-    os.replace(partial, file)

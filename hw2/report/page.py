@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ import jinja2
 from markupsafe import Markup, escape
 
 from hw2.errors import writing
+from hw2.runs import atomic
 
 
 def render(content: Mapping[str, Any]) -> str:
@@ -46,8 +46,6 @@ def write(path: Path, text: str) -> None:
     Raises:
       RunError: The folder cannot be written.
     """
-    partial = path.with_name(f".{path.name}.partial")
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, "utf-8", "replace")
-        os.replace(partial, path)
+        atomic.write(path, text.encode("utf-8", "replace"))

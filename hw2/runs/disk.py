@@ -42,9 +42,9 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def flush(folder: Path) -> None:
-    """Waits until the disk has the names in a folder."""
-    handle = os.open(folder, os.O_RDONLY)
+def flush(path: Path) -> None:
+    """Waits until the disk has the bytes of a file, or the names in a folder."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

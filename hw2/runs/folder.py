@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from hw2.errors import RunError, writing
+from hw2.runs import atomic
 
 FLAGS, CLASSES = "flags.cfg", "class_names.txt"
 MADE = ("checkpoints", "metrics.csv", "split.csv", "tensorboard")  # by training, step by step
@@ -92,10 +92,8 @@ def keep_split(folder: RunFolder, step: int) -> Path:
     """
     path = folder.path / f"split-until-{step:08d}.csv"
     if not path.exists():  # else the run was stopped before its first checkpoint with new data
-        with writing(path):
-            partial = path.with_name(f".{path.name}.partial")
+        with writing(path), atomic.replacing(path) as partial:
             shutil.copyfile(folder.split, partial)
-            os.replace(partial, path)
     return path
 
 
@@ -123,10 +121,8 @@ def put_aside(folder: RunFolder) -> Path | None:
 
 
 def _write(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}.partial")
     with writing(path):
-        partial.write_text(text, "utf-8", "surrogateescape")
-        os.replace(partial, path)
+        atomic.write(path, text.encode("utf-8", "surrogateescape"))
 
 
 def _on_one_line(name: str) -> str:

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from hw2.errors import RunError, writing
+from hw2.runs import atomic
 from hw2.training.events import Events
 from hw2.training.loop import Run
 
@@ -185,7 +186,5 @@ def _keep_rows(file: Path, last: int) -> None:
         kept = [list(COLUMNS), *(row for row in rows if int(row[0]) <= last)]
         if kept == lines:
             return
-        partial = file.with_name(f".{file.name}.partial")
-        with partial.open("w", newline="") as new:
+        with atomic.opened(file) as new:
             csv.writer(new).writerows(kept)
-        os.replace(partial, file)

@@ -5,17 +5,16 @@ Kept beside other caches, never with the pictures: one file for a source, named 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
-import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from hw2.input.files.duplicates import DIGEST
+from hw2.runs import atomic
 
 VERSION = 1
 BLOCK = 4096  # names at once
@@ -75,19 +74,18 @@ def save(
         "names": np.frombuffer(b"".join(_blocks(names)), np.uint8),
         "records": records,
     }
-    partial = None
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=os.path.dirname(path), delete=False) as file:
-            partial = file.name
+        with atomic.replacing(path) as partial, open(partial, "wb", opener=_private) as file:
             np.savez(file, **columns)
-        os.replace(partial, path)
     except OSError:
-        if partial:
-            with contextlib.suppress(OSError):
-                os.remove(partial)
         return False
     return True
+
+
+def _private(path: str, flags: int) -> int:
+    """Opens a file that no other user may read."""
+    return os.open(path, flags, 0o600)
 
 
 def _path(folder: str, source: str) -> str:
