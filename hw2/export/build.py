@@ -19,7 +19,7 @@ from hw2.config.settings import Config
 from hw2.errors import DataError, RunError, UsageError, writing
 from hw2.export import litert, onnx, saved_model
 from hw2.export.classifier import Classifier
-from hw2.input import pipeline, split
+from hw2.input import pipeline
 from hw2.input.examples import Examples
 from hw2.input.files import decode
 from hw2.input.files.names import shown
@@ -30,7 +30,6 @@ from hw2.machines import devices
 from hw2.runs import atomic
 from hw2.runs import folder as run_folder
 from hw2.runs.checkpoints import Checkpoint
-from hw2.runs.folder import RunFolder
 from hw2.terminal import console, noise
 
 CHECKED = 100  # pictures that must agree
@@ -79,8 +78,7 @@ def export(run: str, config: Config) -> None:
         )
     checkpoint, tensors = trained.choose(folder, config.checkpoint)
     same = checkpoint.state["identity"]
-    model = spec.model(same, load_pretrained=False)
-    trained.restore_weights(model, checkpoint, tensors, config.weights)
+    model = trained.load(checkpoint, tensors, config.weights)
     classifier = Classifier(
         model,
         [os.fsencode(name) for name in same["class_names"]],
@@ -90,7 +88,9 @@ def export(run: str, config: Config) -> None:
     )
     guess = predict.guesser(checkpoint, tensors, len(same["class_names"]), config.weights)
     examples, held_out = data.held_out(config, folder, checkpoint, out)
-    others, training = _training(config, folder, checkpoint, out) if int8 else (examples, [])
+    others, training = examples, []
+    if int8:
+        others, training, _ = data.of_run(config, folder, checkpoint, out)
     with noise.without_noise():
         contents, refused = _inputs(
             examples, held_out, SCORED if int8 else CHECKED, classifier, files=form == "saved_model"
@@ -131,16 +131,6 @@ def export(run: str, config: Config) -> None:
     }
     _tell(result, int8, out)
     print(json.dumps(result), flush=True)
-
-
-def _training(
-    config: Config, folder: RunFolder, checkpoint: Checkpoint, out: Console
-) -> tuple[Examples, np.ndarray]:
-    """The data of the training, with their part that was trained on."""
-    path = config.train_data_path or checkpoint.state["train_data_path"]
-    class_names = checkpoint.state["identity"]["class_names"]
-    examples = data.read(config, path, "train", out, class_names)
-    return examples, split.read(folder.split, examples)[0]
 
 
 def _inputs(

@@ -76,14 +76,37 @@ def lasting(path: str) -> str:
 def held_out(
     config: Config, folder: RunFolder, checkpoint: Checkpoint, out: Console
 ) -> tuple[Examples, np.ndarray]:
-    """The test data, or where there are none the data of the training with their held-out part."""
+    """Reads what a model is judged on: the test data if given, else the run's validation part.
+
+    Returns:
+      Examples, and the indices of those to judge by.
+
+    Raises:
+      DataError: The data cannot be used, or are not those that the run was trained on.
+    """
+    if not config.test_data_path:
+        examples, _, validation = of_run(config, folder, checkpoint, out)
+        return examples, validation
     class_names = checkpoint.state["identity"]["class_names"]
-    if config.test_data_path:
-        examples = read(config, config.test_data_path, "test", out, class_names)
-        return examples, np.arange(len(examples))
+    examples = read(config, config.test_data_path, "test", out, class_names)
+    return examples, np.arange(len(examples))
+
+
+def of_run(
+    config: Config, folder: RunFolder, checkpoint: Checkpoint, out: Console
+) -> tuple[Examples, np.ndarray, np.ndarray]:
+    """Reads the data that a run was trained on, where the checkpoint or the settings say they are.
+
+    Returns:
+      Examples, the indices of those that were trained on, and of those held out.
+
+    Raises:
+      DataError: The data cannot be used, or have changed since.
+    """
     path = config.train_data_path or checkpoint.state["train_data_path"]
+    class_names = checkpoint.state["identity"]["class_names"]
     examples = read(config, path, "train", out, class_names)
-    return examples, split.read(folder.split, examples)[1]
+    return examples, *split.read(folder.split, examples)
 
 
 def check_leak(config: Config, examples: Examples, test: Examples) -> None:

@@ -78,7 +78,7 @@ class Evaluator:
         loss: str,
     ):
         self.skipped = examples.skipped
-        self._model = spec.model(same, load_pretrained=False)
+        self._model = trained.build(same)
         self._score, self._k = scorer(self._model, losses.LOSSES[loss]), k
         self._batches = pipeline.evaluation_batches(
             examples, indices, spec.preprocessing(same), batch_size=batch_size, cache_mb=0

@@ -1,4 +1,4 @@
-"""A checkpoint of a run, and its weights in a model."""
+"""The model of a run, with the weights of one of its checkpoints."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from hw2.errors import RunError
+from hw2.jobs import spec
+from hw2.jobs.spec import Identity
 from hw2.runs import checkpoints
 from hw2.runs.checkpoints import Checkpoint
 from hw2.runs.folder import RunFolder
@@ -33,6 +35,31 @@ def choose(folder: RunFolder, which: str) -> tuple[Checkpoint, dict[str, np.ndar
                 raise
 
 
+def load(
+    checkpoint: Checkpoint, tensors: Mapping[str, np.ndarray], weights: str = "ema"
+) -> tf.Module:
+    """Builds the model of a checkpoint and gives it the "ema" or the "raw" weights.
+
+    Raises:
+      RunError: The checkpoint has none of these, or they are of another model or not finite.
+    """
+    model = build(checkpoint.state["identity"])
+    restore_weights(model, checkpoint, tensors, weights)
+    return model
+
+
+def build(identity: Identity) -> tf.Module:
+    """Builds the model of a run whose weights a checkpoint will set: `restore_weights` does.
+
+    To be called by itself where one model takes the weights of several checkpoints in turn, and is
+    traced only once; else `load` does both.
+
+    Raises:
+      RunError: Pretrained weights that are frozen, and so in no checkpoint, are missing.
+    """
+    return spec.model(identity, load_pretrained=False)
+
+
 def restore_weights(
     model: tf.Module, checkpoint: Checkpoint, tensors: Mapping[str, np.ndarray], weights: str
 ) -> None:
@@ -52,8 +79,11 @@ def restore_weights(
 
 
 def probabilities(checkpoint: Checkpoint) -> Callable[[tf.Tensor], tf.Tensor]:
-    """What makes probabilities `[N, classes]` of logits: by the loss of the training, softmax, or
-    for binary, where each class was asked for by itself, sigmoid."""
+    """Returns the function from logits to probabilities, `[N, classes]`, that fits the loss.
+
+    It is a sigmoid after training with the binary loss, which asks for each class by itself, and
+    else the softmax.
+    """
     binary = checkpoint.state["settings"].get("loss") == "binary"
     return tf.sigmoid if binary else tf.nn.softmax
 

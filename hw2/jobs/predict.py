@@ -116,8 +116,7 @@ def guesser(
     Raises:
       RunError: The checkpoint has no such weights, or they are not finite.
     """
-    model = spec.model(checkpoint.state["identity"], load_pretrained=False)
-    trained.restore_weights(model, checkpoint, tensors, weights)
+    model = trained.load(checkpoint, tensors, weights)
     probabilities = trained.probabilities(checkpoint)
 
     @tf.function(autograph=False)

@@ -130,9 +130,7 @@ def _seen(one: Record, config: Config, out: Console, missing: list[str]) -> Seen
     try:
         folder = run_folder.RunFolder(one.path)
         checkpoint, tensors = trained.choose(folder, config.checkpoint)
-        same = checkpoint.state["identity"]
-        model = spec.model(same, load_pretrained=False)
-        trained.restore_weights(model, checkpoint, tensors, config.weights)
+        model = trained.load(checkpoint, tensors, config.weights)
         examples, indices = _pictures(one, checkpoint, config, out)
         with ops.algorithm(config.conv_algorithm):
             ask = predictions.asker(model, trained.probabilities(checkpoint))
@@ -285,7 +283,7 @@ def _sides(
         training, _ = split.read(one.path / "split.csv", seen.examples)
         sample = _sample(training, SAMPLE)
         asked.append(("best", seen.checkpoint, seen.tensors, sample, "training part"))
-    model = spec.model(seen.checkpoint.state["identity"], load_pretrained=False)
+    model = trained.build(seen.checkpoint.state["identity"])
     ask = predictions.asker(model, trained.probabilities(seen.checkpoint))
     for which, checkpoint, tensors, indices, data in asked:
         for weights in ("ema", "raw"):
