@@ -81,6 +81,23 @@ def read(
     return options + [option for option in line if option.name != "flagfile"]
 
 
+def values(path: str | os.PathLike[str]) -> dict[str, str]:
+    """Reads the names and values of a flagfile without sections, such as a run folder's.
+
+    The flags may be those of another version of this program, so that none is refused, and a line
+    that is no flag is passed over.
+
+    Raises:
+      OSError: The file cannot be read.
+    """
+    found = {}
+    with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
+        for line in file:
+            if flag := FLAG.fullmatch(line.strip()):
+                found[flag[1]] = _unquoted(flag[2]) or ""
+    return found
+
+
 def _option(name: str, value: str | None, place: str, words: Iterator[str], known: Known) -> Option:
     """Checks the name, reads `noflip` as `flip=false`, and finds a value in the next word."""
     if name not in known.names and (switch := known.switch(name)):
@@ -158,9 +175,7 @@ def _parts(path: str, known: Known) -> dict[str, list[Option]]:
                 parts[section] = []
             elif flag := FLAG.fullmatch(text):
                 name, value = flag.groups()
-                if value and value.startswith('"'):
-                    value = json.loads(value, strict=False)
-                option = _option(name, value, place, iter(()), known)
+                option = _option(name, _unquoted(value), place, iter(()), known)
                 if option.name == "section" and section:
                     why = "--section must stand above the first header"
                     fail("bad line", place, why, "move it there")
@@ -171,6 +186,11 @@ def _parts(path: str, known: Known) -> dict[str, list[Option]]:
                 why = f"a line must be --name=value, got {text[:60]!r}"
                 fail("bad line", place, why, f"write --{remedy}")
     return parts
+
+
+def _unquoted(value: str | None) -> str | None:
+    """The value of a flag, which is a JSON string where it begins with a quote."""
+    return json.loads(value, strict=False) if value and value.startswith('"') else value
 
 
 def _split(value: str) -> list[str]:

@@ -208,7 +208,7 @@ def _one(
         "evaluate": shlex.join(["python", "eval.py", f"--checkpoint_dir={one.path}"]),
         "flags": one.flags,
         "curves": curves.of(one) if one.rows else [],
-        "sayings": diagnosis.read(one.rows) if one.rows else [],
+        "sayings": diagnosis.read(one.present_rows) if one.rows else [],
         "answers": None,
     }
     if not one.rows:

@@ -9,7 +9,10 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from hw2.runs import checkpoints
+from hw2.config import flagfile
+from hw2.config.settings import FIELDS
+from hw2.runs import checkpoints, compatibility, disk
+from hw2.training import schedules
 from hw2.training.schedules import Plateau
 
 COLUMNS = (
@@ -30,10 +33,12 @@ class Record:
       path: Of the folder.
       flags: Name and value of every setting, as text.
       class_names: In the order of the logits.
-      rows: Of `metrics.csv`; nan where there is nothing.
+      rows: The rows of `metrics.csv`; nan where there is nothing.
       saved: Steps of the checkpoints that are kept.
-      best_step: Of the highest validation accuracy so far; None before an evaluation.
+      best_step: The step of the highest validation accuracy so far, on the images that the run
+        trains on now; None before an evaluation.
       halvings: Steps after which the rate was halved for want of gain.
+      restarts: Steps at which the run continued on other images, by `--accept_new_data`.
     """
 
     path: Path
@@ -43,6 +48,7 @@ class Record:
     saved: Sequence[int]
     best_step: int | None
     halvings: Sequence[int]
+    restarts: Sequence[int]
 
     @property
     def name(self) -> str:
@@ -54,6 +60,12 @@ class Record:
         """The last step with figures."""
         return int(self.rows[-1]["step"]) if self.rows else 0
 
+    @property
+    def present_rows(self) -> list[Mapping[str, float]]:
+        """The rows since the run continued on other images; all if it never did."""
+        since = max(self.restarts, default=0)
+        return [row for row in self.rows if row["step"] > since]
+
     def series(self, column: str) -> tuple[list[float], list[float]]:
         """Steps and values of a column, where it has any."""
         points = [(row["step"], row[column]) for row in self.rows if math.isfinite(row[column])]
@@ -62,30 +74,38 @@ class Record:
 
 def read(path: Path) -> Record:
     """Reads what there is; a file that is missing or torn gives nothing."""
-    flags = _flags(path / "flags.cfg")
+    flags = {}
+    with contextlib.suppress(FileNotFoundError):
+        flags = flagfile.values(path / "flags.cfg")
     rows = _rows(path / "metrics.csv")
-    plateau = Plateau(int(flags.get("halve_after", 7)), int(flags.get("stop_after", 15)))
-    halvings = []
-    for row in rows:
-        if math.isfinite(row["val_top1"]):
-            before = plateau.scale
-            plateau.update(row["val_top1"], int(row["step"]))
-            if plateau.scale < before:
-                halvings.append(int(row["step"]))
+    saved = checkpoints.listing(path / "checkpoints")
+    restarts = _restarts(saved)
+    halve_after, stop_after = (
+        int(flags.get(name, FIELDS[name].default)) for name in ("halve_after", "stop_after")
+    )
+    plateau = Plateau(halve_after, stop_after)
+    evaluations = ((int(row["step"]), row["val_top1"]) for row in rows)
+    halvings = schedules.replay(
+        plateau, (pair for pair in evaluations if math.isfinite(pair[1])), restarts
+    )
     return Record(
         path,
         flags,
         _lines(path / "class_names.txt"),
         rows,
-        [checkpoints.step_of(found) for found in checkpoints.listing(path / "checkpoints")],
+        [checkpoints.step_of(found) for found in saved],
         None if plateau.best is None else plateau.best_step,
         halvings,
+        restarts,
     )
 
 
-def _flags(file: Path) -> dict[str, str]:
-    pairs = (line[2:].partition("=") for line in _lines(file) if line.startswith("--"))
-    return {name: value for name, _, value in pairs}
+def _restarts(saved: Sequence[Path]) -> list[int]:
+    """Steps at which the run continued on other images, by its newest readable checkpoint."""
+    for path in reversed(saved):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            return compatibility.restarts(disk.read_json(path / checkpoints.STATE))
+    return []
 
 
 def _lines(file: Path) -> list[str]:

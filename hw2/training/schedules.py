@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterable, Sequence
 
 NAMES = ("constant", "steps", "cosine")
 
@@ -75,7 +76,38 @@ class Plateau:
         if self.without_gain % self.halve_after == 0:
             self.scale /= 2
 
+    def restart(self) -> None:
+        """Forgets the scores, which were of other images; the rate stays as it is."""
+        self.best, self.best_step, self.without_gain = None, -1, 0
+
     @property
     def exhausted(self) -> bool:
         """Whether training should stop."""
         return self.without_gain >= self.stop_after
+
+
+def replay(
+    plateau: Plateau, scores: Iterable[tuple[int, float]], restarts: Sequence[int] = ()
+) -> list[int]:
+    """Takes a plateau through the evaluations of a run, as the training did.
+
+    Args:
+      plateau: A new one; it ends as the training has it.
+      scores: Step and score of each evaluation, in order.
+      restarts: Steps after which the run continued on other images, in order.
+
+    Returns:
+      The steps at which the rate was halved.
+    """
+    pending, halved = list(restarts), []
+    for step, score in scores:
+        while pending and pending[0] < step:
+            plateau.restart()
+            pending.pop(0)
+        before = plateau.scale
+        plateau.update(score, step)
+        if plateau.scale < before:
+            halved.append(step)
+    if pending:
+        plateau.restart()
+    return halved

@@ -15,7 +15,7 @@ from hw2.training.learner import Learner
 from hw2.training.loop import Run, every, fit
 from hw2.training.metrics import Scores, in_top_k, scorer
 from hw2.training.optimizers import Adam
-from hw2.training.schedules import Plateau
+from hw2.training.schedules import Plateau, replay
 from hw2.training.variables import named_variables, trainable
 
 
@@ -196,3 +196,16 @@ def test_learner_learns_one_batch_by_heart():
     assert float(results[-1]["loss"]) < float(results[0]["loss"]) / 3
     padded = (*batch, np.ones(16, np.float32))
     assert metrics.scorer(made.averaged)([padded], 5).top1 > 0.9
+
+
+def test_a_replayed_plateau_ends_as_it_did_and_names_the_halvings():
+    scores = [(step, score) for step, score in enumerate([0.9, 0.1, 0.1, 0.5, 0.4, 0.3], start=1)]
+    plateau = Plateau(halve_after=2, stop_after=9)
+    assert replay(plateau, scores) == [3, 5]
+    assert (plateau.best, plateau.best_step, plateau.scale) == (0.9, 1, 0.25)
+    plateau = Plateau(halve_after=2, stop_after=9)
+    assert replay(plateau, scores, restarts=[3]) == [3, 6]
+    assert (plateau.best, plateau.best_step, plateau.without_gain) == (0.5, 4, 2)
+    plateau = Plateau(halve_after=2, stop_after=9)
+    replay(plateau, scores, restarts=[3, 6])  # and no evaluation since
+    assert (plateau.best, plateau.best_step, plateau.without_gain) == (None, -1, 0)
