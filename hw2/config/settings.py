@@ -4,56 +4,65 @@ TensorFlow is not imported here, so that `--help` and a mistyped flag answer at 
 """
 
 import dataclasses
+import functools
 import json
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from absl import flags
 
 from hw2.config import flagfile, presets
+from hw2.config.rules import (
+    ABOVE_0,
+    ANYTHING,
+    BYTE,
+    CHANNELS,
+    DECAY,
+    DEGREES,
+    DEVIATIONS,
+    EPOCHS,
+    FOURTEEN,
+    FRACTION,
+    HALF,
+    NOT_EMPTY,
+    NUMBERS,
+    ORDERED,
+    SEED,
+    SHARE,
+    TEN,
+    TOGETHER,
+    Rule,
+    at_least,
+    one_of,
+)
 
 
-class Rule(NamedTuple):
-    """What a value must be, in words and as a test."""
+def setting(
+    default: Any, text: str, rule: Rule = ANYTHING, group: str = "", *, kind: str = ""
+) -> Any:
+    """A field of `Config`, with all that is known of its flag.
 
-    words: str
-    holds: Callable[[Any], bool]
-
-
-def at_least(low: int) -> Rule:
-    return Rule(f"at least {low}", lambda value: value >= low)
-
-
-def one_of(*choices: str) -> Rule:
-    return Rule(" or ".join(choices), lambda value: value in choices)
-
-
-ANYTHING = Rule("", lambda value: True)
-NOT_EMPTY = Rule("a name", bool)
-ABOVE_0 = Rule("above 0", lambda value: value > 0)
-BYTE = Rule("in [0, 255]", lambda value: 0 <= value <= 255)
-DECAY = Rule("in [0, 1)", lambda value: 0 <= value < 1)
-FRACTION = Rule("in (0, 1)", lambda value: 0 < value < 1)
-EPOCHS = Rule("rising numbers as 60,110,150", lambda text: _rising(text))
-NUMBERS = Rule("numbers as 0.5,0.4,0.4", lambda text: _finite(text) is not None)
-DEVIATIONS = Rule("numbers above 0 as 0.2,0.2,0.2", lambda text: _positive(text))
-HALF = Rule("in [0, 0.5]", lambda value: 0 <= value <= 0.5)
-DEGREES = Rule("in [0, 180]", lambda value: 0 <= value <= 180)
-TEN = Rule("in [0, 10]", lambda value: 0 <= value <= 10)
-FOURTEEN = Rule("in [0, 14]", lambda value: 0 <= value <= 14)
-SHARE = Rule("in [0, 1]", lambda value: 0 <= value <= 1)
-CHANNELS = Rule("0, 1 or 3", lambda value: value in (0, 1, 3))
-SEED = Rule("in [0, 2147483647]", lambda value: 0 <= value < 2**31)  # fits every seed argument
+    Args:
+      default: What it is when not given; its type is that of the flag.
+      text: For `--help`.
+      rule: What values are allowed.
+      group: The heading that it opens in `--help`.
+      kind: Where else it is written down, as the three functions below say; "" for nowhere.
+    """
+    metadata = dict(text=text, rule=rule, group=group, kind=kind)
+    return dataclasses.field(default=default, metadata=metadata)
 
 
-def setting(default: Any, text: str, rule: Rule = ANYTHING, group: str = "") -> Any:
-    """A field of `Config`; `group` is the heading that it opens in `--help`."""
-    return dataclasses.field(default=default, metadata=dict(text=text, rule=rule, group=group))
+# It may change within a run: a checkpoint records it, and resuming with another value warns.
+recorded = functools.partial(setting, kind="recorded")
+# It is an argument of some models and not of others, and cannot change within a run.
+model_option = functools.partial(setting, kind="model option")
+# It concerns one command, so `flags.cfg`, which repeats a training, does not have it.
+one_command = functools.partial(setting, kind="one command")
 
-
-# Of hw2.training, which imports TensorFlow; a test compares them.
+# The names in hw2.training, which imports TensorFlow; a test compares them.
 LOSSES = ("cross_entropy", "kl", "binary")
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "steps", "cosine")
@@ -64,6 +73,8 @@ PRECISIONS = ("float32", "mixed_bfloat16")  # of images and products; weights ar
 ALGORITHMS = ("auto", "im2col", "native")  # of hw2.ops.conv2d, those that do every shape
 
 STEMS = ("imagenet", "small")
+FORMS = ("auto", "csv", "jsonl")  # of the answers
+PARTS = ("train", "validation", "test")
 EXPORTS = ("saved_model", "litert", "onnx")
 
 
@@ -110,62 +121,62 @@ class Config:
     channels: int = setting(0, "that the model sees, 1 or 3; 0: the data's own", CHANNELS)
     mean: str = setting("", "of standardize=given, of 1, as 0.5,0.4,0.4", NUMBERS)
     deviation: str = setting("", "the same of the deviation", DEVIATIONS)
-    mixup: float = setting(0.0, "alpha of mixup, as 0.2; 0 for none", at_least(0))
-    cutmix: float = setting(0.0, "alpha of cutmix, as 1; 0 for none", at_least(0))
+    mixup: float = recorded(0.0, "alpha of mixup, as 0.2; 0 for none", at_least(0))
+    cutmix: float = recorded(0.0, "alpha of cutmix, as 1; 0 for none", at_least(0))
     disk_cache: str = setting("", "folder of decoded pictures; empty for none")
-    accept_new_data: bool = setting(False, "go on though pictures came, went or changed")
+    accept_new_data: bool = one_command(False, "go on though pictures came, went or changed")
 
     model: str = setting("inception10", "name of the model", NOT_EMPTY, "Model")
     l2: float = setting(1e-3, "weight of the L2 penalty", at_least(0))
-    stem: str = setting("imagenet", "imagenet, or small for small pictures", one_of(*STEMS))
-    resnet_d: bool = setting(False, "ResNet-D: three 3x3 as stem, mean in shortcuts")
-    zero_gamma: bool = setting(False, "residual blocks begin as their shortcuts")
-    bottlenecks: int = setting(8, "layers in each block of densenet_fine", at_least(1))
-    kernel_size: int = setting(5, "side of the windows of simple_cnn", at_least(1))
-    pretrained: str = setting("none", "Keras's weights: imagenet, or a file", NOT_EMPTY)
-    freeze: bool = setting(False, "inception_resnet_v2: train the head alone")
-    width: int = setting(64, "channels of the first layer of resnet9", at_least(1))
+    stem: str = model_option("imagenet", "imagenet, or small for small pictures", one_of(*STEMS))
+    resnet_d: bool = model_option(False, "ResNet-D: three 3x3 as stem, mean in shortcuts")
+    zero_gamma: bool = model_option(False, "residual blocks begin as their shortcuts")
+    bottlenecks: int = model_option(8, "layers in each block of densenet_fine", at_least(1))
+    kernel_size: int = model_option(5, "side of the windows of simple_cnn", at_least(1))
+    pretrained: str = model_option("none", "Keras's weights: imagenet, or a file", NOT_EMPTY)
+    freeze: bool = model_option(False, "inception_resnet_v2: train the head alone")
+    width: int = model_option(64, "channels of the first layer of resnet9", at_least(1))
 
-    conv_algorithm: str = setting("auto", "how to convolve", one_of(*ALGORITHMS))
-    recompute_patches: bool = setting(False, "less memory in training, for more time")
-    precision: str = setting("float32", " or ".join(PRECISIONS), one_of(*PRECISIONS))
+    conv_algorithm: str = recorded("auto", "how to convolve", one_of(*ALGORITHMS))
+    recompute_patches: bool = recorded(False, "less memory in training, for more time")
+    precision: str = recorded("float32", " or ".join(PRECISIONS), one_of(*PRECISIONS))
 
     batch_size: int = setting(128, "pictures a step, all devices together", at_least(1), "Training")
     max_steps: int = setting(10000, "steps after which training stops", at_least(1))
     epochs: int = setting(0, "the same in epochs; 0 for max_steps", at_least(0))
-    accumulate: int = setting(1, "parts to take a batch in, for less memory", at_least(1))
-    loss: str = setting("cross_entropy", f"{', '.join(LOSSES)}", one_of(*LOSSES))
-    label_smoothing: float = setting(0.0, "share of a label spread over all", DECAY)
+    accumulate: int = recorded(1, "parts to take a batch in, for less memory", at_least(1))
+    loss: str = recorded("cross_entropy", f"{', '.join(LOSSES)}", one_of(*LOSSES))
+    label_smoothing: float = recorded(0.0, "share of a label spread over all", DECAY)
     optimizer: str = setting("adam", f"{', '.join(OPTIMIZERS)}", one_of(*OPTIMIZERS))
-    momentum: float = setting(0.9, "of sgd", DECAY)
-    nesterov: bool = setting(False, "look ahead with sgd's momentum")
-    weight_decay: float = setting(0.0, "decoupled, of adamw and sgd", at_least(0))
-    clip_norm: float = setting(0.0, "largest norm of the gradients; 0 for any", at_least(0))
-    learning_rate: float = setting(1e-3, "the rate after warm-up", ABOVE_0)
-    schedule: str = setting("constant", f"{', '.join(SCHEDULES)}", one_of(*SCHEDULES))
-    warmup_epochs: float = setting(0.0, "epochs in which the rate rises", at_least(0))
-    rate_epochs: str = setting("", "of schedule steps, as 60,110,150", EPOCHS)
-    rate_factor: float = setting(0.1, "at each of rate_epochs", ABOVE_0)
+    momentum: float = recorded(0.9, "of sgd", DECAY)
+    nesterov: bool = recorded(False, "look ahead with sgd's momentum")
+    weight_decay: float = recorded(0.0, "decoupled, of adamw and sgd", at_least(0))
+    clip_norm: float = recorded(0.0, "largest norm of the gradients; 0 for any", at_least(0))
+    learning_rate: float = recorded(1e-3, "the rate after warm-up", ABOVE_0)
+    schedule: str = recorded("constant", f"{', '.join(SCHEDULES)}", one_of(*SCHEDULES))
+    warmup_epochs: float = recorded(0.0, "epochs in which the rate rises", at_least(0))
+    rate_epochs: str = recorded("", "of schedule steps, as 60,110,150", EPOCHS)
+    rate_factor: float = recorded(0.1, "at each of rate_epochs", ABOVE_0)
     ema_decay: float = setting(0.9999, "decay of the averaged weights", DECAY)
-    halve_after: int = setting(7, "evaluations without gain to halve the rate", at_least(1))
-    stop_after: int = setting(15, "evaluations without gain to stop", at_least(1))
+    halve_after: int = recorded(7, "evaluations without gain to halve the rate", at_least(1))
+    stop_after: int = recorded(15, "evaluations without gain to stop", at_least(1))
     seed: int = setting(0, "fixes the split, the order and all randomness", SEED)
     init_from: str = setting("", "run folder whose weights to begin with")
     new_head: bool = setting(False, "other classes than init_from has")
     deterministic: bool = setting(False, "only kernels that round alike every time")
     check_numerics: bool = setting(False, "find the op that is not finite; slow")
 
-    log_path: str = setting("", "run folder; empty for runs/<data>-<model>", group="Run")
-    log_frequency: int = setting(10, "steps between log lines", at_least(1))
-    save_checkpoint_steps: int = setting(300, "between checkpoints; 0: an epoch", at_least(0))
+    log_path: str = one_command("", "run folder; empty for runs/<data>-<model>", group="Run")
+    log_frequency: int = recorded(10, "steps between log lines", at_least(1))
+    save_checkpoint_steps: int = recorded(300, "between checkpoints; 0: an epoch", at_least(0))
     keep_checkpoints: int = setting(10, "checkpoints to keep, best and last too", at_least(1))
     keep_every: int = setting(0, "keep those of its multiples too; 0 for none", at_least(0))
     on_save_error: str = setting("stop", "stop or continue", one_of("stop", "continue"))
     tensorboard: bool = setting(True, "write TensorBoard events")
-    fresh: bool = setting(False, "begin again; old checkpoints are put aside")
-    dry_run: bool = setting(False, "try everything once, and keep nothing")
+    fresh: bool = one_command(False, "begin again; old checkpoints are put aside")
+    dry_run: bool = one_command(False, "try everything once, and keep nothing")
     overfit_batches: int = setting(0, "learn so many batches by heart; 0: off", at_least(0))
-    find_rate: bool = setting(False, "try rising rates, and plot the loss")
+    find_rate: bool = one_command(False, "try rising rates, and plot the loss")
     histogram_steps: int = setting(0, "in TensorBoard; 0: at checkpoints", at_least(0))
 
     num_gpus: int = setting(0, "GPUs to use; 0 for all there are", at_least(0), "Devices")
@@ -173,8 +184,8 @@ class Config:
     threads: int = setting(0, "that share an op's work; 0: one a core", at_least(0))
     sync_batch_norm: bool = setting(True, "batch statistics over all devices, not each")
 
-    checkpoint_dir: str = setting("", "run to evaluate; empty for log_path", group="Evaluation")
-    eval_dir: str = setting("", "where results go; empty for eval/ in the run")
+    checkpoint_dir: str = one_command("", "run to evaluate; empty for log_path", group="Evaluation")
+    eval_dir: str = one_command("", "where results go; empty for eval/ in the run")
     num_examples: int = setting(0, "pictures to evaluate; 0 for all", at_least(0))
     top_k: int = setting(5, "guesses among which the label counts as found", at_least(1))
     run_once: bool = setting(True, "--norun_once evaluates each new checkpoint")
@@ -182,20 +193,20 @@ class Config:
     weights: str = setting("ema", "ema (averaged) or raw", one_of("ema", "raw"))
     checkpoint: str = setting("best", "best or last", one_of("best", "last"))
 
-    data: str = setting("", "pictures to classify, labelled or not", group="Prediction")
-    output: str = setting("", "file of answers, .csv or .jsonl; - for stdout")
-    form: str = setting("auto", "csv or jsonl; auto by the ending", one_of("auto", "csv", "jsonl"))
-    header: str = setting("", "columns of a competition, as id,class")
-    ids: str = setting("name", "name, stem or number", one_of("name", "stem", "number"))
-    answer: str = setting("name", "classes by name or number", one_of("name", "number"))
-    part: str = setting("test", "of data that has several", one_of("train", "validation", "test"))
-    overwrite: bool = setting(False, "replace an output that is there")
+    data: str = one_command("", "pictures to classify, labelled or not", group="Prediction")
+    output: str = one_command("", "file of answers, .csv or .jsonl; - for stdout")
+    form: str = one_command("auto", "csv or jsonl; auto by the ending", one_of(*FORMS))
+    header: str = one_command("", "columns of a competition, as id,class")
+    ids: str = one_command("name", "name, stem or number", one_of("name", "stem", "number"))
+    answer: str = one_command("name", "classes by name or number", one_of("name", "number"))
+    part: str = one_command("test", "of data that has several", one_of(*PARTS))
+    overwrite: bool = one_command(False, "replace an output that is there")
 
-    format: str = setting("saved_model", ", ".join(EXPORTS), one_of(*EXPORTS), "Export")
-    int8: bool = setting(False, "whole numbers of 8 bits, of litert")
+    format: str = one_command("saved_model", ", ".join(EXPORTS), one_of(*EXPORTS), "Export")
+    int8: bool = one_command(False, "whole numbers of 8 bits, of litert")
 
-    section: str = setting("", "sections of the flagfile; the last one wins", group="Other")
-    debug: bool = setting(False, "show the traceback of an error")
+    section: str = one_command("", "sections of the flagfile; the last one wins", group="Other")
+    debug: bool = one_command(False, "show the traceback of an error")
 
     def __post_init__(self):
         if broken := _broken_rule(vars(self)):
@@ -204,42 +215,9 @@ class Config:
 
 FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 SWITCHES = frozenset(name for name in FIELDS if isinstance(FIELDS[name].default, bool))
-ORDERED = (
-    ("crop_size", "short_side"),
-    ("contrast_min", "contrast_max"),
-    ("saturation_min", "saturation_max"),
-)
-ONE_RUN_ONLY = {"section", "log_path", "checkpoint_dir", "eval_dir", "debug"}
-ONE_RUN_ONLY |= {"fresh", "dry_run", "find_rate", "accept_new_data"}
-ONE_RUN_ONLY |= {"data", "output", "form", "header", "ids", "answer", "part", "overwrite"}
-ONE_RUN_ONLY |= {"format", "int8"}
-TOGETHER = (  # names, what must hold of them, and in words
-    (
-        ("optimizer", "weight_decay"),
-        lambda optimizer, decay: optimizer != "adam" or not decay,
-        "--weight_decay must be 0 with adam; adamw is Adam with it",
-    ),
-    (
-        ("optimizer", "momentum", "nesterov"),
-        lambda optimizer, momentum, nesterov: not nesterov or (optimizer == "sgd" and momentum),
-        "--nesterov must come with sgd and momentum",
-    ),
-    (
-        ("schedule", "rate_epochs"),
-        lambda schedule, epochs: (schedule == "steps") == bool(epochs),
-        "--rate_epochs must come with --schedule=steps, which needs them",
-    ),
-    (
-        ("standardize", "mean", "deviation"),
-        lambda how, mean, deviation: bool(mean) == bool(deviation) == (how == "given"),
-        "--mean and --deviation must come with --standardize=given, which needs them",
-    ),
-    (
-        ("init_from", "new_head"),
-        lambda init_from, new_head: init_from or not new_head,
-        "--new_head must come with --init_from",
-    ),
-)
+KINDS = {name: field.metadata["kind"] for name, field in FIELDS.items()}
+RECORDED = tuple(sorted(name for name in KINDS if KINDS[name] == "recorded"))
+MODEL_OPTIONS = tuple(name for name in KINDS if KINDS[name] == "model option")
 TYPES = {  # type of the default -> how absl defines the flag, what its text must be
     bool: (flags.DEFINE_boolean, "true or false"),
     int: (flags.DEFINE_integer, "a whole number"),
@@ -288,7 +266,7 @@ def to_flagfile(config: Config, script: str = "train.py") -> str:
         text = _text(value)
         if not text.isprintable() or text != text.strip() or text.startswith('"') or " #" in text:
             text = json.dumps(text)
-        if name not in ONE_RUN_ONLY:
+        if KINDS[name] != "one command":
             lines.append(f"--{name}={text}")
     return "\n".join(lines) + "\n"
 
@@ -299,11 +277,6 @@ def run_folder(config: Config) -> str:
         return config.log_path
     data = os.path.basename(os.path.abspath(config.train_data_path))
     return os.path.join("runs", f"{data}-{config.model}")
-
-
-def numbers_of(text: str) -> list[float]:
-    """Reads numbers between commas."""
-    return [float(part) for part in text.split(",") if text]
 
 
 def _with_presets(given: Sequence[flagfile.Option]) -> list[flagfile.Option]:
@@ -324,24 +297,6 @@ def _with_presets(given: Sequence[flagfile.Option]) -> list[flagfile.Option]:
                 options.append(flagfile.Option(flag, _text(value), place))
         options += part
     return options
-
-
-def _rising(text: str) -> bool:
-    return _positive(text) and numbers_of(text) == sorted(set(numbers_of(text)))
-
-
-def _positive(text: str) -> bool:
-    numbers = _finite(text)
-    return numbers is not None and min(numbers, default=1) > 0
-
-
-def _finite(text: str) -> list[float] | None:
-    """The numbers between commas, or None if one is no finite number."""
-    try:
-        numbers = numbers_of(text)
-    except ValueError:
-        return None
-    return numbers if all(map(math.isfinite, numbers)) else None
 
 
 def _text(value: Any) -> str:

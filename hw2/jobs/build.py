@@ -7,7 +7,7 @@ import math
 import tensorflow as tf
 from rich.table import Table
 
-from hw2.config import settings
+from hw2.config.rules import numbers_of
 from hw2.config.settings import Config
 from hw2.errors import DataError
 from hw2.jobs import spec
@@ -104,6 +104,6 @@ def schedule(config: Config, count: int, last: int) -> Schedule:
         last,
         config.schedule,
         warmup=round(config.warmup_epochs * epoch),
-        milestones=tuple(round(n * epoch) for n in settings.numbers_of(config.rate_epochs)),
+        milestones=tuple(round(n * epoch) for n in numbers_of(config.rate_epochs)),
         factor=config.rate_factor,
     )

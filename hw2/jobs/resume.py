@@ -26,35 +26,10 @@ from hw2.training.progress import Progress
 from hw2.training.saving import restore
 from hw2.training.schedules import Plateau
 
-# Settings that may change within a run, which then is another one from there on.
-RECORDED = (
-    "accumulate",
-    "clip_norm",
-    "conv_algorithm",
-    "cutmix",
-    "halve_after",
-    "label_smoothing",
-    "learning_rate",
-    "log_frequency",
-    "loss",
-    "mixup",
-    "momentum",
-    "nesterov",
-    "precision",
-    "rate_epochs",
-    "rate_factor",
-    "recompute_patches",
-    "save_checkpoint_steps",
-    "schedule",
-    "stop_after",
-    "warmup_epochs",
-    "weight_decay",
-)
-
 
 def recorded(config: Config, last: int) -> dict[str, Any]:
     """The settings that a checkpoint records, for a later start to be warned of others."""
-    values = {name: getattr(config, name) for name in RECORDED}
+    values = {name: getattr(config, name) for name in settings.RECORDED}
     return values | ({"last_step": last} if config.schedule == "cosine" else {})
 
 
@@ -65,7 +40,8 @@ def history(found: Checkpoint, now: Mapping[str, Mapping[str, Any]]) -> list[dic
       found: Where to go on from.
       now: "environment" and "settings".
     """
-    defaults = {name: settings.FIELDS[name].default for name in RECORDED}  # of flags newer than it
+    # Where the checkpoint is older than a flag, it was trained with what is the default.
+    defaults = {name: settings.FIELDS[name].default for name in settings.RECORDED}
     old = {**found.state, "settings": defaults | found.state["settings"]}
     changes = [words for part in now for words in environment.changes(old[part], now[part])]
     before = found.state.get("history", [])
@@ -99,7 +75,7 @@ def resume(
     plateau = progress.plateau
     if new_data:
         progress.best = progress.validation = None
-        plateau.best, plateau.best_step, plateau.without_gain = None, -1, 0
+        plateau.restart()
     plateau.halve_after, plateau.stop_after = config.halve_after, config.stop_after
     run.step = found.step
     if progress.unfinished:

@@ -15,7 +15,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from hw2.config.settings import FIELDS, Config, numbers_of
+from hw2.config.rules import numbers_of
+from hw2.config.settings import FIELDS, MODEL_OPTIONS, Config
 from hw2.errors import RunError, UsageError
 from hw2.input.examples import Examples
 from hw2.input.transforms.preprocess import STATISTICS, Preprocessing
@@ -24,18 +25,6 @@ from hw2.models.pretrained import IMAGENET, NONE
 from hw2.training.variables import named_variables
 
 Identity = dict[str, Any]
-
-# Settings that are arguments of some models and not of others.
-MODEL_OPTIONS = (
-    "stem",
-    "resnet_d",
-    "zero_gamma",
-    "bottlenecks",
-    "kernel_size",
-    "pretrained",
-    "freeze",
-    "width",
-)
 
 
 def of(config: Config, examples: Examples, split: Path) -> Identity:

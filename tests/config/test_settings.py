@@ -314,6 +314,13 @@ def test_every_flag_has_a_help_text():
     assert all(field.metadata["text"] for field in dataclasses.fields(Config))
 
 
+def test_a_flagfile_has_every_flag_but_those_of_one_command():
+    names = re.findall(r"^--(\w+)=", config.to_flagfile(Config()), re.MULTILINE)
+    assert set(config.KINDS.values()) == {"", "recorded", "model option", "one command"}
+    assert names == [name for name, kind in config.KINDS.items() if kind != "one command"]
+    assert {*config.RECORDED, *config.MODEL_OPTIONS} < set(names)
+
+
 @pytest.mark.parametrize("path", ["a b", "a # b", "a\n[b]", ' "a" ', "#", "花", "\udce9", ""])
 def test_a_written_flagfile_runs_it_again(path):
     first = Config(

@@ -1,0 +1,96 @@
+"""What the value of a setting must be, in words and as a test."""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+
+class Rule(NamedTuple):
+    """A test of a value, and the words that follow "must be" in an error."""
+
+    words: str
+    holds: Callable[[Any], bool]
+
+
+def at_least(low: int) -> Rule:
+    return Rule(f"at least {low}", lambda value: value >= low)
+
+
+def one_of(*choices: str) -> Rule:
+    return Rule(" or ".join(choices), lambda value: value in choices)
+
+
+ANYTHING = Rule("", lambda value: True)
+NOT_EMPTY = Rule("a name", bool)
+ABOVE_0 = Rule("above 0", lambda value: value > 0)
+BYTE = Rule("in [0, 255]", lambda value: 0 <= value <= 255)
+DECAY = Rule("in [0, 1)", lambda value: 0 <= value < 1)
+FRACTION = Rule("in (0, 1)", lambda value: 0 < value < 1)
+EPOCHS = Rule("rising numbers as 60,110,150", lambda text: _rising(text))
+NUMBERS = Rule("numbers as 0.5,0.4,0.4", lambda text: _finite(text) is not None)
+DEVIATIONS = Rule("numbers above 0 as 0.2,0.2,0.2", lambda text: _positive(text))
+HALF = Rule("in [0, 0.5]", lambda value: 0 <= value <= 0.5)
+DEGREES = Rule("in [0, 180]", lambda value: 0 <= value <= 180)
+TEN = Rule("in [0, 10]", lambda value: 0 <= value <= 10)
+FOURTEEN = Rule("in [0, 14]", lambda value: 0 <= value <= 14)
+SHARE = Rule("in [0, 1]", lambda value: 0 <= value <= 1)
+CHANNELS = Rule("0, 1 or 3", lambda value: value in (0, 1, 3))
+SEED = Rule("in [0, 2147483647]", lambda value: 0 <= value < 2**31)  # fits every seed argument
+
+# Names of two settings, of which the first must be at most the second.
+ORDERED = (
+    ("crop_size", "short_side"),
+    ("contrast_min", "contrast_max"),
+    ("saturation_min", "saturation_max"),
+)
+# Names of settings, a test of their values together, and the rule in words.
+TOGETHER = (
+    (
+        ("optimizer", "weight_decay"),
+        lambda optimizer, decay: optimizer != "adam" or not decay,
+        "--weight_decay must be 0 with adam; adamw is Adam with it",
+    ),
+    (
+        ("optimizer", "momentum", "nesterov"),
+        lambda optimizer, momentum, nesterov: not nesterov or (optimizer == "sgd" and momentum),
+        "--nesterov must come with sgd and momentum",
+    ),
+    (
+        ("schedule", "rate_epochs"),
+        lambda schedule, epochs: (schedule == "steps") == bool(epochs),
+        "--rate_epochs must come with --schedule=steps, which needs them",
+    ),
+    (
+        ("standardize", "mean", "deviation"),
+        lambda how, mean, deviation: bool(mean) == bool(deviation) == (how == "given"),
+        "--mean and --deviation must come with --standardize=given, which needs them",
+    ),
+    (
+        ("init_from", "new_head"),
+        lambda init_from, new_head: init_from or not new_head,
+        "--new_head must come with --init_from",
+    ),
+)
+
+
+def numbers_of(text: str) -> list[float]:
+    """Reads numbers between commas."""
+    return [float(part) for part in text.split(",") if text]
+
+
+def _rising(text: str) -> bool:
+    return _positive(text) and numbers_of(text) == sorted(set(numbers_of(text)))
+
+
+def _positive(text: str) -> bool:
+    numbers = _finite(text)
+    return numbers is not None and min(numbers, default=1) > 0
+
+
+def _finite(text: str) -> list[float] | None:
+    """The numbers between commas, or None if one is no finite number."""
+    try:
+        numbers = numbers_of(text)
+    except ValueError:
+        return None
+    return numbers if all(map(math.isfinite, numbers)) else None
