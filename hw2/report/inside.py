@@ -1,0 +1,96 @@
+"""What happens inside the model: Grad-CAM, feature maps, filters and the convolution itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from hw2.input import pipeline
+from hw2.jobs import spec
+from hw2.report import convolution, feature_maps, filters, gradcam, stages
+from hw2.report.cards import cards
+from hw2.report.predictions import Predictions
+from hw2.report.scored import ScoredRun
+
+BATCH = 16  # images whose gradients are taken at once
+
+
+def content(run: ScoredRun, missing: list[str]) -> dict[str, Any]:
+    """Looks at one image of each class on its way through the model.
+
+    Returns:
+      What the page shows; the reasons of what it cannot show are added to `missing`.
+    """
+    # Images: of each class one, and the first of them is followed stage by stage.
+    rows = _one_of_each_class(run.answers)
+    images = _prepared(run, rows)
+    traced = stages.outputs(run.model, images[:1])
+    followed = cards(run, rows[:1])
+
+    # Which places speak for the guess, and what the stages make of the image.
+    found = _gradcam(run, rows, images, traced, missing)
+    found |= {"through": followed[0] if followed else None, "maps": feature_maps.strips(traced)}
+
+    # The first layer: its filters, and the convolution computed step by step.
+    first = stages.first_conv(run.model)
+    if first is None:
+        missing.append("no first-layer filters: the model does not begin with a Conv of hw2.layers")
+        return found | {"filters": None, "convolution": []}
+    name, layer = first
+    pixels = run.examples.load(int(run.indices[rows[0]]), 28)
+    drawings = [convolution.draw(name, layer, images[0].numpy()), convolution.example(pixels)]
+    return found | {"filters": filters.draw(name, layer.w.numpy()), "convolution": drawings}
+
+
+def _one_of_each_class(found: Predictions) -> np.ndarray:
+    """A row of each class that has images: the right answer it is surest of, or a wrong one."""
+    rows = []
+    for label in np.unique(found.labels):
+        own = np.flatnonzero(found.labels == label)
+        order = np.lexsort((-found.confidence[own], ~found.right[own]))
+        rows.append(int(own[order[0]]))
+    return np.array(rows)
+
+
+def _prepared(run: ScoredRun, rows: np.ndarray) -> tf.Tensor:
+    """The images of some rows as the model sees them, `[N, H, W, C]`."""
+    batches = pipeline.evaluation_batches(
+        run.examples,
+        run.indices[rows],
+        spec.preprocessing(run.checkpoint.state["identity"]),
+        batch_size=len(rows),
+        cache_mb=0,
+    )
+    with pipeline.naming_errors():
+        [(images, _, _)] = list(batches)
+    return images
+
+
+def _gradcam(
+    run: ScoredRun,
+    rows: np.ndarray,
+    images: tf.Tensor,
+    traced: Sequence[tuple[str, tf.Tensor]],
+    missing: list[str],
+) -> dict[str, Any]:
+    """Grad-CAM of each image for the class that the model gives it."""
+    target = gradcam.target(traced)
+    if target is None:
+        missing.append("no Grad-CAM: no stage of this model has maps of 5x5 or more")
+        return {"cams": [], "cam_stage": ""}
+    name, maps = traced[target]
+    guesses = run.answers.guesses[rows].astype(np.int32)
+    heats = np.concatenate(
+        [
+            gradcam.heat(run.model, images[n : n + BATCH], guesses[n : n + BATCH], target)
+            for n in range(0, len(images), BATCH)
+        ]
+    )
+    shown = []
+    for row, image, heat in zip(rows, images.numpy(), heats, strict=True):
+        for card in cards(run, [row]):
+            shown.append(card | {"heat": gradcam.overlay(image, heat)})
+    return {"cams": shown, "cam_stage": f"{name}, {maps.shape[1]}x{maps.shape[2]} positions"}

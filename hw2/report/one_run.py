@@ -1,0 +1,120 @@
+"""What the page of one run shows."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+import numpy as np
+
+from hw2 import ops
+from hw2.config.settings import Config
+from hw2.jobs import spec
+from hw2.models import summary
+from hw2.report import calibration, curves, inside, predictions, variants
+from hw2.report.cards import cards, confused_pairs
+from hw2.report.predictions import Predictions, share
+from hw2.report.record import Record
+from hw2.report.scored import ScoredRun
+from hw2.runs import diagnosis
+from hw2.runs.folder import FLAGS
+
+
+def content(
+    one: Record, run: ScoredRun | None, config: Config, missing: list[str]
+) -> dict[str, Any]:
+    """Gathers all that the template needs, stage by stage.
+
+    Args:
+      one: What the run folder tells without a model.
+      run: The model and its answers; None leaves their parts of the page out.
+      config: The settings of the report.
+      missing: Collects the reasons of what cannot be shown.
+    """
+    # The run folder alone: facts, commands to copy, and the curves with what they say.
+    repeat = ["python", "train.py", f"--flagfile={one.path / FLAGS}", "--log_path=runs/again"]
+    found: dict[str, Any] = {
+        "facts": _facts(one, run),
+        "again": shlex.join(repeat),
+        "evaluate": shlex.join(["python", "eval.py", f"--checkpoint_dir={one.path}"]),
+        "flags": one.flags,
+        "curves": curves.of(one) if one.rows else [],
+        "sayings": diagnosis.read(one.present_rows) if one.rows else [],
+        "answers": None,
+    }
+    if not one.rows:
+        missing.append("no curves: metrics.csv has no rows yet")
+    if run is None:
+        return found
+
+    # How good it is, and on what: accuracies, classes, confusions, calibration.
+    found |= {"data": run.data, "sides": variants.table(one, run, config, missing)}
+    found |= _accuracy(run, config.top_k)
+
+    # How it works: its layers, and what they do to an image.
+    found["stages"] = _layers(run, missing)
+    with ops.algorithm(config.conv_algorithm):
+        found |= inside.content(run, missing)
+    return found
+
+
+def _facts(one: Record, run: ScoredRun | None) -> list[tuple[str, str]]:
+    flags = one.flags
+    end = f"{flags['epochs']} epochs" if int(flags.get("epochs", 0)) else flags.get("max_steps")
+    facts = [
+        ("trained on", flags.get("train_data_path", "?")),
+        ("model", flags.get("model", "?")),
+        ("classes", f"{len(one.class_names)}"),
+        ("steps", f"{one.step:,}, to end at {end}"),
+        ("batch", flags.get("batch_size", "?")),
+        ("optimizer", f"{flags.get('optimizer')}, rate {flags.get('learning_rate')}"),
+        ("picture", f"{flags.get('image_size')} pixels a side"),
+    ]
+    if one.best_step is not None:
+        facts.append(("best step", f"{one.best_step:,}"))
+    if run:
+        weights = sum(int(np.prod(v.shape)) for v in run.model.trainable_variables)
+        facts.append(("this page is of", f"step {run.checkpoint.step:,}"))
+        facts.append(("parameters", f"{weights:,}"))
+        environment = run.checkpoint.state["environment"]
+        words = [f"{name} {value}" for name, value in environment.items() if value]
+        facts.append(("trained with", ", ".join(words)[:300]))
+    return facts
+
+
+def _accuracy(run: ScoredRun, top_k: int) -> dict[str, Any]:
+    found = run.answers
+    k = min(top_k, len(found.class_names))
+    return {
+        "answers": found,
+        "k": k,
+        "top1": share(found.right),
+        "topk": share(found.among(k)),
+        "classes": predictions.by_class(found),
+        "matrix": _matrix(found),
+        "pairs": confused_pairs(run),
+        "worst": cards(run, predictions.worst(found)),
+        "unsure": cards(run, predictions.least_sure(found)),
+        "ece": calibration.error(found.confidence, found.right),
+        "reliability": calibration.draw(found.confidence, found.right),
+        "bins": calibration.table(found.confidence, found.right),
+    }
+
+
+def _matrix(found: Predictions) -> list[dict[str, Any]]:
+    """Rows of the confusion matrix, with the percentage of its class in each cell."""
+    rows = []
+    for name, counts in zip(found.class_names, found.confusion.tolist(), strict=True):
+        total = sum(counts)
+        cells = [(count, round(100 * count / total) if total else 0) for count in counts]
+        rows.append({"name": name, "total": total, "cells": cells})
+    return rows
+
+
+def _layers(run: ScoredRun, missing: list[str]) -> list[summary.Row]:
+    shape = spec.image_shape(run.checkpoint.state["identity"])
+    try:
+        return summary.summarize(run.model, shape)
+    except (ValueError, TypeError, AttributeError) as error:
+        missing.append(f"no table of layers: {error}")
+        return []

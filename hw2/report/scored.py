@@ -1,0 +1,124 @@
+"""A run whose model has classified the held-out images."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import tensorflow as tf
+from rich.console import Console
+
+from hw2 import ops
+from hw2.config.settings import Config
+from hw2.errors import DataError, Fault
+from hw2.input.examples import Examples
+from hw2.jobs import data, spec
+from hw2.jobs import model as trained
+from hw2.report import predictions
+from hw2.report.predictions import Predictions
+from hw2.report.record import Record
+from hw2.runs.checkpoints import Checkpoint
+from hw2.runs.folder import RunFolder
+
+
+@dataclasses.dataclass(frozen=True)
+class ScoredRun:
+    """A run with its checkpoint, its model, the data and what the model says of them.
+
+    Attributes:
+      checkpoint: The checkpoint that the page is about.
+      tensors: Its tensors; a running training may have removed the file since.
+      model: The model with the weights that `--weights` names.
+      examples: The data.
+      indices: The held-out examples that were classified.
+      training: The examples that were trained on; None where `--test_data_path` gives other data.
+      answers: What the model says of `indices`.
+      data: What the held-out data are called on the page.
+    """
+
+    checkpoint: Checkpoint
+    tensors: Mapping[str, np.ndarray]
+    model: tf.Module
+    examples: Examples
+    indices: np.ndarray
+    training: np.ndarray | None
+    answers: Predictions
+    data: str
+
+
+def score(one: Record, config: Config, out: Console, missing: list[str]) -> ScoredRun | None:
+    """Restores the model of a run and classifies the held-out images.
+
+    Returns:
+      None where it cannot be done; the reason is then added to `missing`.
+    """
+    try:
+        checkpoint, tensors = trained.choose(RunFolder(one.path), config.checkpoint)
+        model = trained.load(checkpoint, tensors, config.weights)
+        examples, indices, training = _data(one, checkpoint, config, out)
+        with ops.algorithm(config.conv_algorithm):
+            ask = predictions.asker(model, trained.probabilities(checkpoint))
+            answers = classify(checkpoint, ask, examples, indices, config.batch_size)
+    except DataError as error:
+        missing.append(
+            f"{one.name}: nothing of the model on pictures: {error}; --train_data_path says where "
+            "the training data are now, --test_data_path which others to take"
+        )
+        return None
+    except Fault as fault:
+        missing.append(f"{one.name}: nothing of the model on pictures: {fault}")
+        return None
+    if not np.isfinite(answers.probabilities).all():
+        missing.append(f"{one.name}: some answers of the model are not finite numbers")
+        return None
+    name = data.lasting(config.test_data_path) or "validation part"
+    return ScoredRun(checkpoint, tensors, model, examples, indices, training, answers, name)
+
+
+def classify(
+    checkpoint: Checkpoint,
+    ask: Callable[[tf.Tensor], tf.Tensor],
+    examples: Examples,
+    indices: np.ndarray,
+    batch_size: int,
+) -> Predictions:
+    """Classifies some of the examples, prepared as the evaluation of that training prepares them.
+
+    Args:
+      checkpoint: A checkpoint of the run.
+      ask: From images to probabilities, made by `predictions.asker`.
+      examples: The data.
+      indices: The examples to classify.
+      batch_size: Images at a time.
+    """
+    preprocessing = spec.preprocessing(checkpoint.state["identity"])
+    return predictions.predict(ask, examples, indices, preprocessing, batch_size=batch_size)
+
+
+def sample(indices: np.ndarray, most: int) -> np.ndarray:
+    """Draws at most `most` of the indices, the same every time, and keeps their order."""
+    if len(indices) <= most:
+        return indices
+    return np.sort(np.random.default_rng(0).permutation(indices)[:most])
+
+
+def _data(
+    one: Record, checkpoint: Checkpoint, config: Config, out: Console
+) -> tuple[Examples, np.ndarray, np.ndarray | None]:
+    """The examples, the indices of those to classify, and of those that were trained on."""
+    folder, training = RunFolder(one.path), None
+    if config.test_data_path:
+        examples, held_out = data.held_out(config, folder, checkpoint, out)
+    else:
+        accepting = _accepting_bad_files(one, config)
+        examples, training, held_out = data.of_run(accepting, folder, checkpoint, out)
+    return examples, sample(held_out, config.num_examples or len(held_out)), training
+
+
+def _accepting_bad_files(one: Record, config: Config) -> Config:
+    """The settings, skipping bad files if the training did: its split has none of them."""
+    if one.flags.get("on_bad_file") != "skip":
+        return config
+    largest = float(one.flags.get("max_bad_fraction", config.max_bad_fraction))
+    return dataclasses.replace(config, on_bad_file="skip", max_bad_fraction=largest)

@@ -1,0 +1,70 @@
+"""The accuracy of a run on training and held-out images, and by its other weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hw2 import ops
+from hw2.config.settings import Config
+from hw2.errors import Fault
+from hw2.jobs import model as trained
+from hw2.report import predictions, scored
+from hw2.report.predictions import Predictions, share
+from hw2.report.record import Record
+from hw2.report.scored import ScoredRun
+from hw2.runs.folder import RunFolder
+
+SAMPLE = 2000  # images for each figure beside the main one
+
+
+def table(one: Record, run: ScoredRun, config: Config, missing: list[str]) -> list[dict[str, Any]]:
+    """Compares training with held-out images, averaged with raw weights, the best with the last.
+
+    Returns:
+      A row for each; the first is the main figure of the page. What cannot be computed is left
+      out, and the reason added to `missing`.
+    """
+    main = _row(config.checkpoint, config.weights, run.data, run.checkpoint.step, run.answers)
+    rows = [main]
+    few = scored.sample(run.indices, SAMPLE)
+    variants = [("best", run.checkpoint, run.tensors, few, run.data)]
+    try:
+        last, tensors = trained.choose(RunFolder(one.path), "last")
+        if last.step != run.checkpoint.step:
+            variants.append(("last", last, tensors, few, run.data))
+    except Fault as fault:
+        missing.append(f"nothing of the last checkpoint: {fault}")
+    if run.training is not None:
+        seen = scored.sample(run.training, SAMPLE)
+        variants.append(("best", run.checkpoint, run.tensors, seen, "training part"))
+
+    # One model takes all these weights in turn, so that it is traced only once.
+    model = trained.build(run.checkpoint.state["identity"])
+    ask = predictions.asker(model, trained.probabilities(run.checkpoint))
+    for which, checkpoint, tensors, indices, data in variants:
+        for weights in ("ema", "raw"):
+            same = (checkpoint.step, weights, data) == (main["step"], config.weights, run.data)
+            if same and len(indices) == len(run.indices):
+                continue
+            try:
+                trained.restore_weights(model, checkpoint, tensors, weights)
+                with ops.algorithm(config.conv_algorithm):
+                    found = scored.classify(
+                        checkpoint, ask, run.examples, indices, config.batch_size
+                    )
+            except Fault as fault:
+                missing.append(f"no figures of {which}, {weights}, {data}: {fault}")
+                continue
+            rows.append(_row(which, weights, data, checkpoint.step, found))
+    return rows
+
+
+def _row(which: str, weights: str, data: str, step: int, found: Predictions) -> dict[str, Any]:
+    return {
+        "which": which,
+        "weights": {"ema": "averaged", "raw": "raw"}[weights],
+        "data": data,
+        "step": step,
+        "top1": share(found.right),
+        "loss": found.loss,
+    }
