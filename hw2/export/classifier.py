@@ -56,7 +56,7 @@ class Classifier(tf.Module):
             return preprocess.standardized(resize.levels(square, p.image_size), p)
 
     def probabilities(self, images: tf.Tensor) -> tf.Tensor:
-        """Of each class, `[N, classes]`, for what `prepared` makes, `[N, H, W, C]`."""
+        """Classifies what `prepared` makes: `[N, H, W, C]` to probabilities `[N, classes]`."""
         logits = self.model(images, training=False)
         with tf.name_scope(ANSWER):
             return self._answers(logits)

@@ -201,7 +201,7 @@ def _upright(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
     """Undoes an orientation: 5 to 8 are stored on their side."""
     turned = orientation >= 5
     image = tf.cond(turned, lambda: tf.transpose(image, [1, 0, 2]), lambda: image)
-    # Of what is now the right way up, which axes run backwards.
+    # Now it stands or lies as it should; these axes still run backwards.
     vertical = tf.reduce_any(orientation == tf.constant([3, 4, 7, 8]))
     horizontal = tf.reduce_any(orientation == tf.constant([2, 3, 6, 7]))
     image = tf.cond(vertical, lambda: image[::-1], lambda: image)
