@@ -22,7 +22,7 @@ def main() -> None:
     )
     parser.add_argument("run", type=Path, help="run folder of a training, running or finished")
     try:
-        for sentence in diagnosis.of(parser.parse_args().run / "metrics.csv"):
+        for sentence in diagnosis.diagnose_file(parser.parse_args().run / "metrics.csv"):
             print(sentence)
     except Fault as fault:
         print(f"error: {fault}", file=sys.stderr)

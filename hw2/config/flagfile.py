@@ -1,4 +1,4 @@
-"""The command line and the flagfiles it names, as a list of options.
+"""Reads the command line, and the flagfiles that it names, into a list of options.
 
 A flagfile holds one `--name=value` a line, as absl knows it, and `[section]` headers; lines
 above the first header always apply.
@@ -31,32 +31,33 @@ class Option(NamedTuple):
 
 
 class Known(NamedTuple):
-    """The flags there are."""
+    """The flags that exist."""
 
     names: Collection[str]
     switches: Collection[str]  # those that are true or false
 
     def switch(self, name: str) -> str | None:
-        """The switch that `noname` turns off."""
+        """Returns the switch that `noNAME` turns off."""
         return name[2:] if name.startswith("no") and name[2:] in self.switches else None
 
 
-def read(
+def read_options(
     argv: Sequence[str],
     names: Collection[str],
     switches: Collection[str],
     usage: Callable[[str], str],
 ) -> list[Option]:
-    """Lists what the flagfiles say, in order, then what the command line says.
+    """Lists the options of the flagfiles, in order, then those of the command line.
 
     Args:
       argv: The program's name, then its arguments.
-      names: Of the flags there are.
-      switches: Those of them that are true or false.
-      usage: From the program's name to the text of `--help`, which is printed before exit 0.
+      names: The names of all flags.
+      switches: The names of those that are true or false.
+      usage: Maps the program's name to the text of `--help`, which is printed before exit 0.
 
     Raises:
-      UsageError: A mistake, and the command line or the line of a flagfile where it stands.
+      UsageError: There is a mistake; the message names its place, the command line or the line
+        of a flagfile.
     """
     known = Known(names, switches)
     line = []
@@ -84,8 +85,8 @@ def read(
 def values(path: str | os.PathLike[str]) -> dict[str, str]:
     """Reads the names and values of a flagfile without sections, such as a run folder's.
 
-    The flags may be those of another version of this program, so that none is refused, and a line
-    that is no flag is passed over.
+    The file may come from another version of this program, so unknown flags are accepted, and lines
+    that are not flags are skipped.
 
     Raises:
       OSError: The file cannot be read.
@@ -189,7 +190,7 @@ def _parts(path: str, known: Known) -> dict[str, list[Option]]:
 
 
 def _unquoted(value: str | None) -> str | None:
-    """The value of a flag, which is a JSON string where it begins with a quote."""
+    """Returns the value of a flag, decoded as a JSON string if it begins with a quote."""
     return json.loads(value, strict=False) if value and value.startswith('"') else value
 
 

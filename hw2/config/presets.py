@@ -38,7 +38,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "saturation_min": 0.8,
         "saturation_max": 1.2,
     },
-    # Of the reports: inception on colour photographs, birds, small grey pictures.
+    # Those of the reports: inception on colour photographs, birds, small grey images.
     "s1": OFF
     | {
         "flip": True,
@@ -51,7 +51,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "s2": OFF
     | {"flip": True, "flip_up_down": True, "shift": 0.125, "standardize": "channel", "channels": 0},
     "s3": OFF | {"flip": True, "standardize": "imagenet", "channels": 3},
-    # About that of "ResNet strikes back", 2021, arxiv.org/abs/2110.00476, procedure A2.
+    # Close to that of "ResNet strikes back", 2021, arxiv.org/abs/2110.00476, procedure A2.
     "strong": OFF
     | {
         "flip": True,

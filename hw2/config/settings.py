@@ -1,4 +1,4 @@
-"""Settings: one field of `Config` is a flag, a key of the flagfile, and its check.
+"""The settings: each field of `Config` is a flag, a key of the flagfile, and its check.
 
 TensorFlow is not imported here, so that `--help` and a mistyped flag answer at once.
 """
@@ -86,124 +86,132 @@ class Config:
       ValueError: A setting breaks its rule.
     """
 
-    train_data_path: str = setting("", "class folders, or data by name", group="Data")
+    train_data_path: str = setting("", "class folders, or the name of a data set", group="Data")
     test_data_path: str = setting("", "scored by eval.py, and after training")
-    validation_fraction: float = setting(0.2, "part of the training data to hold out", FRACTION)
-    image_size: int = setting(100, "side that the model sees, in pixels", at_least(1))
-    short_side: int = setting(260, "pictures are first resized to this shorter side", at_least(1))
-    crop_size: int = setting(200, "smallest random crop; as short_side, the middle", at_least(1))
-    flip: bool = setting(True, "left-right flips at random; --noflip for none")
-    brightness: float = setting(63.0, "largest random change, of 255", BYTE)
+    validation_fraction: float = setting(0.2, "fraction of the training data to hold out", FRACTION)
+    image_size: int = setting(100, "side of the model's input, in pixels", at_least(1))
+    short_side: int = setting(260, "images are first resized to this shorter side", at_least(1))
+    crop_size: int = setting(200, "smallest random crop; short_side: central crop", at_least(1))
+    flip: bool = setting(True, "random left-right flips; --noflip for none")
+    brightness: float = setting(63.0, "largest random change, of 255 levels", BYTE)
     contrast_min: float = setting(0.2, "lowest random contrast", at_least(0))
     contrast_max: float = setting(1.8, "highest random contrast", at_least(0))
     saturation_min: float = setting(1.0, "lowest random saturation", at_least(0))
     saturation_max: float = setting(1.0, "highest random saturation", at_least(0))
-    hue: float = setting(0.0, "largest random turn of the hue, of the circle", HALF)
-    flip_up_down: bool = setting(False, "up-down flips at random")
-    shift: float = setting(0.0, "largest random shift, of the sides", SHARE)
+    hue: float = setting(0.0, "largest random change, in turns of the circle", HALF)
+    flip_up_down: bool = setting(False, "random up-down flips")
+    shift: float = setting(0.0, "largest random shift, as fraction of the side", SHARE)
     rotation: float = setting(0.0, "largest random rotation, in degrees", DEGREES)
     scale: float = setting(0.0, "largest random change of the size", DECAY)
-    fill: float = setting(0.0, "level of what comes in from outside", BYTE)
-    salt_and_pepper: float = setting(0.0, "part of the pixels made white or black", SHARE)
-    rand_augment: int = setting(0, "operations of RandAugment on each picture", FOURTEEN)
-    rand_augment_magnitude: float = setting(9.0, "of them, up to 10", TEN)
+    fill: float = setting(0.0, "grey level of what is beyond the image", BYTE)
+    salt_and_pepper: float = setting(0.0, "fraction of pixels set to white or black", SHARE)
+    rand_augment: int = setting(0, "RandAugment operations on each image", FOURTEEN)
+    rand_augment_magnitude: float = setting(9.0, "their magnitude, up to 10", TEN)
     erasing: float = setting(0.0, "probability that a rectangle is erased", SHARE)
     standardize: str = setting("image", ", ".join(STANDARDS), one_of(*STANDARDS))
-    cache_mb: int = setting(1024, "memory for decoded pictures, in MB", at_least(0))
+    cache_mb: int = setting(1024, "memory for decoded images, in MB", at_least(0))
     on_bad_file: str = setting("error", "error or skip", one_of("error", "skip"))
-    max_bad_fraction: float = setting(0.01, "largest part of the pictures to skip", SHARE)
-    max_pixels: int = setting(100_000_000, "larger pictures are bad", at_least(1))
-    min_size: int = setting(1, "pictures with a shorter side are bad", at_least(1))
-    allow_empty_class: bool = setting(False, "a class without pictures keeps its number")
+    max_bad_fraction: float = setting(0.01, "largest fraction of images to skip", SHARE)
+    max_pixels: int = setting(100_000_000, "images with more pixels are bad", at_least(1))
+    min_size: int = setting(1, "images with a shorter side are bad", at_least(1))
+    allow_empty_class: bool = setting(False, "a class without images keeps its number")
     allow_outside_links: bool = setting(False, "follow links that leave the data's folder")
-    allow_leak: bool = setting(False, "test on pictures that were trained on")
+    allow_leak: bool = setting(False, "allow test images that were trained on")
     augmentation: str = setting("s1", f"preset: {', '.join(PRESETS)}", one_of(*PRESETS))
-    channels: int = setting(0, "that the model sees, 1 or 3; 0: the data's own", CHANNELS)
-    mean: str = setting("", "of standardize=given, of 1, as 0.5,0.4,0.4", NUMBERS)
-    deviation: str = setting("", "the same of the deviation", DEVIATIONS)
-    mixup: float = recorded(0.0, "alpha of mixup, as 0.2; 0 for none", at_least(0))
-    cutmix: float = recorded(0.0, "alpha of cutmix, as 1; 0 for none", at_least(0))
-    disk_cache: str = setting("", "folder of decoded pictures; empty for none")
-    accept_new_data: bool = one_command(False, "go on though pictures came, went or changed")
+    channels: int = setting(0, "of the model's input, 1 or 3; 0: as the data", CHANNELS)
+    mean: str = setting("", "for standardize=given, as 0.5,0.4,0.4", NUMBERS)
+    deviation: str = setting("", "standard deviation, likewise", DEVIATIONS)
+    mixup: float = recorded(0.0, "alpha of mixup, such as 0.2; 0 for none", at_least(0))
+    cutmix: float = recorded(0.0, "alpha of CutMix, such as 1; 0 for none", at_least(0))
+    disk_cache: str = setting("", "folder for decoded images; empty for none")
+    accept_new_data: bool = one_command(False, "resume although the images have changed")
 
     model: str = setting("inception10", "name of the model", NOT_EMPTY, "Model")
     l2: float = setting(1e-3, "weight of the L2 penalty", at_least(0))
-    stem: str = model_option("imagenet", "imagenet, or small for small pictures", one_of(*STEMS))
-    resnet_d: bool = model_option(False, "ResNet-D: three 3x3 as stem, mean in shortcuts")
-    zero_gamma: bool = model_option(False, "residual blocks begin as their shortcuts")
+    stem: str = model_option("imagenet", "imagenet, or small for small images", one_of(*STEMS))
+    resnet_d: bool = model_option(False, "ResNet-D: 3x3 stem, mean pooling in shortcuts")
+    zero_gamma: bool = model_option(False, "residual blocks start as the identity")
     bottlenecks: int = model_option(8, "layers in each block of densenet_fine", at_least(1))
-    kernel_size: int = model_option(5, "side of the windows of simple_cnn", at_least(1))
-    pretrained: str = model_option("none", "Keras's weights: imagenet, or a file", NOT_EMPTY)
-    freeze: bool = model_option(False, "inception_resnet_v2: train the head alone")
+    kernel_size: int = model_option(5, "side of the kernels of simple_cnn", at_least(1))
+    pretrained: str = model_option("none", "Keras weights: imagenet, or a file", NOT_EMPTY)
+    freeze: bool = model_option(False, "inception_resnet_v2: train only the head")
     width: int = model_option(64, "channels of the first layer of resnet9", at_least(1))
 
-    conv_algorithm: str = recorded("auto", "how to convolve", one_of(*ALGORITHMS))
-    recompute_patches: bool = recorded(False, "less memory in training, for more time")
+    conv_algorithm: str = recorded(
+        "auto", "convolution: auto, im2col or native", one_of(*ALGORITHMS)
+    )
+    recompute_patches: bool = recorded(False, "less memory in training, but more time")
     precision: str = recorded("float32", " or ".join(PRECISIONS), one_of(*PRECISIONS))
 
-    batch_size: int = setting(128, "pictures a step, all devices together", at_least(1), "Training")
-    max_steps: int = setting(10000, "steps after which training stops", at_least(1))
-    epochs: int = setting(0, "the same in epochs; 0 for max_steps", at_least(0))
-    accumulate: int = recorded(1, "parts to take a batch in, for less memory", at_least(1))
+    batch_size: int = setting(
+        128, "images per step, on all devices together", at_least(1), "Training"
+    )
+    max_steps: int = setting(10000, "step at which training stops", at_least(1))
+    epochs: int = setting(0, "the same in epochs; 0: by max_steps", at_least(0))
+    accumulate: int = recorded(1, "split each batch in parts, to save memory", at_least(1))
     loss: str = recorded("cross_entropy", f"{', '.join(LOSSES)}", one_of(*LOSSES))
-    label_smoothing: float = recorded(0.0, "share of a label spread over all", DECAY)
+    label_smoothing: float = recorded(0.0, "probability spread over all classes", DECAY)
     optimizer: str = setting("adam", f"{', '.join(OPTIMIZERS)}", one_of(*OPTIMIZERS))
-    momentum: float = recorded(0.9, "of sgd", DECAY)
-    nesterov: bool = recorded(False, "look ahead with sgd's momentum")
-    weight_decay: float = recorded(0.0, "decoupled, of adamw and sgd", at_least(0))
-    clip_norm: float = recorded(0.0, "largest norm of the gradients; 0 for any", at_least(0))
-    learning_rate: float = recorded(1e-3, "the rate after warm-up", ABOVE_0)
+    momentum: float = recorded(0.9, "momentum of sgd", DECAY)
+    nesterov: bool = recorded(False, "Nesterov momentum, for sgd")
+    weight_decay: float = recorded(0.0, "decoupled, for adamw and sgd", at_least(0))
+    clip_norm: float = recorded(0.0, "largest gradient norm; 0 for no limit", at_least(0))
+    learning_rate: float = recorded(1e-3, "learning rate after warm-up", ABOVE_0)
     schedule: str = recorded("constant", f"{', '.join(SCHEDULES)}", one_of(*SCHEDULES))
     warmup_epochs: float = recorded(0.0, "epochs in which the rate rises", at_least(0))
-    rate_epochs: str = recorded("", "of schedule steps, as 60,110,150", EPOCHS)
-    rate_factor: float = recorded(0.1, "at each of rate_epochs", ABOVE_0)
+    rate_epochs: str = recorded("", "for schedule=steps, as 60,110,150", EPOCHS)
+    rate_factor: float = recorded(0.1, "factor at each of rate_epochs", ABOVE_0)
     ema_decay: float = setting(0.9999, "decay of the averaged weights", DECAY)
     halve_after: int = recorded(7, "evaluations without gain to halve the rate", at_least(1))
     stop_after: int = recorded(15, "evaluations without gain to stop", at_least(1))
-    seed: int = setting(0, "fixes the split, the order and all randomness", SEED)
-    init_from: str = setting("", "run folder whose weights to begin with")
-    new_head: bool = setting(False, "other classes than init_from has")
-    deterministic: bool = setting(False, "only kernels that round alike every time")
+    seed: int = setting(0, "seed of the split, the order and all else", SEED)
+    init_from: str = setting("", "run folder with the weights to start from")
+    new_head: bool = setting(False, "allow other classes than init_from has")
+    deterministic: bool = setting(False, "use deterministic kernels only")
     check_numerics: bool = setting(False, "find the op that is not finite; slow")
 
     log_path: str = one_command("", "run folder; empty for runs/<data>-<model>", group="Run")
     log_frequency: int = recorded(10, "steps between log lines", at_least(1))
     save_checkpoint_steps: int = recorded(300, "between checkpoints; 0: an epoch", at_least(0))
-    keep_checkpoints: int = setting(10, "checkpoints to keep, best and last too", at_least(1))
-    keep_every: int = setting(0, "keep those of its multiples too; 0 for none", at_least(0))
+    keep_checkpoints: int = setting(10, "checkpoints to keep, with best and last", at_least(1))
+    keep_every: int = setting(0, "also keep multiples of it; 0 for none", at_least(0))
     on_save_error: str = setting("stop", "stop or continue", one_of("stop", "continue"))
     tensorboard: bool = setting(True, "write TensorBoard events")
-    fresh: bool = one_command(False, "begin again; old checkpoints are put aside")
+    fresh: bool = one_command(False, "start again; old checkpoints are set aside")
     dry_run: bool = one_command(False, "try everything once, and keep nothing")
-    overfit_batches: int = setting(0, "learn so many batches by heart; 0: off", at_least(0))
-    find_rate: bool = one_command(False, "try rising rates, and plot the loss")
-    histogram_steps: int = setting(0, "in TensorBoard; 0: at checkpoints", at_least(0))
+    overfit_batches: int = setting(0, "train on so many batches only; 0 for all", at_least(0))
+    find_rate: bool = one_command(False, "try rising learning rates, and plot the loss")
+    histogram_steps: int = setting(0, "for TensorBoard; 0: at checkpoints", at_least(0))
 
-    num_gpus: int = setting(0, "GPUs to use; 0 for all there are", at_least(0), "Devices")
+    num_gpus: int = setting(0, "GPUs to use; 0 for all", at_least(0), "Devices")
     logical_devices: int = setting(1, "parts of a split CPU, for multi_gpu_train.py", at_least(1))
-    threads: int = setting(0, "that share an op's work; 0: one a core", at_least(0))
-    sync_batch_norm: bool = setting(True, "batch statistics over all devices, not each")
+    threads: int = setting(0, "threads that share an op; 0: one per core", at_least(0))
+    sync_batch_norm: bool = setting(True, "batch statistics over all devices")
 
-    checkpoint_dir: str = one_command("", "run to evaluate; empty for log_path", group="Evaluation")
-    eval_dir: str = one_command("", "where results go; empty for eval/ in the run")
-    num_examples: int = setting(0, "pictures to evaluate; 0 for all", at_least(0))
-    top_k: int = setting(5, "guesses among which the label counts as found", at_least(1))
+    checkpoint_dir: str = one_command(
+        "", "run folder to evaluate; empty for log_path", group="Evaluation"
+    )
+    eval_dir: str = one_command("", "folder of results; empty for eval/ in the run")
+    num_examples: int = setting(0, "images to evaluate; 0 for all", at_least(0))
+    top_k: int = setting(5, "k of the top-k accuracy", at_least(1))
     run_once: bool = setting(True, "--norun_once evaluates each new checkpoint")
-    eval_interval_secs: int = setting(60, "seconds between looks for a new one", at_least(1))
+    eval_interval_secs: int = setting(60, "seconds between checks for a new one", at_least(1))
     weights: str = setting("ema", "ema (averaged) or raw", one_of("ema", "raw"))
     checkpoint: str = setting("best", "best or last", one_of("best", "last"))
 
-    data: str = one_command("", "pictures to classify, labelled or not", group="Prediction")
+    data: str = one_command("", "images to classify, labelled or not", group="Prediction")
     output: str = one_command("", "file of answers, .csv or .jsonl; - for stdout")
-    form: str = one_command("auto", "csv or jsonl; auto by the ending", one_of(*FORMS))
+    form: str = one_command("auto", "csv or jsonl; auto: by the ending", one_of(*FORMS))
     header: str = one_command("", "columns of a competition, as id,class")
-    ids: str = one_command("name", "name, stem or number", one_of("name", "stem", "number"))
+    ids: str = one_command(
+        "name", "image ids: name, stem or number", one_of("name", "stem", "number")
+    )
     answer: str = one_command("name", "classes by name or number", one_of("name", "number"))
-    part: str = one_command("test", "of data that has several", one_of(*PARTS))
-    overwrite: bool = one_command(False, "replace an output that is there")
+    part: str = one_command("test", "which part, if the data has several", one_of(*PARTS))
+    overwrite: bool = one_command(False, "replace an existing output")
 
     format: str = one_command("saved_model", ", ".join(EXPORTS), one_of(*EXPORTS), "Export")
-    int8: bool = one_command(False, "whole numbers of 8 bits, of litert")
+    int8: bool = one_command(False, "8-bit integers, for litert")
 
     section: str = one_command("", "sections of the flagfile; the last one wins", group="Other")
     debug: bool = one_command(False, "show the traceback of an error")
@@ -235,14 +243,15 @@ def parse(argv: Sequence[str]) -> Config:
       argv: The program's name, then its arguments.
 
     Raises:
-      UsageError: A mistake, and the command line or the line of a flagfile where it stands.
+      UsageError: There is a mistake; the message names its place, the command line or the line
+        of a flagfile.
     """
     values = flags.FlagValues()  # private, so that a process can parse many times
     for name, field in FIELDS.items():
         define, _ = TYPES[type(field.default)]
         define(name, field.default, field.metadata["text"], flag_values=values)
     places = {}
-    given = flagfile.read(argv, FIELDS.keys(), SWITCHES, _help)
+    given = flagfile.read_options(argv, FIELDS.keys(), SWITCHES, _help)
     for name, value, place in _with_presets(given):
         try:
             values[name].parse(value)
@@ -260,7 +269,7 @@ def parse(argv: Sequence[str]) -> Config:
 
 
 def to_flagfile(config: Config, script: str = "train.py") -> str:
-    """Writes the flagfile that runs `config` again, without the folders that this run wrote to."""
+    """Writes the flagfile that repeats a training, without the folders that it wrote to."""
     lines = [f"# Runs it again: python {script} --flagfile=THIS_FILE --log_path=FOLDER"]
     for name, value in vars(config).items():
         text = _text(value)
@@ -280,10 +289,10 @@ def run_folder(config: Config) -> str:
 
 
 def _with_presets(given: Sequence[flagfile.Option]) -> list[flagfile.Option]:
-    """Puts what a preset stands for before the flags that stand beside it.
+    """Inserts the flags of the preset that `--augmentation` names.
 
-    A flag beats the preset wherever both stand in files, or both on the command line. One on the
-    command line beats all that files say, as every flag there does.
+    A flag overrides the preset if both are in files, or both on the command line. A preset on the
+    command line overrides all that files say, as every flag there does.
     """
     sides = [option.value for option in given if option.name == "short_side"]
     side = sides[-1] if sides else str(FIELDS["short_side"].default)
@@ -304,7 +313,7 @@ def _text(value: Any) -> str:
 
 
 def _broken_rule(settings: Mapping[str, Any]) -> tuple[tuple[str, ...], str] | None:
-    """Returns the names in the first rule that does not hold, and what to say."""
+    """Finds the first rule that is broken; returns the names in it, and the message."""
     for name, field in FIELDS.items():
         value, rule = settings[name], field.metadata["rule"]
         if isinstance(value, float) and not math.isfinite(value):

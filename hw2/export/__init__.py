@@ -1,1 +1,1 @@
-"""Files that classify pictures without hw2; each is compared with prediction before it is kept."""
+"""Exports: files that classify images without hw2, verified against prediction."""

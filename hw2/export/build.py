@@ -165,9 +165,9 @@ def _write(
     """Writes the export and loads it again; returns what classifies an image by it."""
     if form == "saved_model":
         saved_model.write(classifier, path)
-        return saved_model.read(path, classifier)
+        return saved_model.load(path, classifier)
     if form == "onnx":
         onnx.write(classifier, path, about)
-        return onnx.read(path)
+        return onnx.load(path)
     litert.write(classifier, path, about, trained_on)
-    return litert.read(path)
+    return litert.load(path)

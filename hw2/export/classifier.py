@@ -1,4 +1,4 @@
-"""A trained model with all that comes before and after it, as one function of a picture."""
+"""A trained model together with its preprocessing, as one function of an image."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PREPARE, ANSWER = "prepare", "answer"  # scopes of the ops before and after the 
 
 
 class Classifier(tf.Module):
-    """From pictures to probabilities, prepared as evaluation prepares them."""
+    """Maps images to probabilities; they are preprocessed as evaluation does."""
 
     def __init__(
         self,
@@ -30,9 +30,9 @@ class Classifier(tf.Module):
         Args:
           model: Called with a batch `[N, H, W, C]` and `training`.
           class_names: One for each logit.
-          preprocessing: Of its training.
-          answers: Makes probabilities `[N, classes]` of logits.
-          max_pixels: Larger files are refused.
+          preprocessing: That of the training.
+          answers: Maps logits to probabilities, `[N, classes]`.
+          max_pixels: Larger images are refused.
         """
         super().__init__()
         self.model, self.class_names = model, tuple(class_names)
@@ -40,15 +40,15 @@ class Classifier(tf.Module):
         self._answers = answers
 
     def decoded(self, content: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The bytes of a file as uint8 `[h, w, 3]`, and the height and width of the file, `[2]`."""
+        """Decodes a file to uint8 `[h, w, 3]`; returns also its full height and width, `[2]`."""
         return picture.decoded(content, self.preprocessing.short_side, self.max_pixels)
 
     def prepared(self, image: tf.Tensor, whole: tf.Tensor | None = None) -> tf.Tensor:
-        """Makes of uint8 `[h, w, 3]` what the model sees, float32 `[H, W, C]`.
+        """Preprocesses uint8 `[h, w, 3]` to what the model sees, float32 `[H, W, C]`.
 
         Args:
-          image: A picture.
-          whole: `[2]`, its height and width, where it was decoded at a part of them.
+          image: The image.
+          whole: `[2]`, its full height and width, if it was decoded at a fraction of them.
         """
         p = self.preprocessing
         with tf.name_scope(PREPARE):
@@ -65,7 +65,7 @@ class Classifier(tf.Module):
         """Classifies the bytes of N files, a string `[N]`.
 
         Returns:
-          "class_names", strings `[N, classes]`, the likeliest first, and their "probabilities".
+          "class_names", strings `[N, classes]`, the most likely first, and their "probabilities".
         """
         side, channels = self.preprocessing.image_size, self.preprocessing.channels
         images = tf.map_fn(
@@ -76,11 +76,11 @@ class Classifier(tf.Module):
         return self._sorted(self.probabilities(images))
 
     def of_pixels(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Classifies one picture, uint8 `[h, w, 3]`; returns what `of_files` does, N = 1."""
+        """Classifies one image, uint8 `[h, w, 3]`; returns what `of_files` does, N = 1."""
         return self._sorted(self.probabilities(self.prepared(image)[None]))
 
     def portable(self) -> tf.types.experimental.PolymorphicFunction:
-        """Makes the function for runtimes that know neither strings nor picture files.
+        """Makes the function for runtimes that support neither strings nor image files.
 
         Returns:
           From `picture`, uint8 `[1, h, w, 3]` of any size, to `probabilities`, float32

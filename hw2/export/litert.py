@@ -1,4 +1,4 @@
-"""LiteRT, once TensorFlow Lite: one file for small machines, of its built-in ops alone."""
+"""LiteRT, formerly TensorFlow Lite: one file for small machines, which uses built-in ops only."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ def write(
     about: Mapping[str, str],
     samples: Sequence[np.ndarray] = (),
 ) -> None:
-    """Writes the file: uint8 `[1, h, w, 3]` of any size in, float32 `[1, classes]` out.
+    """Writes a file that maps uint8 `[1, h, w, 3]` of any size to float32 `[1, classes]`.
 
     Args:
       classifier: What to write.
-      path: Of the file.
-      about: JSON by name, a file each in a zip behind the model: `unzip -p FILE class_names.json`.
-      samples: Pictures `[h, w, 3]` of the training data. With some the model's weights and
-        activations have 8 bits; what prepares pictures, and the last softmax, stay as they are.
+      path: The file.
+      about: JSON by name. Each becomes a file in a zip archive that is appended to the model:
+        `unzip -p FILE class_names.json`.
+      samples: Training images `[h, w, 3]`. If given, the model's weights and activations are
+        quantized to 8 bits; the preprocessing and the last softmax are not.
     """
     with ops.algorithm("native"):
         function = classifier.portable().get_concrete_function()
@@ -43,8 +44,8 @@ def write(
             archive.writestr(f"{name}.json", text)
 
 
-def read(path: Path) -> Callable[[np.ndarray], np.ndarray]:
-    """Loads it as anyone does; maps pixels `[h, w, 3]` to probabilities `[classes]`."""
+def load(path: Path) -> Callable[[np.ndarray], np.ndarray]:
+    """Loads the file; the function returned maps pixels `[h, w, 3]` to `[classes]`."""
     with _quiet():
         interpreter = tf.lite.Interpreter(str(path))
     place = interpreter.get_input_details()[0]["index"]
@@ -67,7 +68,7 @@ def _converter(function: tf.types.experimental.ConcreteFunction, module: tf.Modu
 
 
 def _int8(converter, content: bytes, samples: Sequence[np.ndarray]) -> bytes:
-    """Converts again with 8 bits in the model alone: scaling of pictures must stay exact."""
+    """Converts again, with 8 bits in the model only: the scaling of images must stay exact."""
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.target_spec.supported_ops.insert(0, tf.lite.OpsSet.TFLITE_BUILTINS_INT8)
 
@@ -87,7 +88,7 @@ def _int8(converter, content: bytes, samples: Sequence[np.ndarray]) -> bytes:
 
 
 class _quiet(warnings.catch_warnings):
-    """Leaves out that `tf.lite` moves to a package of its own, which TensorFlow 2.21 still has."""
+    """Silences the warning that `tf.lite` will move to a separate package."""
 
     def __enter__(self):
         super().__enter__()

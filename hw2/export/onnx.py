@@ -1,4 +1,4 @@
-"""ONNX, by tf2onnx: one file for ONNX Runtime and what else reads it."""
+"""ONNX, by tf2onnx: one file for ONNX Runtime and other programs that read it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ OPSET = 18  # tf2onnx 1.17 writes up to this one
 
 
 def check() -> None:
-    """Looks for the packages, before anything takes time.
+    """Checks that the packages are installed, before anything takes time.
 
     Raises:
-      UsageError: There is no converter, or no runtime to check it by.
+      UsageError: The converter is missing, or the runtime that verifies its result.
     """
     try:
         import onnxruntime  # noqa: F401
@@ -31,12 +31,12 @@ def check() -> None:
 
 
 def write(classifier: Classifier, path: Path, about: Mapping[str, str]) -> None:
-    """Writes the file: uint8 `[1, h, w, 3]` of any size in, float32 `[1, classes]` out.
+    """Writes a file that maps uint8 `[1, h, w, 3]` of any size to float32 `[1, classes]`.
 
     Args:
       classifier: What to write.
-      path: Of the file.
-      about: JSON by name, for its metadata.
+      path: The file.
+      about: JSON by name, for the metadata of the file.
     """
     import onnx
     import tf2onnx
@@ -49,8 +49,8 @@ def write(classifier: Classifier, path: Path, about: Mapping[str, str]) -> None:
     path.write_bytes(model.SerializeToString())
 
 
-def read(path: Path) -> Callable[[np.ndarray], np.ndarray]:
-    """Loads it as anyone does; maps pixels `[h, w, 3]` to probabilities `[classes]`."""
+def load(path: Path) -> Callable[[np.ndarray], np.ndarray]:
+    """Loads the file; the function returned maps pixels `[h, w, 3]` to `[classes]`."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])

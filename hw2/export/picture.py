@@ -1,9 +1,8 @@
-"""Bytes of a picture file to RGB, in a graph: `hw2.input.files.decode` by TensorFlow's ops.
+"""Decodes image files in a graph: `hw2.input.files.decode` in terms of TensorFlow's ops.
 
-Pixels are equal to those of `hw2.input.files.decode` bit for bit.
-Refused are, with the reason: animated WebP, transparent GIF and GIF whose first frame is not the
-whole picture, BMP other than 24 bits without compression, PNG with EXIF as text or of few bits
-and transparent.
+The pixels are bit-identical to those of `hw2.input.files.decode`. Some files are refused, with the
+reason: animated WebP, transparent GIF, GIF whose first frame is not the whole image, BMP other than
+24 bits without compression, PNG with EXIF as text, and transparent grey PNG of less than 8 bits.
 """
 
 from __future__ import annotations
@@ -18,14 +17,14 @@ def decoded(content: tf.Tensor, short_side: int, max_pixels: int) -> tuple[tf.Te
 
     Args:
       content: A string scalar.
-      short_side: To which the picture will be scaled; a large JPEG is decoded at a half, quarter
-        or eighth of its size, as long as that leaves twice `short_side`.
-      max_pixels: Larger pictures are refused by their header.
+      short_side: The side that the image will be scaled to. A large JPEG is decoded at a half, a
+        quarter or an eighth of its size, as long as that leaves twice `short_side`.
+      max_pixels: Larger images are refused by their header.
 
     Returns:
-      uint8 `[h, w, 3]`, upright, transparent pixels laid on white; and height and width, `[2]`,
-      that it would have if it had been decoded whole. The graph fails with
-      `InvalidArgumentError` for a file that is no picture, damaged, or refused.
+      uint8 `[h, w, 3]`, upright, on white where it is transparent; and the height and width,
+      `[2]`, that it would have if it were decoded at full size. The graph fails with
+      `InvalidArgumentError` for a file that is not an image, damaged, or refused.
     """
     start = tf.cast(tf.io.decode_raw(tf.strings.substr(content, 0, 64), tf.uint8), tf.int32)
     start = tf.ensure_shape(tf.pad(start, [[0, 64 - tf.shape(start)[0]]]), [64])
@@ -145,20 +144,20 @@ def _webp(content: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
 
 
 def _limited(height: tf.Tensor, width: tf.Tensor, max_pixels: int) -> tf.Operation:
-    """Fails for more pixels than that."""
+    """Fails if the image has more than `max_pixels`."""
     count = tf.cast(height, tf.int64) * tf.cast(width, tf.int64)
     return tf.debugging.Assert(count <= max_pixels, [f"more than {max_pixels} pixels; shrink it"])
 
 
 def _on_white(image: tf.Tensor) -> tf.Tensor:
-    """Lays RGBA on white, rounding as Pillow does."""
+    """Composes RGBA with white, rounding as Pillow does."""
     colour, alpha = tf.cast(image[..., :3], tf.int32), tf.cast(image[..., 3:], tf.int32)
     total = colour * alpha + 255 * (255 - alpha) + 128
     return tf.cast((total + total // 256) // 256, tf.uint8)  # over 255, without a division
 
 
 def _orientation(content: tf.Tensor, mark: bytes, skip: int = 0) -> tf.Tensor:
-    """The EXIF orientation, or where EXIF has none that of XMP; 1 (upright) where none has.
+    """Reads the orientation from EXIF, or if it has none from XMP; 1, upright, if neither has.
 
     Source: EXIF 2.32, section 4.5 and 4.6.4; TIFF 6.0, section 2.
     """
@@ -198,7 +197,7 @@ def _orientation(content: tf.Tensor, mark: bytes, skip: int = 0) -> tf.Tensor:
 
 
 def _upright(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
-    """Undoes an orientation: 5 to 8 are stored on their side."""
+    """Turns an image upright; with orientations 5 to 8 it is stored on its side."""
     turned = orientation >= 5
     image = tf.cond(turned, lambda: tf.transpose(image, [1, 0, 2]), lambda: image)
     # Now it stands or lies as it should; these axes still run backwards.
@@ -209,7 +208,7 @@ def _upright(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
 
 
 def _split(content: tf.Tensor, mark: bytes) -> tf.Tensor:
-    """What is before the first `mark` and, where there is one, after it."""
+    """Splits at the first `mark`: what is before it, and, if there is one, after it."""
     return tf.strings.split(content, mark, maxsplit=1)
 
 
@@ -218,6 +217,6 @@ def _bytes(content: tf.Tensor) -> tf.Tensor:
 
 
 def _number(digits: tf.Tensor) -> tf.Tensor:
-    """Bytes, the most significant first, as a number."""
+    """Combines bytes, the most significant first, into a number."""
     length = digits.shape[0]
     return tf.reduce_sum(digits * tf.constant([256**n for n in reversed(range(length))]))

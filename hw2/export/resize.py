@@ -1,4 +1,4 @@
-"""Scaling as sums of products of whole numbers, which every runtime does alike.
+"""Image scaling in integer arithmetic, which every runtime computes identically.
 
 `square` is Pillow's bilinear `resize` of `hw2.input.files.decode`, bit for bit; `levels` is the
 scaling of `hw2.input.transforms.preprocess`.
@@ -17,13 +17,13 @@ ROWS_FIRST = int(PIL.__version__.split(".")[0]) >= 13
 
 
 def square(image: tf.Tensor, side: int, whole: tf.Tensor | None = None) -> tf.Tensor:
-    """Scales a picture to a short side, and takes the central square.
+    """Scales an image so that its shorter side is `side`, and crops the central square.
 
     Args:
       image: uint8 `[h, w, c]`; h and w may be unknown.
-      side: Of the square, in pixels.
-      whole: `[2]`, height and width before the picture was decoded at a part of its size, by
-        which the aspect goes; by default h and w.
+      side: The side of the square, in pixels.
+      whole: `[2]`, the full height and width if the image was decoded at a fraction of its size;
+        they determine the aspect ratio. By default h and w.
 
     Returns:
       uint8 `[side, side, c]`.
@@ -66,7 +66,7 @@ def levels(image: tf.Tensor, side: int) -> tf.Tensor:
 
 
 def _laid(image: tf.Tensor, tall: tf.Tensor) -> tf.Tensor:
-    """Transposes `[h, w, c]` if it is tall, without a branch, which int8 cannot calibrate."""
+    """Transposes `[h, w, c]` if `tall`, without a branch, which int8 cannot calibrate."""
     height, width, channels = tf.shape(image)[0], tf.shape(image)[1], image.shape[2]
     place = tf.range(height * width)
     turned = place % height * width + place // height

@@ -1,4 +1,4 @@
-"""TensorFlow's SavedModel: bytes of files in."""
+"""TensorFlow's SavedModel, which takes the bytes of image files."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def write(classifier: Classifier, path: Path) -> None:
     """Writes a folder with two signatures.
 
     "serving_default" takes `pictures`, strings `[N]`, the bytes of files; "pixels" takes
-    `picture`, uint8 `[h, w, 3]`. Both give `class_names` and `probabilities`, `[N, classes]`, the
-    likeliest first.
+    `picture`, uint8 `[h, w, 3]`. Both return `class_names` and `probabilities`, `[N, classes]`,
+    the most likely first.
     """
     files = tf.TensorSpec([None], tf.string, name="pictures")
     pixels = tf.TensorSpec([None, None, 3], tf.uint8, name="picture")
@@ -32,8 +32,8 @@ def write(classifier: Classifier, path: Path) -> None:
         tf.saved_model.save(classifier, path, signatures)
 
 
-def read(path: Path, classifier: Classifier) -> Callable[[bytes], np.ndarray]:
-    """Loads it as anyone does; maps the bytes of a file to probabilities `[classes]`."""
+def load(path: Path, classifier: Classifier) -> Callable[[bytes], np.ndarray]:
+    """Loads the folder; the function returned maps the bytes of a file to `[classes]`."""
     loaded = tf.saved_model.load(path)
     call = loaded.signatures["serving_default"]
     number = {name: place for place, name in enumerate(classifier.class_names)}

@@ -276,7 +276,7 @@ def _conclude(
     commands = outcome.next_commands(folder.path, config.test_data_path, result["k"])
     sayings = []
     with contextlib.suppress(RunError):  # a disk that refused the rows has been told of
-        sayings = diagnosis.of(folder.path / "metrics.csv")
+        sayings = diagnosis.diagnose_file(folder.path / "metrics.csv")
     outcome.show(result, commands, out, [] if config.overfit_batches else sayings)
 
 

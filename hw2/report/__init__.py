@@ -1,1 +1,1 @@
-"""Pictures and tables of what the library does."""
+"""The report: a page of figures and tables about a run, or several."""

@@ -29,7 +29,7 @@ def build(folders: Sequence[str], config: Config) -> None:
 
     Raises:
       Fault: There is no run, or the page cannot be written. What only a part of the page needs
-        and is not there is said on the page and on stderr instead.
+        and is missing is said on the page and on stderr instead.
     """
     started = time.perf_counter()
     out = console.stderr()
@@ -81,7 +81,7 @@ def _existing(path: Path) -> Path:
 
 
 def _labels(records: Sequence[Record]) -> list[str]:
-    """Names that differ: of the folders, or where these are the same the paths since they part."""
+    """Names the runs by their folders, or by paths if two folders have the same name."""
     names = [one.name for one in records]
     paths = [one.path.absolute() for one in records]
     if len(set(names)) == len(names) or len(set(paths)) == 1:

@@ -1,4 +1,4 @@
-"""Whether the model is as often right as it is sure."""
+"""Calibration: whether the confidence of a model matches its accuracy."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ BINS = 10
 
 
 def error(confidence: np.ndarray, right: np.ndarray, bins: int = BINS) -> float:
-    """Expected calibration error: mean distance of confidence and accuracy, bin by bin.
+    """Computes the expected calibration error: the mean gap of confidence and accuracy by bin.
 
     Args:
-      confidence: `[N]` probabilities of the guesses.
-      right: `[N]` booleans.
-      bins: Of equal width.
+      confidence: `[N]` probabilities of the predicted classes.
+      right: `[N]` booleans, whether each prediction is correct.
+      bins: The number of bins, which have equal width.
 
     Source: Guo et al., "On Calibration of Modern Neural Networks", 2017, arxiv.org/abs/1706.04599.
     """
@@ -27,7 +27,7 @@ def error(confidence: np.ndarray, right: np.ndarray, bins: int = BINS) -> float:
 def table(
     confidence: np.ndarray, right: np.ndarray, bins: int = BINS
 ) -> list[tuple[float, float, float, int]]:
-    """Lower edge, mean confidence, accuracy and number of pictures of each bin that has any."""
+    """Lists lower edge, mean confidence, accuracy and number of images of each nonempty bin."""
     which = np.minimum((confidence * bins).astype(int), bins - 1)
     return [
         (
@@ -42,7 +42,7 @@ def table(
 
 
 def draw(confidence: np.ndarray, right: np.ndarray) -> Drawing:
-    """The reliability diagram, with the number of pictures of each bin below."""
+    """Draws the reliability diagram, and below it the number of images in each bin."""
     figure, (above, below) = panels(2, 1, 4.0, 4.3, height_ratios=[3, 1], sharex=True)
     rows = table(confidence, right)
     edges, sure, good, counts = (np.array(column) for column in zip(*rows, strict=True))

@@ -19,7 +19,7 @@ def cards(run: ScoredRun, rows: Sequence[int] | np.ndarray) -> list[dict[str, An
     found, made = run.answers, []
     for row in rows:
         try:
-            source = thumbnail.of_example(run.examples.load, int(run.indices[row]))
+            source = thumbnail.encode_example(run.examples.load, int(run.indices[row]))
         except DataError:  # the file has gone since
             continue
         made.append(

@@ -1,4 +1,4 @@
-"""The convolution itself: a picture, its patch matrix, the product, the map."""
+"""The convolution itself: an image, its patch matrix, the product, the map."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hw2.ops import geometry
 from hw2.report import patches
 from hw2.report.figure import SERIES, Drawing, panels, svg
 
-_ROWS = 40  # of the patch matrix that are shown
+_ROWS = 40  # rows of the patch matrix that are shown
 _EXAMPLE = 4  # side of the crop in numbers
 
 
@@ -88,11 +88,11 @@ def draw(name: str, layer: Conv, image: np.ndarray) -> Drawing:
 
 
 def example(image: np.ndarray, kernel: int = 2) -> Drawing:
-    """The same in numbers, for a corner of 4x4 pixels where the picture is busiest.
+    """Draws windows and patch matrix in numbers, for the 4x4 pixels of highest contrast.
 
     Args:
       image: uint8 `[H, W, C]`.
-      kernel: Side of the windows.
+      kernel: The side of the windows.
     """
     grey = image.mean(2)
     best = max(

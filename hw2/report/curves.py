@@ -25,13 +25,13 @@ _NOTES = {
 }
 
 
-def of(record: Record) -> list[Drawing]:
-    """Loss, accuracy, rate and speed of a run, with checkpoints, halvings and the best marked."""
+def draw(record: Record) -> list[Drawing]:
+    """Draws loss, accuracy, rate and speed of a run; marks checkpoints, halvings and the best."""
     return [_plot(record, *plot) for plot in _PLOTS]
 
 
 def together(records: Sequence[Record], labels: Sequence[str]) -> list[Drawing]:
-    """Validation loss and accuracy, training loss and speed of several runs."""
+    """Draws validation loss and accuracy, training loss and speed of several runs."""
     plots = (
         ("Validation accuracy", "top-1", "val_top1"),
         ("Validation loss", "nats", "val_loss"),

@@ -1,4 +1,4 @@
-"""One picture on its way through the net."""
+"""Feature maps: an image on its way through the network."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _CELL, _GAP = 56, 3  # pixels
 
 
 def strips(outputs: list[tuple[str, tf.Tensor]]) -> list[dict[str, str]]:
-    """The channels that vary most of each stage with maps, one strip each.
+    """Draws a strip for each stage that has maps: the channels that vary most.
 
     Args:
-      outputs: Of `stages.outputs`, for one picture or more; the first is shown.
+      outputs: What `stages.outputs` returns for one or more images; the first is shown.
 
     Returns:
-      Dicts of "name", "size", "src" and "alt"; at most 12, spread over the depth.
+      Dictionaries of "name", "size", "src" and "alt"; at most 12, spread over the depth.
     """
     maps = [(name, x) for name, x in outputs if len(x.shape) == 4 and min(x.shape[1:3]) > 1]
     maps = [  # without dropout, which is nothing here

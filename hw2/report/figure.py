@@ -1,4 +1,4 @@
-"""Figures that take the colours of the page, as SVG inside it."""
+"""Figures as SVG that takes the colours of the page."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _STYLE = {
 
 @dataclasses.dataclass(frozen=True)
 class Drawing:
-    """A figure of the page: `body` is HTML, `alt` says what is to be seen to who cannot."""
+    """A figure of the page: `body` is HTML, `alt` describes it to those who cannot see it."""
 
     title: str
     body: str
@@ -49,21 +49,21 @@ class Drawing:
 
 
 def panel(width: float = 4.0, height: float = 3.0) -> tuple[Figure, Axes]:
-    """An empty figure with one pair of axes; sizes in inches, 4 fill a phone."""
+    """Makes an empty figure with one pair of axes; 4 inches fill the width of a phone."""
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         return figure, figure.subplots()
 
 
 def panels(rows: int, columns: int, width: float, height: float, **options) -> tuple[Figure, list]:
-    """An empty figure with several axes, row by row."""
+    """Makes an empty figure with several axes, row by row."""
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         return figure, list(figure.subplots(rows, columns, squeeze=False, **options).flat)
 
 
 def svg(figure: Figure, alt: str) -> str:
-    """A figure as an SVG element whose ink and series have the colours of the theme."""
+    """Renders a figure as an SVG element whose colours follow the theme of the page."""
     buffer = io.StringIO()
     with matplotlib.rc_context(_STYLE):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
@@ -83,7 +83,7 @@ def svg(figure: Figure, alt: str) -> str:
 
 
 def legend(axes: Axes, columns: int = 2) -> None:
-    """A legend above the axes, where it covers nothing, in the page's ink."""
+    """Puts a legend above the axes, where it covers nothing."""
     axes.legend(
         fontsize=9.5,
         frameon=False,
@@ -98,7 +98,7 @@ def legend(axes: Axes, columns: int = 2) -> None:
 
 
 def mark(axes: Axes, steps: Sequence[int], colour: str, label: str, style: str = ":") -> None:
-    """Upright lines at steps, with one entry in the legend."""
+    """Draws vertical lines at steps, with one entry in the legend."""
     for number, step in enumerate(steps):
         axes.axvline(
             step, color=colour, linestyle=style, linewidth=1, label="" if number else label

@@ -1,4 +1,4 @@
-"""The filters that look at the picture itself."""
+"""The filters of the first layer, which see the image itself."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CELL, _GAP = 36, 4  # pixels
 
 
 def draw(name: str, w: np.ndarray) -> Drawing:
-    """Filters `[kH, kW, C, filters]` as tiles; in colour if they see colours."""
+    """Draws filters `[kH, kW, C, filters]` as tiles; in colour if they have three channels."""
     kh, kw, channels, count = w.shape
     shown = min(count, MOST)
     columns = min(8, shown)

@@ -1,4 +1,4 @@
-"""Where in a picture a model sees what it says: Grad-CAM."""
+"""Grad-CAM: which parts of an image a model bases its prediction on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LEAST_SIDE = 84  # pixels of the overlay
 
 
 def target(outputs: list[tuple[str, tf.Tensor]]) -> int | None:
-    """The stage to look at: the last whose maps have at least 5x5 positions."""
+    """Returns the number of the last stage whose maps have at least 5x5 positions, or None."""
     fit = [
         n for n, (_, x) in enumerate(outputs) if len(x.shape) == 4 and min(x.shape[1:3]) >= FEWEST
     ]
@@ -23,13 +23,13 @@ def target(outputs: list[tuple[str, tf.Tensor]]) -> int | None:
 
 
 def heat(model: Sequential, images: tf.Tensor, classes: np.ndarray, target: int) -> np.ndarray:
-    """How much each position speaks for a class, 0 to 1.
+    """Computes how much each position speaks for a class, from 0 to 1.
 
     Args:
       model: A sequence of stages.
       images: `[N, H, W, C]` as the model sees them.
-      classes: `[N]`, what to ask of each picture.
-      target: Number of the stage, of `hw2.layers.sequential.flat`.
+      classes: `[N]`, the class of each image to explain.
+      target: The number of the stage, in the order of `hw2.layers.sequential.flat`.
 
     Returns:
       `[N, h, w]`, of the size of the stage's maps.
@@ -53,7 +53,7 @@ def heat(model: Sequential, images: tf.Tensor, classes: np.ndarray, target: int)
 
 
 def overlay(image: np.ndarray, heat: np.ndarray) -> str:
-    """A picture `[H, W, C]`, grey, with the heat `[h, w]` in colours over it, as a data URI."""
+    """Lays the heat `[h, w]` in colours over a grey image `[H, W, C]`; returns a data URI."""
     grey = thumbnail.stretched(image.mean(2))
     side = max(_LEAST_SIDE, grey.shape[1])
     small = Image.fromarray(grey).resize((side, side * grey.shape[0] // grey.shape[1]))

@@ -38,8 +38,8 @@ def content(
         "again": shlex.join(repeat),
         "evaluate": shlex.join(["python", "eval.py", f"--checkpoint_dir={one.path}"]),
         "flags": one.flags,
-        "curves": curves.of(one) if one.rows else [],
-        "sayings": diagnosis.read(one.present_rows) if one.rows else [],
+        "curves": curves.draw(one) if one.rows else [],
+        "sayings": diagnosis.diagnose(one.present_rows) if one.rows else [],
         "answers": None,
     }
     if not one.rows:

@@ -1,4 +1,4 @@
-"""One HTML page, with all that it needs inside."""
+"""The HTML page, which contains everything it needs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hw2.runs import atomic
 
 
 def render(content: Mapping[str, Any]) -> str:
-    """Fills the template; all text is escaped, only the body of a drawing is not."""
+    """Fills the template. All text is escaped, except the body of a drawing, which is HTML."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -30,18 +30,18 @@ def render(content: Mapping[str, Any]) -> str:
 
 
 def _whole_flags(text: str) -> Markup:
-    """Keeps lines from breaking within the names of flags."""
+    """Prevents line breaks within the names of flags."""
     return Markup(re.sub(r"(--\w+)", r'<span class="flag">\1</span>', str(escape(text))))
 
 
 def shortened(text: str, most: int = 26) -> str:
-    """Cuts the middle out: names of classes often begin alike, and differ at their end."""
+    """Shortens a name in its middle, as names of classes often differ only at their end."""
     head = most // 3
     return text if len(text) <= most else f"{text[:head]}…{text[head + 1 - most :]}"
 
 
 def write(path: Path, text: str) -> None:
-    """Writes the page whole, or not at all.
+    """Writes the page completely, or not at all.
 
     Raises:
       RunError: The folder cannot be written.

@@ -63,7 +63,7 @@ def draw(
 
 
 def _zeros(axis: geometry.Axis) -> tuple[int, int]:
-    """Zeros in front of and behind the image that a window reads."""
+    """Returns how many zeros before and after the image the windows reach."""
     reach = (axis.out - 1) * axis.stride + (axis.taps - 1) * axis.dilation + 1
     return axis.before, max(reach - axis.before - axis.size, 0)
 

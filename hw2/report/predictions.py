@@ -1,4 +1,4 @@
-"""What a checkpoint says of every picture: probabilities, and from them figures."""
+"""Predictions of a model for a data set, and the statistics computed from them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from hw2.input.transforms.preprocess import Preprocessing
 
 @dataclasses.dataclass(frozen=True)
 class Predictions:
-    """Answers for pictures of one data set.
+    """The predictions of a model for N images.
 
     Attributes:
-      names: `[N]` of the pictures.
+      names: The names of the images.
       labels: `[N]` integers.
       probabilities: `[N, classes]` float32.
       class_names: One for each class.
@@ -33,12 +33,12 @@ class Predictions:
 
     @property
     def guesses(self) -> np.ndarray:
-        """`[N]`, the likeliest class; of equals the lower one, as in evaluation."""
+        """`[N]`, the most likely class; among equals the first, as in evaluation."""
         return self.probabilities.argmax(1)
 
     @property
     def right(self) -> np.ndarray:
-        """`[N]` booleans."""
+        """`[N]` booleans: whether the most likely class is the label."""
         return self.guesses == self.labels
 
     @property
@@ -47,12 +47,12 @@ class Predictions:
         return self.probabilities.max(1)
 
     def best(self, row: int, k: int = 5) -> list[tuple[int, float]]:
-        """The k likeliest classes of a picture, with their probabilities."""
+        """Returns the k most likely classes of an image, with their probabilities."""
         order = np.argsort(-self.probabilities[row], kind="stable")[:k]
         return [(int(label), float(self.probabilities[row, label])) for label in order]
 
     def among(self, k: int) -> np.ndarray:
-        """`[N]` booleans: whether the label is among the k likeliest."""
+        """`[N]` booleans: whether the label is among the k most likely classes."""
         order = np.argsort(-self.probabilities, 1, kind="stable")[:, :k]
         return (order == self.labels[:, None]).any(1)
 
@@ -64,42 +64,42 @@ class Predictions:
 
     @property
     def confusion(self) -> np.ndarray:
-        """`[classes, classes]` counts, true classes down, guesses across."""
+        """`[classes, classes]` counts; rows are true classes, columns predicted ones."""
         return confusion_matrix(self.labels, self.guesses, labels=np.arange(len(self.class_names)))
 
 
 @dataclasses.dataclass(frozen=True)
 class Share:
-    """A share with its 95 % interval."""
+    """A fraction with its 95 % confidence interval."""
 
     right: int
     count: int
 
     @property
     def value(self) -> float:
-        """Of all."""
+        """The fraction."""
         return self.right / self.count
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Wilson's, 1927."""
+        """The interval of Wilson, 1927."""
         found = binomtest(self.right, self.count).proportion_ci(0.95, method="wilson")
         return float(found.low), float(found.high)
 
 
 def share(right: np.ndarray) -> Share:
-    """Of booleans `[N]`, how many are true."""
+    """Counts how many of `[N]` booleans are true."""
     return Share(int(right.sum()), len(right))
 
 
-def asker(
+def compiled(
     model: tf.Module, probabilities: Callable[[tf.Tensor], tf.Tensor]
 ) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Makes the function from images `[N, H, W, C]` to probabilities `[N, classes]`.
+    """Compiles a model to the function from images `[N, H, W, C]` to `[N, classes]`.
 
     Args:
-      model: With the weights that it will have when it is asked.
-      probabilities: Of logits, as `hw2.jobs.model.probabilities`.
+      model: A model; its weights may be changed later.
+      probabilities: Maps logits to probabilities, see `hw2.jobs.model.probabilities`.
     """
 
     @tf.function(autograph=False)
@@ -117,14 +117,14 @@ def predict(
     *,
     batch_size: int,
 ) -> Predictions:
-    """Asks a model once for every picture, prepared and batched as evaluation does.
+    """Classifies images, preprocessed and batched as evaluation does.
 
     Args:
-      ask: Of `asker`.
-      examples: Where pictures come from.
-      indices: `[N]` of the pictures.
-      preprocessing: Of the training.
-      batch_size: Pictures at a time.
+      ask: The function that `compiled` returns.
+      examples: The data.
+      indices: `[N]`, the examples to classify.
+      preprocessing: The preprocessing of the training.
+      batch_size: Images at a time.
     """
     batches = pipeline.evaluation_batches(
         examples, indices, preprocessing, batch_size=batch_size, cache_mb=0
@@ -141,7 +141,7 @@ def predict(
 
 
 def by_class(found: Predictions) -> list[dict[str, float | str]]:
-    """Precision, recall and F1 of each class that has pictures or guesses, by scikit-learn."""
+    """Computes precision, recall and F1 of each class, by scikit-learn."""
     classes = np.arange(len(found.class_names))
     columns = precision_recall_fscore_support(
         found.labels, found.guesses, labels=classes, zero_division=0
@@ -160,7 +160,7 @@ def by_class(found: Predictions) -> list[dict[str, float | str]]:
 
 
 def confused(found: Predictions, most: int = 6) -> list[tuple[int, int, np.ndarray]]:
-    """The pairs (true class, guess) that are wrong most often, with rows, the surest first."""
+    """Finds the most frequent confusions: label, prediction, and rows, the most confident first."""
     matrix = found.confusion.copy()
     np.fill_diagonal(matrix, 0)
     order = np.argsort(-matrix, axis=None, kind="stable")[:most]
@@ -173,13 +173,13 @@ def confused(found: Predictions, most: int = 6) -> list[tuple[int, int, np.ndarr
 
 
 def worst(found: Predictions, most: int = 12) -> np.ndarray:
-    """Rows of the mistakes that the model was surest of."""
+    """Returns the rows of the mistakes made with the highest confidence."""
     rows = np.flatnonzero(~found.right)
     return rows[np.argsort(-found.confidence[rows], kind="stable")][:most]
 
 
 def least_sure(found: Predictions, most: int = 12) -> np.ndarray:
-    """Rows where the first guess is least ahead of the second."""
+    """Returns the rows where the two most likely classes are closest in probability."""
     if len(found.class_names) < 2:
         return np.array([], int)
     two = np.sort(found.probabilities, 1)[:, -2:]
@@ -187,12 +187,12 @@ def least_sure(found: Predictions, most: int = 12) -> np.ndarray:
 
 
 def mcnemar(one: Predictions, other: Predictions) -> dict[str, float] | None:
-    """Compares two runs on the pictures that both were asked, by McNemar's exact test.
+    """Compares two runs on the images that both classified, by McNemar's exact test.
 
     Returns:
-      How many pictures, how many only the first and only the second has right, and the
-      probability of so uneven a split if both were as good. None where they share no picture
-      or differ in classes.
+      The number of images, how many only the first and only the second classifies correctly, and
+      the probability of so uneven a result if both were equally good. None if they share no image
+      or have different classes.
 
     Source: McNemar, "Note on the sampling error of the difference between correlated
     proportions or percentages", 1947.

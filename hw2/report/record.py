@@ -1,4 +1,4 @@
-"""What a run folder tells without a model: settings, rows of figures, checkpoints."""
+"""What a run folder tells without its model: settings, metrics and checkpoints."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ COLUMNS = (
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """A run as its folder has it at this moment.
+    """The present content of a run folder.
 
     Attributes:
-      path: Of the folder.
-      flags: Name and value of every setting, as text.
-      class_names: In the order of the logits.
+      path: The folder.
+      flags: The value of every setting by name, as text.
+      class_names: The classes, in the order of the logits.
       rows: The rows of `metrics.csv`; nan where there is nothing.
-      saved: Steps of the checkpoints that are kept.
+      saved: The steps of the checkpoints that exist.
       best_step: The step of the highest validation accuracy so far, on the images that the run
         trains on now; None before an evaluation.
-      halvings: Steps after which the rate was halved for want of gain.
-      restarts: Steps at which the run continued on other images, by `--accept_new_data`.
+      halvings: The steps at which the rate was halved because the accuracy did not improve.
+      restarts: The steps at which the run continued on other images, by `--accept_new_data`.
     """
 
     path: Path
@@ -52,12 +52,12 @@ class Record:
 
     @property
     def name(self) -> str:
-        """What the run is called."""
+        """The name of the run."""
         return self.path.resolve().name
 
     @property
     def step(self) -> int:
-        """The last step with figures."""
+        """The last step with metrics."""
         return int(self.rows[-1]["step"]) if self.rows else 0
 
     @property
@@ -67,13 +67,13 @@ class Record:
         return [row for row in self.rows if row["step"] > since]
 
     def series(self, column: str) -> tuple[list[float], list[float]]:
-        """Steps and values of a column, where it has any."""
+        """Returns the steps and the values of a column, where it has values."""
         points = [(row["step"], row[column]) for row in self.rows if math.isfinite(row[column])]
         return [step for step, _ in points], [value for _, value in points]
 
 
 def read(path: Path) -> Record:
-    """Reads what there is; a file that is missing or torn gives nothing."""
+    """Reads what exists; a missing or incomplete file counts as empty."""
     flags = {}
     with contextlib.suppress(FileNotFoundError):
         flags = flagfile.values(path / "flags.cfg")
@@ -101,7 +101,7 @@ def read(path: Path) -> Record:
 
 
 def _restarts(saved: Sequence[Path]) -> list[int]:
-    """Steps at which the run continued on other images, by its newest readable checkpoint."""
+    """Reads from the newest checkpoint at which steps the run continued on other images."""
     for path in reversed(saved):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             return compatibility.restarts(disk.read_json(path / checkpoints.STATE))

@@ -58,7 +58,7 @@ def score(one: Record, config: Config, out: Console, missing: list[str]) -> Scor
         model = trained.load(checkpoint, tensors, config.weights)
         examples, indices, training = _data(one, checkpoint, config, out)
         with ops.algorithm(config.conv_algorithm):
-            ask = predictions.asker(model, trained.probabilities(checkpoint))
+            ask = predictions.compiled(model, trained.probabilities(checkpoint))
             answers = classify(checkpoint, ask, examples, indices, config.batch_size)
     except DataError as error:
         missing.append(
@@ -87,7 +87,7 @@ def classify(
 
     Args:
       checkpoint: A checkpoint of the run.
-      ask: From images to probabilities, made by `predictions.asker`.
+      ask: From images to probabilities, made by `predictions.compiled`.
       examples: The data.
       indices: The examples to classify.
       batch_size: Images at a time.

@@ -1,4 +1,4 @@
-"""A model taken apart into what comes one after another."""
+"""The stages of a model, one after another."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hw2.layers.sequential import Sequential, flat
 
 
 def outputs(model: Sequential, images: tf.Tensor) -> list[tuple[str, tf.Tensor]]:
-    """Name and output of every stage for images `[N, H, W, C]`."""
+    """Returns the name and the output of every stage for images `[N, H, W, C]`."""
     found, x = [], images
     for name, stage in flat(model):
         x = stage(x, training=False)
@@ -18,7 +18,7 @@ def outputs(model: Sequential, images: tf.Tensor) -> list[tuple[str, tf.Tensor]]
 
 
 def first_conv(model: Sequential) -> tuple[str, Conv] | None:
-    """The convolution that sees the picture, if a `Conv` stands at the front."""
+    """Returns the name and layer of the first convolution, or None if it is not a `Conv`."""
     stages = flat(model)
     name, layer = stages[0]
     if isinstance(layer, Conv):

@@ -1,4 +1,4 @@
-"""Small pictures as data URIs."""
+"""Small images as data URIs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from PIL import Image
 _SIDE = 96  # pixels of the shorter side
 
 
-def of_example(load, index: int, side: int = _SIDE) -> str:
-    """A picture of a data set, as it is before preprocessing, at most twice as long as wide."""
+def encode_example(load, index: int, side: int = _SIDE) -> str:
+    """Encodes an example as it is before preprocessing, cropped to at most twice its width."""
     pixels = load(index, side)
     height, width = pixels.shape[:2]
     high, wide = min(height, 2 * side), min(width, 2 * side)
@@ -21,7 +21,7 @@ def of_example(load, index: int, side: int = _SIDE) -> str:
 
 
 def encode(pixels: np.ndarray, *, exact: bool = False) -> str:
-    """uint8 `[H, W]` or `[H, W, 1 or 3]` as a data URI: JPEG, or PNG where it must be exact."""
+    """Encodes uint8 `[H, W]` or `[H, W, 1 or 3]` as a data URI: JPEG, or PNG if `exact`."""
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         pixels = pixels[:, :, 0]
     buffer = io.BytesIO()
@@ -34,7 +34,7 @@ def encode(pixels: np.ndarray, *, exact: bool = False) -> str:
 
 
 def stretched(values: np.ndarray) -> np.ndarray:
-    """Any numbers as uint8, their smallest 0 and their largest 255."""
+    """Scales numbers to uint8, the smallest to 0 and the largest to 255."""
     values = values.astype(np.float64)
     low, high = values.min(), values.max()
     return np.round(255 * (values - low) / max(high - low, 1e-12)).astype(np.uint8)

@@ -40,7 +40,7 @@ def table(one: Record, run: ScoredRun, config: Config, missing: list[str]) -> li
 
     # One model takes all these weights in turn, so that it is traced only once.
     model = trained.build(run.checkpoint.state["identity"])
-    ask = predictions.asker(model, trained.probabilities(run.checkpoint))
+    ask = predictions.compiled(model, trained.probabilities(run.checkpoint))
     for which, checkpoint, tensors, indices, data in variants:
         for weights in ("ema", "raw"):
             same = (checkpoint.step, weights, data) == (main["step"], config.weights, run.data)

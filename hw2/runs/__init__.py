@@ -1,1 +1,1 @@
-"""What a run leaves on disk."""
+"""The folder of a run: what a training writes to it, and how."""

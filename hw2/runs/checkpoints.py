@@ -1,4 +1,4 @@
-"""Checkpoints: folders that are either whole or not there.
+"""Checkpoints: folders that are either complete or absent.
 
 `step-00001200/` holds `tensors.safetensors` (every variable by name), `state.json` and
 `manifest.json` (their SHA-256). It is written under another name, read back, and renamed.
@@ -30,18 +30,18 @@ State = dict[str, Any]
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """One checkpoint on disk, its hashes found right."""
+    """A checkpoint on disk whose hashes have been verified."""
 
     path: Path
     step: int
     state: State
 
     def tensors(self) -> dict[str, np.ndarray]:
-        """Every value by name.
+        """Reads the value of every variable, by name.
 
         Raises:
-          RunError: The file has gone or changed since the checkpoint was found, or holds a value
-            that is not finite.
+          RunError: The file was removed or changed since the checkpoint was found, or holds a
+            value that is not finite.
         """
         try:
             tensors = load_file(self.path / TENSORS)
@@ -53,12 +53,12 @@ class Checkpoint:
 
 
 def write(folder: Path, step: int, tensors: Mapping[str, np.ndarray], state: State) -> Checkpoint:
-    """Writes a checkpoint whole, or not at all.
+    """Writes a checkpoint completely, or not at all.
 
     Args:
-      folder: Where checkpoints are kept; made when missing, its parents not.
-      step: Steps done.
-      tensors: Values by name.
+      folder: Where checkpoints are kept. It is created if it is missing, but its parents are not.
+      step: The number of steps completed.
+      tensors: The value of each variable, by name.
       state: Anything else, as JSON.
 
     Raises:
@@ -99,12 +99,12 @@ def write(folder: Path, step: int, tensors: Mapping[str, np.ndarray], state: Sta
 def newest(
     folder: Path, *, set_aside: bool = False, check: Callable[[State], Any] = dict
 ) -> Checkpoint | None:
-    """Finds the newest good checkpoint, with a warning for each bad one passed over.
+    """Finds the newest valid checkpoint, and warns of each invalid one that it skips.
 
     Args:
       folder: Where checkpoints are kept.
-      set_aside: Whether to rename bad ones to `.corrupt`, so that training can write theirs anew.
-        Only beside a good one: where none is, all stay as they are.
+      set_aside: Whether to rename invalid ones to `.corrupt`, so that training can write them
+        again. If none is valid, all stay as they are.
       check: Raises a `ValueError` with the reason when a state cannot be used.
 
     Returns:
@@ -149,7 +149,7 @@ def read(path: Path, check: Callable[[State], Any] = dict) -> Checkpoint:
     """Reads a checkpoint's state after checking both files against their hashes.
 
     Args:
-      path: Of the checkpoint.
+      path: The folder of the checkpoint.
       check: Raises a `ValueError` with the reason when the state cannot be used.
 
     Raises:
@@ -183,7 +183,7 @@ def listing(folder: Path) -> list[Path]:
 
 
 def remove(path: Path) -> None:
-    """Removes a checkpoint, if it is there, under another name: a kill leaves no half of one."""
+    """Removes a checkpoint, if it exists; it is renamed first, so that no half of it is left."""
     if path.exists():
         doomed = path.with_name(f".{path.name}.removed.partial")
         shutil.rmtree(doomed, ignore_errors=True)
@@ -192,13 +192,13 @@ def remove(path: Path) -> None:
 
 
 def clean(folder: Path) -> None:
-    """Removes what a kill has left half written or half removed."""
+    """Removes what an interrupted process left half written or half removed."""
     for left_over in folder.glob(".step-*.partial"):
         shutil.rmtree(left_over, ignore_errors=True)
 
 
 def step_of(path: Path) -> int:
-    """The step in a checkpoint's name."""
+    """Returns the step that the name of a checkpoint holds."""
     return int(_NAME.fullmatch(path.name)[1])
 
 
@@ -209,7 +209,7 @@ def _bad(path: Path, error: Exception) -> RunError:
 
 
 def _not_finite(tensors: Mapping[str, np.ndarray]) -> str | None:
-    """The first name whose value is not finite."""
+    """Returns the first name whose value is not finite."""
     return next((name for name, value in tensors.items() if not _finite(value)), None)
 
 

@@ -1,4 +1,4 @@
-"""Whether a run may go on from a checkpoint, with this data and these settings."""
+"""Whether a run can resume from a checkpoint with the present data and settings."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ OTHER_IMAGES = "the pictures are others"  # in the history of a checkpoint
 def check_same(
     found: Checkpoint, identity: Mapping[str, Any], folder: RunFolder, *, new_data: bool = False
 ) -> None:
-    """Refuses to go on from a checkpoint with another training than made it.
+    """Refuses to resume from the checkpoint of a different training.
 
     Args:
-      found: Where to go on from.
+      found: The checkpoint to resume from.
       identity: What must not change within a run.
-      folder: Of the run.
-      new_data: Whether the pictures may have changed.
+      folder: The run folder.
+      new_data: Whether the images may have changed.
 
     Raises:
-      RunError: With what has changed.
+      RunError: Something has changed; the message says what.
     """
     before = found.state["identity"]
     changed = [name for name in identity if before.get(name) != identity[name]]
@@ -41,12 +41,12 @@ def check_same(
 
 
 def has_other_pictures(found: Checkpoint | None, identity: Mapping[str, Any]) -> bool:
-    """Whether the split is not the one that the checkpoint was trained on."""
+    """Whether the checkpoint was trained on other images than the present split has."""
     return found is not None and found.state["identity"]["split"] != identity["split"]
 
 
 def began(found: Checkpoint | None, identity: Mapping[str, Any]) -> int:
-    """The step at which a run began to train on the pictures of its split; 0 for its first step."""
+    """Returns the step at which the run began to train on its present images; 0 for its start."""
     if found is None:
         return 0
     if has_other_pictures(found, identity):
@@ -55,16 +55,16 @@ def began(found: Checkpoint | None, identity: Mapping[str, Any]) -> int:
 
 
 def restarts(state: Mapping[str, Any]) -> list[int]:
-    """The steps at which a run continued on other images, in order, from a checkpoint's state."""
+    """Reads from a checkpoint's state the steps at which the run continued on other images."""
     history = state.get("history", [])
     return [start["step"] for start in history if OTHER_IMAGES in start["changes"]]
 
 
 def check_classes(found: Checkpoint, class_names: Sequence[str], folder: RunFolder) -> None:
-    """Refuses to go on from a checkpoint with other classes, or the same in another order.
+    """Refuses to resume from a checkpoint with other classes, or with the same in another order.
 
     Raises:
-      RunError: With what has changed.
+      RunError: The classes have changed; the message says how.
     """
     before, now = list(found.state["identity"].get("class_names", [])), list(class_names)
     if before == now:

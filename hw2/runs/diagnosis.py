@@ -1,4 +1,4 @@
-"""What the curves of a training say, in plain words, and what to try."""
+"""Reads the curves of a training, and says in plain words what they show and what to try."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from hw2.errors import RunError
 
-# Shares of pictures that are right. Beyond these figures people see a difference in the curves.
+# Fractions of images classified correctly. Differences below these cannot be seen in curves.
 GAP = 0.1  # training above validation
 LOW = 0.7  # at most
 GAIN = 0.005  # of validation, from a quarter of the evaluations to the next
@@ -37,14 +37,14 @@ STRENGTHEN = (
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """An evaluation, and the mean of the training since the one before.
+    """An evaluation, and the mean of the training since the previous one.
 
     Attributes:
-      step: Of the evaluation.
-      loss: Of training, the penalty included; nan where no step was since.
-      accuracy: Of training, on pictures as augmented; nan likewise.
-      val_loss: Of validation, by averaged weights.
-      val_top1: Of validation, likewise.
+      step: The step of the evaluation.
+      loss: The training loss, penalty included; nan if no step was taken since.
+      accuracy: The training accuracy on augmented images; nan likewise.
+      val_loss: The validation loss with averaged weights.
+      val_top1: The validation accuracy with averaged weights.
     """
 
     step: int
@@ -54,17 +54,17 @@ class Point:
     val_top1: float
 
 
-def read(rows: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Reads the curves of a training.
+def diagnose(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Says what the curves of a training show.
 
     Args:
-      rows: Of `metrics.csv`, in order of steps, as `csv.DictReader` gives them or as numbers:
-        "step", "loss", "accuracy", and "val_loss" and "val_top1" where there was an evaluation
-        (else "" or None).
+      rows: The rows of `metrics.csv`, in order of steps, as `csv.DictReader` gives them or as
+        numbers: "step", "loss", "accuracy", and where there was an evaluation "val_loss" and
+        "val_top1" (else "" or None).
 
     Returns:
       Sentences. The first begins with the verdict and a colon: overfit, underfit, not learning,
-      still rising, healthy or too short. The others tell of what is odd besides.
+      still rising, healthy or too short. The others point out anything else unusual.
     """
     points = points_of(rows)
     if len(points) < FEWEST:
@@ -76,7 +76,7 @@ def read(rows: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def points_of(rows: Iterable[Mapping[str, Any]]) -> list[Point]:
-    """The evaluations among the rows."""
+    """Returns the evaluations among the rows."""
     points, since = [], []
     begun = 0
     for row in rows:
@@ -97,8 +97,8 @@ def points_of(rows: Iterable[Mapping[str, Any]]) -> list[Point]:
     return points
 
 
-def of(file: Path) -> list[str]:
-    """Reads the curves in a `metrics.csv`.
+def diagnose_file(file: Path) -> list[str]:
+    """Says what the curves in a `metrics.csv` show.
 
     Raises:
       RunError: There is none, or it is something else.
@@ -106,7 +106,7 @@ def of(file: Path) -> list[str]:
     try:
         with file.open(newline="", encoding="utf-8") as lines:
             rows = list(csv.DictReader(lines))
-            return read(rows)
+            return diagnose(rows)
     except (OSError, ValueError, csv.Error) as error:
         why = (getattr(error, "strerror", None) or str(error)).lower()
         raise RunError(
@@ -188,18 +188,18 @@ def _late(points: Sequence[Point]) -> Sequence[Point]:
 
 
 def _before(points: Sequence[Point]) -> Sequence[Point]:
-    """As many before these."""
+    """As many evaluations before the last quarter."""
     width = len(_late(points))
     return points[-2 * width : -width]
 
 
 def _best(points: Sequence[Point]) -> Point:
-    """The first of the highest validation accuracy, as early stopping has it."""
+    """The evaluation with the highest accuracy, the earliest if several have it."""
     return max(points, key=lambda point: point.val_top1)
 
 
 def _fell(points: Sequence[Point]) -> float:
-    """By what share the loss of training has fallen."""
+    """The fraction by which the training loss has fallen."""
     losses = [point.loss for point in points if math.isfinite(point.loss)]
     return 1 - losses[-1] / losses[0] if losses and losses[0] else math.inf
 

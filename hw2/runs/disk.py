@@ -1,4 +1,4 @@
-"""Bytes that are on the disk for certain, and the same bytes back."""
+"""Writes that are verified on the disk, and reads of hashes and JSON."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def write(path: Path, data: bytes) -> str:
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
+    """Returns the SHA-256 of a file, in hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(CHUNK):
@@ -52,12 +52,12 @@ def flush(path: Path) -> None:
 
 
 def json_bytes(value: Any) -> bytes:
-    """JSON with a line for each item; numbers must be finite."""
+    """Encodes a value as JSON, an item a line; numbers must be finite."""
     return (json.dumps(value, indent=1, allow_nan=False) + "\n").encode()
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Reads an object.
+    """Reads a JSON object.
 
     Raises:
       ValueError: It is something else, too large, or holds a number that is not finite.

@@ -1,4 +1,4 @@
-"""The folder of one run: what it was trained on, and whether it may go on."""
+"""The folder of one run: its files, and how it is opened, found and emptied."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ class RunFolder:
 
     @property
     def checkpoints(self) -> Path:
-        """Where the checkpoints are."""
+        """The folder of the checkpoints."""
         return self.path / "checkpoints"
 
     @property
     def split(self) -> Path:
-        """Which picture trains and which validates."""
+        """The file that says which images train and which validate."""
         return self.path / "split.csv"
 
 
 def begin(path: Path, flags: str, class_names: Sequence[str]) -> RunFolder:
-    """Opens a run folder for training, and describes the run in it if it is new.
+    """Opens a run folder for training; a new one is created, with a description of the run.
 
     Args:
-      path: Of the folder; made when missing.
+      path: The folder; created if it is missing.
       flags: A flagfile that runs it again.
-      class_names: In the order of the logits.
+      class_names: The classes, in the order of the logits.
 
     Raises:
       RunError: The folder holds something that is not a run, or cannot be written.
@@ -67,11 +67,11 @@ def describe(folder: RunFolder, flags: str, class_names: Sequence[str]) -> None:
 
 
 def find(path: Path, flag: str = "checkpoint_dir") -> RunFolder:
-    """Opens the folder of a run that exists.
+    """Opens the folder of an existing run.
 
     Args:
-      path: Of the folder.
-      flag: That named it.
+      path: The folder.
+      flag: The flag that named it, for the error message.
 
     Raises:
       RunError: There is no run.
@@ -85,7 +85,7 @@ def find(path: Path, flag: str = "checkpoint_dir") -> RunFolder:
 
 
 def keep_split(folder: RunFolder, step: int) -> Path:
-    """Copies the split of the pictures that were trained on until a step, before it is renewed.
+    """Keeps a copy of the split that was used until a step, before a new one replaces it.
 
     Raises:
       RunError: The folder cannot be written.
@@ -98,10 +98,10 @@ def keep_split(folder: RunFolder, step: int) -> Path:
 
 
 def put_aside(folder: RunFolder) -> Path | None:
-    """Moves what a run has made so far into a folder within its own, for a fresh start.
+    """Moves what a run has produced into a subfolder, so that it can start afresh.
 
     Returns:
-      That folder; None if there was nothing to move.
+      The subfolder; None if there was nothing to move.
 
     Raises:
       RunError: The folder cannot be written.
@@ -126,7 +126,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _on_one_line(name: str) -> str:
-    """Escapes the ends of lines that the name of a folder may hold."""
+    """Escapes line breaks, which the name of a folder may contain."""
     lines = name.splitlines(keepends=True)
     if lines == name.splitlines():
         return name

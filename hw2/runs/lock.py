@@ -1,4 +1,4 @@
-"""One training at a time in a run folder."""
+"""A lock that allows one training at a time in a run folder."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def held(folder: Path) -> Iterator[None]:
 
 
 def _taken(path: Path) -> int:
-    """A descriptor that has the lock, and whose file still has its name."""
+    """Opens the lock file and locks it; returns the descriptor."""
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:

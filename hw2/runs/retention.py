@@ -1,4 +1,4 @@
-"""Which checkpoints stay."""
+"""Which checkpoints are kept."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from hw2.runs import checkpoints
 
 
 def prune(folder: Path, *, keep: int, best_step: int, keep_every: int = 0) -> None:
-    """Removes checkpoints that are too many, and links `best` and `last` to what they name.
+    """Removes surplus checkpoints, and updates the links `best` and `last`.
 
     Args:
-      folder: Where checkpoints are kept; there is one at least.
-      keep: How many stay: the last and the best, and then the newest.
-      best_step: Of the best; -1 for none.
-      keep_every: Those at multiples of this step stay too, and are not counted; 0 for none.
+      folder: Where checkpoints are kept; it has at least one.
+      keep: How many to keep: the last, the best, and then the newest.
+      best_step: The step of the best checkpoint; -1 for none.
+      keep_every: Checkpoints at multiples of this step are kept as well, and not counted; 0 for
+        none.
     """
     paths = checkpoints.listing(folder)
     counted = [
@@ -34,7 +35,7 @@ def prune(folder: Path, *, keep: int, best_step: int, keep_every: int = 0) -> No
 
 
 def _link(path: Path, target: str) -> None:
-    """For people to find; nothing reads them."""
+    """Makes a link for people to find; the program does not read it."""
     new = path.with_name(f".{path.name}.partial")
     try:
         new.unlink(missing_ok=True)

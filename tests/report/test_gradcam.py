@@ -71,6 +71,8 @@ def test_filters_of_colour_keep_their_colour():
 
 
 def test_thumbnails_are_cut_to_twice_their_side():
-    uri = thumbnail.of_example(lambda index, side: np.zeros([side, 9 * side, 3], np.uint8), 0, 10)
+    uri = thumbnail.encode_example(
+        lambda index, side: np.zeros([side, 9 * side, 3], np.uint8), 0, 10
+    )
     image = Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
     assert image.size == (20, 10)

@@ -27,13 +27,13 @@ def rows(train, validation, *, val_loss=None, loss=None, every=100):
 
 
 def verdict(*args, **options):
-    return diagnosis.read(rows(*args, **options))[0].split(":")[0]
+    return diagnosis.diagnose(rows(*args, **options))[0].split(":")[0]
 
 
 @pytest.mark.parametrize("name", ["overfit", "not_learning", "rising", "healthy"])
 def test_real_trainings_of_digits(name):
     """Of 36 pictures; at rate 1e-6; cut short after 60 steps; as in config.cfg."""
-    words = diagnosis.of(REAL / f"{name}.csv")
+    words = diagnosis.diagnose_file(REAL / f"{name}.csv")
     assert words[0].split(":")[0] == {"rising": "still rising"}.get(name, name.replace("_", " "))
 
 
@@ -55,14 +55,14 @@ def test_noise_is_not_taken_for_a_rise():
 
 def test_a_loss_that_is_next_to_nothing_has_not_risen():
     flat = [0.99] * 8
-    words = diagnosis.read(rows(flat, flat, val_loss=[0.002] * 2 + [0.0015] + [0.0022] * 5))
+    words = diagnosis.diagnose(rows(flat, flat, val_loss=[0.002] * 2 + [0.0015] + [0.0022] * 5))
     assert not [saying for saying in words if "validation loss has risen" in saying]
-    words = diagnosis.read(rows(flat, flat, val_loss=[0.2] * 2 + [0.15] + [0.22] * 5))
+    words = diagnosis.diagnose(rows(flat, flat, val_loss=[0.2] * 2 + [0.15] + [0.22] * 5))
     assert [saying for saying in words if "validation loss has risen" in saying]
 
 
 def test_figures_and_flags_are_those_of_the_curves():
-    [first, *rest] = diagnosis.read(
+    [first, *rest] = diagnosis.diagnose(
         rows([0.5, 0.8, 0.95, 1.0], [0.5, 0.7, 0.72, 0.66], val_loss=[1.5, 1.0, 1.2, 1.6])
     )
     assert "training is 0.34 above validation, which falls" in first
@@ -73,14 +73,14 @@ def test_figures_and_flags_are_those_of_the_curves():
 
 def test_jumps_and_a_validation_above_training_are_told():
     jumping = [0.5, 0.7, 0.9, 0.75, 0.9, 0.7, 0.9, 0.8]
-    words = diagnosis.read(rows([0.7] * 8, jumping))
+    words = diagnosis.diagnose(rows([0.7] * 8, jumping))
     assert any("jumps up and down" in sentence for sentence in words)
     assert any("validation is above training" in sentence for sentence in words)
 
 
 def test_few_evaluations_say_nothing_yet():
-    assert diagnosis.read([])[0].startswith("too short: 0 evaluations so far")
-    assert diagnosis.read(rows([0.5], [0.5]))[0].startswith("too short: 1 evaluation so far")
+    assert diagnosis.diagnose([])[0].startswith("too short: 0 evaluations so far")
+    assert diagnosis.diagnose(rows([0.5], [0.5]))[0].startswith("too short: 1 evaluation so far")
     assert verdict([0.5, 0.6, 0.7], [0.5, 0.6, 0.7]) == "still rising"
 
 
@@ -114,13 +114,13 @@ def test_a_run_folder_can_be_asked(tmp_path, monkeypatch, capsys):
     assert "no such file or directory; give the run folder" in capsys.readouterr().err
     (tmp_path / "metrics.csv").write_text("step,loss\nten,1\n")
     with pytest.raises(RunError, match=r"no curves in .*could not convert"):
-        diagnosis.of(tmp_path / "metrics.csv")
+        diagnosis.diagnose_file(tmp_path / "metrics.csv")
 
 
 def test_training_ends_with_what_its_curves_say(train, tmp_path, capsys):
     train(tmp_path / "run", "--save_checkpoint_steps=6")
     err = capsys.readouterr().err
-    [said, *_] = diagnosis.of(tmp_path / "run" / "metrics.csv")
+    [said, *_] = diagnosis.diagnose_file(tmp_path / "run" / "metrics.csv")
     assert f"the curves say {said}" in " ".join(err.split())  # as the table has broken it
     with (tmp_path / "run" / "metrics.csv").open() as file:
         assert len(diagnosis.points_of(csv.DictReader(file))) == 4
