@@ -91,7 +91,7 @@ def write(folder: Path, step: int, tensors: Mapping[str, np.ndarray], state: Sta
         megabytes = -(-sum(value.nbytes for value in tensors.values()) // 10**6) + 1
         raise RunError(
             f"checkpoint not written in {path} - {reason}; the one before is whole: keep "
-            f"{megabytes} MB free or mend the folder, and start again to go on from it"
+            f"{megabytes} MB free or repair the folder, and rerun the command to resume from it"
         ) from error
     return Checkpoint(path, step, state)
 
@@ -130,8 +130,8 @@ def newest(
     if bad:
         reasons = "; ".join(str(error) for error in bad.values())
         raise RunError(
-            f"no good checkpoint in {folder} - {reasons}; restore one, or give --fresh to put "
-            "them aside and begin again"
+            f"no good checkpoint in {folder} - {reasons}; restore one, or give --fresh to "
+            "set them aside and start again"
         )
     return None
 
@@ -204,7 +204,7 @@ def step_of(path: Path) -> int:
 
 def _bad(path: Path, error: Exception) -> RunError:
     return RunError(
-        f"bad checkpoint in {path} - {error}; use another of the run (--checkpoint=last or best)"
+        f"bad checkpoint in {path} - {error}; use another one (--checkpoint=last or best)"
     )
 
 
@@ -227,7 +227,7 @@ def _set_aside(path: Path) -> None:
         path.rename(aside)
     except OSError as error:
         raise RunError(
-            f"bad checkpoint in {path} - it cannot be set aside: {error.strerror}; mend the folder"
+            f"bad checkpoint in {path} - cannot be set aside: {error.strerror}; repair the folder"
         ) from error
 
 

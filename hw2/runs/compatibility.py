@@ -36,7 +36,7 @@ def check_same(
         )
         raise RunError(
             f"another training in {folder.path} - {words}; "
-            "give --log_path a new folder, or the flags this run began with"
+            "give a new --log_path, or the flags that this run started with"
         )
 
 

@@ -25,13 +25,13 @@ STEADY = 0.7  # correlation of validation with the step: what rises, and does no
 
 FEWEST = 3  # evaluations
 REGULARIZE = (
-    "more pictures, more change of them (--rotation, --shift, --scale, --rand_augment, "
-    "--erasing), --label_smoothing=0.1, a larger --l2 (or --weight_decay with adamw or sgd), a "
-    "smaller --model, or to begin with trained weights (--init_from, --pretrained)"
+    "more images, more augmentation (--rotation, --shift, --scale, --rand_augment, --erasing), "
+    "--label_smoothing=0.1, a larger --l2 (or --weight_decay with adamw or sgd), a smaller "
+    "--model, or to start from trained weights (--init_from, --pretrained)"
 )
 STRENGTHEN = (
-    "a larger --model or --image_size, a rate found by --find_rate, less --l2, weaker changes of "
-    "the pictures (--brightness, --rand_augment), and more --max_steps or --epochs"
+    "a larger --model or --image_size, a rate found by --find_rate, a smaller --l2, weaker "
+    "augmentation (--brightness, --rand_augment), and more --max_steps or --epochs"
 )
 
 
@@ -69,8 +69,8 @@ def diagnose(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     points = points_of(rows)
     if len(points) < FEWEST:
         return [
-            f"too short: {_count(len(points), 'evaluation')} so far, and curves need {FEWEST}; "
-            "lower --save_checkpoint_steps, or train for longer"
+            f"too short: {_count(len(points), 'evaluation')} so far, and a verdict needs {FEWEST}; "
+            "lower --save_checkpoint_steps, or train longer"
         ]
     return [_verdict(points), *_besides(points)]
 
@@ -122,27 +122,30 @@ def _verdict(points: Sequence[Point]) -> str:
     low = max(train, validation) < LOW
     if low and _fell(points) < LOSS_FELL and validation - points[0].val_top1 < JUMP:
         return (
-            f"not learning: the loss of training has hardly moved ({figures}); try the rate that "
-            "--find_rate finds, and whether --overfit_batches=1 can be learned by heart; if not, "
-            "look at the labels"
+            f"not learning: the training loss has hardly changed ({figures}); try the rate that "
+            "--find_rate finds, and whether the model can learn one batch (--overfit_batches=1); "
+            "if not, look at the labels"
         )
     if gain > GAIN and _best(points) in late and _steadiness(points) > STEADY:
-        sooner = f", and a gap of {gap:.2f} that will want more change of pictures" * (gap > GAP)
+        sooner = f", with a gap of {gap:.2f} that will need more augmentation" * (gap > GAP)
         return (
-            f"still rising: validation gained {gain:.3f} of late ({figures}{sooner}); try more "
+            f"still rising: validation recently gained {gain:.3f} ({figures}{sooner}); try more "
             "--max_steps or --epochs"
         )
     if gap > GAP:
-        went = "falls" if gain < -GAIN else "no longer rises"
+        trend = "falls" if gain < -GAIN else "no longer rises"
         return (
-            f"overfit: training is {gap:.2f} above validation, which {went} ({figures}); try "
+            f"overfit: training is {gap:.2f} above validation, which {trend} ({figures}); try "
             f"{REGULARIZE}"
         )
     if low:
-        return f"underfit: both are low and have levelled off ({figures}); try {STRENGTHEN}"
+        return (
+            f"underfit: training and validation are low and have levelled off ({figures}); try "
+            f"{STRENGTHEN}"
+        )
     return (
-        f"healthy: training and validation are near each other and have levelled off ({figures}); "
-        "for more, try a larger --model together with more change of pictures, or more of them"
+        f"healthy: training and validation are close and have levelled off ({figures}); "
+        "to improve, try a larger --model together with more augmentation, or more images"
     )
 
 
@@ -156,13 +159,13 @@ def _besides(points: Sequence[Point]) -> list[str]:
     if lowest not in late and rise > max(LOSS_ROSE * lowest.val_loss, LOSS_LEAST):
         words.append(
             f"the validation loss has risen since step {lowest.step}, from {lowest.val_loss:.3f} "
-            f"to {last:.3f}: the model grows too sure of what it gets wrong; --label_smoothing "
-            "helps, and --checkpoint=best is from before the end"
+            f"to {last:.3f}: the model becomes too confident in its mistakes; "
+            "--label_smoothing helps, and --checkpoint=best is an earlier step"
         )
     if best not in late and best.val_top1 - validation > 2 * GAIN:
         words.append(
-            f"the best was step {best.step} with {best.val_top1:.3f}, and it has been kept: "
-            "eval.py and predict.py use it"
+            f"the best was step {best.step} with {best.val_top1:.3f}, and its checkpoint is "
+            "kept: eval.py and predict.py use it"
         )
     turns = [
         min(abs(b.val_top1 - a.val_top1), abs(c.val_top1 - b.val_top1))
@@ -176,8 +179,8 @@ def _besides(points: Sequence[Point]) -> list[str]:
         )
     if validation - train > JUMP:
         words.append(
-            "validation is above training, as is usual where pictures are changed and parts "
-            "dropped in training only"
+            "validation is above training, as is usual with augmentation and dropout, which only "
+            "training has"
         )
     return words
 
