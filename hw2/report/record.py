@@ -11,7 +11,9 @@ from pathlib import Path
 
 from hw2.config import flagfile
 from hw2.config.settings import FIELDS
-from hw2.runs import checkpoints, compatibility, disk
+from hw2.runs import checkpoints, disk
+from hw2.runs import folder as run_folder
+from hw2.runs.folder import RunFolder
 from hw2.training import schedules
 from hw2.training.schedules import Plateau
 
@@ -79,7 +81,7 @@ def read(path: Path) -> Record:
         flags = flagfile.values(path / "flags.cfg")
     rows = _rows(path / "metrics.csv")
     saved = checkpoints.listing(path / "checkpoints")
-    restarts = _restarts(saved)
+    restarts = _restarts(path, saved)
     halve_after, stop_after = (
         int(flags.get(name, FIELDS[name].default)) for name in ("halve_after", "stop_after")
     )
@@ -100,12 +102,18 @@ def read(path: Path) -> Record:
     )
 
 
-def _restarts(saved: Sequence[Path]) -> list[int]:
-    """Reads from the newest checkpoint at which steps the run continued on other images."""
-    for path in reversed(saved):
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            return compatibility.restarts(disk.read_json(path / checkpoints.STATE))
-    return []
+def _restarts(path: Path, saved: Sequence[Path]) -> list[int]:
+    """Lists the steps at which the run continued on other images, each of which kept a split.
+
+    A training that was stopped before its first checkpoint on other images has kept a split too;
+    the newest readable checkpoint tells that it does not count.
+    """
+    kept = run_folder.kept_splits(RunFolder(path))
+    for checkpoint in reversed(saved):
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            since = disk.read_json(checkpoint / checkpoints.STATE)["data_since"]
+            return [step for step in kept if step <= since]
+    return kept
 
 
 def _lines(file: Path) -> list[str]:

@@ -9,8 +9,6 @@ from hw2.errors import RunError
 from hw2.runs.checkpoints import Checkpoint
 from hw2.runs.folder import RunFolder
 
-OTHER_IMAGES = "the pictures are others"  # in the history of a checkpoint
-
 
 def check_same(
     found: Checkpoint, identity: Mapping[str, Any], folder: RunFolder, *, new_data: bool = False
@@ -52,12 +50,6 @@ def began(found: Checkpoint | None, identity: Mapping[str, Any]) -> int:
     if has_other_pictures(found, identity):
         return found.step
     return found.state.get("data_since", 0)
-
-
-def restarts(state: Mapping[str, Any]) -> list[int]:
-    """Reads from a checkpoint's state the steps at which the run continued on other images."""
-    history = state.get("history", [])
-    return [start["step"] for start in history if OTHER_IMAGES in start["changes"]]
 
 
 def check_classes(found: Checkpoint, class_names: Sequence[str], folder: RunFolder) -> None:

@@ -97,6 +97,12 @@ def keep_split(folder: RunFolder, step: int) -> Path:
     return path
 
 
+def kept_splits(folder: RunFolder) -> list[int]:
+    """Lists the steps until which the run used a split that is no longer its present one."""
+    paths = folder.path.glob("split-until-*.csv")
+    return sorted(int(path.stem.rpartition("-")[2]) for path in paths)
+
+
 def put_aside(folder: RunFolder) -> Path | None:
     """Moves what a run has produced into a subfolder, so that it can start afresh.
 
