@@ -20,7 +20,7 @@ from hw2.ops.geometry import Padding, Pair
 class Convolution:
     """A convolution with bias, and the activation after it."""
 
-    outputs: int
+    out_channels: int
     kernel: int
     strides: int = 1
     padding: Padding = "SAME"
@@ -80,7 +80,7 @@ def plain(
             padding = window.padding if _fits(sides, window) else "SAME"
             stages[f"conv{conv}"] = Conv(
                 channels,
-                window.outputs,
+                window.out_channels,
                 window.kernel,
                 strides=window.strides,
                 padding=padding,
@@ -89,16 +89,16 @@ def plain(
             )
             stages[f"activation{conv}"] = activation
             sides = _slide(sides, window.kernel, window.strides, padding)
-            channels = window.outputs
+            channels = window.out_channels
     stages["flatten"] = flatten
-    inputs = sides[0] * sides[1] * channels
+    length = sides[0] * sides[1] * channels
     for number, outputs in enumerate(dense, start=1):
-        stages[f"dense{number}"] = Dense(inputs, outputs, rng=rng, l2=l2)
+        stages[f"dense{number}"] = Dense(length, outputs, rng=rng, l2=l2)
         stages[f"dense_activation{number}"] = activation
         if drop:
             stages[f"dropout{number}"] = Dropout(drop)
-        inputs = outputs
-    stages["linear"] = Dense(inputs, num_classes, rng=rng, l2=l2)
+        length = outputs
+    stages["linear"] = Dense(length, num_classes, rng=rng, l2=l2)
     return Sequential(stages)
 
 

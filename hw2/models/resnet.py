@@ -77,16 +77,16 @@ def resnet(
             image_shape[2], WIDTHS[0], stem, deep=resnet_d, epsilon=epsilon, rng=rng, l2=l2
         )
     }
-    inputs = WIDTHS[0]
+    channels = WIDTHS[0]
     for index, (width, depth) in enumerate(zip(WIDTHS, depths, strict=True), start=1):
         blocks: dict[str, Layer] = {}
         for number in range(1, depth + 1):
             strides = 2 if index > 1 and number == 1 else 1
-            blocks[f"block{number}"] = block(inputs, width, strides=strides, rng=rng, **options)
-            inputs = block.expansion * width
+            blocks[f"block{number}"] = block(channels, width, strides=strides, rng=rng, **options)
+            channels = block.expansion * width
         stages[f"stage{index}"] = Sequential(blocks)
     stages["pool"] = global_mean
-    stages["linear"] = Dense(inputs, num_classes, rng=rng, l2=l2)
+    stages["linear"] = Dense(channels, num_classes, rng=rng, l2=l2)
     return Sequential(stages)
 
 

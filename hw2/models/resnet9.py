@@ -40,8 +40,8 @@ def resnet9(
     """
     rng = np.random.default_rng(seed)
 
-    def conv(inputs: int, outputs: int) -> Sequential:
-        return conv_stack(inputs, [outputs], [3], rng=rng, l2=l2)
+    def conv(in_channels: int, out_channels: int) -> Sequential:
+        return conv_stack(in_channels, [out_channels], [3], rng=rng, l2=l2)
 
     def block(channels: int) -> BasicBlock:
         return BasicBlock(channels, channels, rng=rng, zero_gamma=zero_gamma, l2=l2)
