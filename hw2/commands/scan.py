@@ -79,7 +79,7 @@ def main() -> None:
         surveys = []
         for listing in listings:
             with progress_bar.reporting(f"scanning {shown(listing.source)}", out) as report:
-                surveys.append(scan.of(listing, rules, report=report))
+                surveys.append(scan.survey(listing, rules, report=report))
         results = [summary(seen) for seen in surveys]
         for seen, result in zip(surveys, results, strict=True):
             if options.verify:

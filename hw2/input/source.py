@@ -50,7 +50,7 @@ def read(
     rules = rules or Rules()
     options = {"class_names": class_names, "report": report}
     if path in builtin.NAMES:
-        return builtin.read(os.fspath(path), "test" if part != "train" else part)
+        return builtin.load(os.fspath(path), "test" if part != "train" else part)
     path = os.fspath(path)
     if os.path.isdir(path):
         return _folder(path, part, rules, options)
@@ -59,16 +59,16 @@ def read(
         for file in (images, labels):
             if not os.path.isfile(file):
                 raise DataError(f"no data in {shown(file)} - no such file; {FORMS}")
-        return npy.read(images, labels, part, rules, **options)
+        return npy.read_arrays(images, labels, part, rules, **options)
     if not os.path.isfile(path):
         why = "neither a file nor a folder" if os.path.lexists(path) else "no such folder"
         raise DataError(f"no data in {shown(path)} - {why}; {FORMS}")
     if path.endswith(npy.SUFFIXES):
-        return npy.read(path, None, part, rules, **options)
+        return npy.read_arrays(path, None, part, rules, **options)
     if path.endswith(".csv") and table.is_list(path):
-        return table.read(path, rules, **options)
+        return table.read_list(path, rules, **options)
     if found := shards.find(path, part):
-        return shards.reader().read(found, rules, **options)
+        return shards.reader().read_shards(found, rules, **options)
     why = "labels without images" if path.endswith(".csv") else "a file of another kind"
     raise DataError(f"no data in {shown(path)} - {why}; {FORMS}")
 
@@ -83,17 +83,17 @@ def _folder(path: str, part: str, rules: Rules, options: dict) -> Examples:
             wanted = found
         if not wanted:
             raise DataError(f"no {part} images in {shown(path)} - neither .npy nor .npz; {FORMS}")
-        return npy.read(wanted, None, part, rules, **options)
+        return npy.read_arrays(wanted, None, part, rules, **options)
     if found := shards.find(path, part):
-        examples = shards.reader().read(found, rules, **options)
+        examples = shards.reader().read_shards(found, rules, **options)
         if part == "train" and shards.reader().has_part(path, "validation"):
             known = options | {"class_names": examples.class_names}
-            held_out = shards.reader().read(shards.find(path, "validation"), rules, **known)
+            held_out = shards.reader().read_shards(shards.find(path, "validation"), rules, **known)
             return joined(examples, held_out)
         return examples
     if parts := folder.parts(path):
         return _parts(path, parts, part, rules, options)
-    return folder.read(path, rules, report=options["report"])
+    return folder.read_folder(path, rules, report=options["report"])
 
 
 def _parts(root: str, parts: dict[str, str], part: str, rules: Rules, options: dict) -> Examples:

@@ -84,7 +84,7 @@ def measure(
         }
 
 
-def of(
+def describe(
     make: Callable[..., Sequential], image_shape: tuple[int, int, int], num_classes: int
 ) -> Table:
     """The tree of a model's layers, for one picture; arguments as for `measure`."""

@@ -432,7 +432,7 @@ def test_classes_asked_for_by_themselves_have_probabilities_of_their_own(data, k
     same = found.state["identity"]
     model = spec.model(same)
     trained.restore_weights(model, found, tensors, "ema")
-    first = unlabelled.read(data, same["class_names"]).load(0, 8)
+    first = unlabelled.find_pictures(data, same["class_names"]).load(0, 8)
     image = preprocess.evaluation(tf.constant(first), spec.preprocessing(same))
     logits = model(image[None], training=False).numpy()[0]
     row = rows_of(tmp_path / "a.csv")[0]

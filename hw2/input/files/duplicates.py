@@ -29,11 +29,6 @@ def pairs(
     return list(zip(firsts.tolist(), found.tolist(), strict=True))
 
 
-def count_in(digests: np.ndarray, others: np.ndarray) -> int:
-    """Counts those of `others` whose content is among `digests` too."""
-    return int((np.isin(others, digests) & (others != b"")).sum())
-
-
 def equations(found: Sequence[tuple[str, str]], limit: int = 5) -> str:
     """The first pairs of names as "a = b", and how many more there are."""
     more = f" and {len(found) - limit} more" if len(found) > limit else ""

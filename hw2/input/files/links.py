@@ -36,10 +36,10 @@ def refused(root: str, names: Sequence[str], where: str) -> dict[int, str]:
         else:
             out = folder_leads_out(os.path.dirname(path))
         if out:
-            found[index] = words(path, where)
+            found[index] = reason(path, where)
     return found
 
 
-def words(path: str, where: str = "the root") -> str:
+def reason(path: str, where: str = "the root") -> str:
     """Why a link is not followed, and the remedy."""
     return f"link out of {where}, to {shown(os.path.realpath(path))}; {REMEDY}"

@@ -46,7 +46,7 @@ class Survey:
     seconds: float
 
 
-def of(
+def survey(
     listing: Listing, rules: Rules, *, report: Report | None = None, use_manifest: bool = True
 ) -> Survey:
     """Opens every file that no earlier scan has seen as it is now, on all cores.
@@ -99,7 +99,7 @@ def examples(listing: Listing, rules: Rules, *, report: Report | None = None) ->
         picture.
     """
     _check_none_empty(listing, listing.labels, rules)
-    seen = of(listing, rules, report=report)
+    seen = survey(listing, rules, report=report)
     skipped = _skipped(seen, rules)
     names, labels, records = tuple(listing.names), listing.labels, seen.records
     good = np.arange(len(listing))
@@ -155,7 +155,7 @@ def changed(seen: Survey, rules: Rules, *, report: Report | None = None) -> dict
     Returns:
       Index of each file whose content is not what the manifest has, and the message about it.
     """
-    anew = of(
+    anew = survey(
         seen.listing,
         dataclasses.replace(rules, cache_folder=None),
         report=report,

@@ -41,10 +41,10 @@ def examples(
             "images must be uint8 [N, H, W, C] and not empty, got "
             f"{images.dtype} {list(images.shape)}."
         )
-    return of(lambda index: images[index], images.shape, labels, class_names, digests)
+    return lazy_examples(lambda index: images[index], images.shape, labels, class_names, digests)
 
 
-def of(
+def lazy_examples(
     picture: Callable[[int], np.ndarray],
     shape: tuple[int, int, int, int],
     labels: np.ndarray,
@@ -91,9 +91,9 @@ def read_idx(
       class_names: One name per class; by default numbers, "0" to "9" at least.
 
     Raises:
-      DataError: As `idx.read`, or a label without a class name.
+      DataError: As `idx.read_part`, or a label without a class name.
     """
-    images, labels = idx.read(folder, part)
+    images, labels = idx.read_part(folder, part)
     highest = int(labels.max())
     if class_names is None:
         class_names = [str(label) for label in range(max(10, highest + 1))]

@@ -33,7 +33,7 @@ FASHION_SHA256 = {  # of the bytes of the images, then of the labels
 }
 
 
-def read(name: str, part: str) -> Examples:
+def load(name: str, part: str) -> Examples:
     """Reads a part, "train" or "test", of the data set called `name`.
 
     Raises:
@@ -56,7 +56,7 @@ def _digits(part: str) -> Examples:
 def _fashion_mnist(part: str) -> Examples:
     """60,000 and 10,000 photographs of clothes, 28x28, arxiv.org/abs/1708.07747."""
     on_disk = idx.is_in(FASHION_FOLDER)
-    images, labels = idx.read(FASHION_FOLDER, part) if on_disk else _fetch(part)
+    images, labels = idx.read_part(FASHION_FOLDER, part) if on_disk else _fetch(part)
     digest = hashlib.sha256(images.tobytes() + labels.astype(np.uint8).tobytes()).hexdigest()
     if digest != FASHION_SHA256[part]:
         where = FASHION_FOLDER if on_disk else os.path.join("~", ".keras", "datasets")

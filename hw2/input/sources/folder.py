@@ -28,7 +28,7 @@ PARTS = {  # what the folders of a data set's parts are called, in any case
 PICTURES = {*itertools.chain(*formats.SUFFIXES.values()), *formats.OTHER_SUFFIXES}
 
 
-def read(
+def read_folder(
     root: str | os.PathLike[str], rules: Rules | None = None, *, report: scan.Report | None = None
 ) -> Examples:
     """Finds the pictures below `root`, and scans them.
@@ -218,7 +218,7 @@ def _followed(
                     continue
                 seen.add(target)
                 if links.leads_out(root, path) and not rules.allow_outside_links:
-                    refused[count] = links.words(path)
+                    refused[count] = links.reason(path)
             kept[label].append(name)
             count += 1
     return kept, refused

@@ -26,7 +26,7 @@ def is_in(folder: str | os.PathLike[str]) -> bool:
     return any(_find(folder, name) for names in FILES.values() for name in names)
 
 
-def read(folder: str | os.PathLike[str], part: str) -> tuple[np.ndarray, np.ndarray]:
+def read_part(folder: str | os.PathLike[str], part: str) -> tuple[np.ndarray, np.ndarray]:
     """Reads images and labels of one part, gzipped or not.
 
     Args:
@@ -55,7 +55,7 @@ def to_classify(folder: str | os.PathLike[str], part: str) -> tuple[np.ndarray, 
     """As `read`, but the file of labels may be missing."""
     images, labels = FILES[part]
     if _find(folder, labels):
-        return read(folder, part)
+        return read_part(folder, part)
     return _array(_existing(folder, images), 3), None
 
 

@@ -36,7 +36,7 @@ PREFIXES = {  # of the parts, in the names of files and in the names within an .
 MAX_DEFLATE_RATIO = 1032  # zlib.net/zlib_tech.html
 
 
-def read(
+def read_arrays(
     path: str | os.PathLike[str],
     labels_path: str | os.PathLike[str] | None,
     part: str,
@@ -80,7 +80,7 @@ def read(
     if bad:
         raise next(iter(bad.values()))
     notes = scan.check_conflicts(path, _Numbers(), labels, digests, rules)
-    examples = arrays.of(
+    examples = arrays.lazy_examples(
         lambda index: _levels(images[index], scale), images.shape, labels, classes, digests
     )
     return dataclasses.replace(examples, notes=notes)

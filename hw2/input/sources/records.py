@@ -59,7 +59,7 @@ def has_part(path: str | os.PathLike[str], part: str) -> bool:
     return any(_part(os.path.basename(shard)) == part for shard in shards(path, part))
 
 
-def read(
+def read_shards(
     paths: Sequence[str],
     rules: Rules | None = None,
     *,

@@ -28,7 +28,7 @@ _INTEGER = re.compile(r"-?[0-9]{1,18}")
 _NUMERIC = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
-def read(
+def read_list(
     path: str | os.PathLike[str],
     rules: Rules | None = None,
     *,

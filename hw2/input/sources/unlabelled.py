@@ -67,7 +67,7 @@ class Pictures:
         )
 
 
-def read(
+def find_pictures(
     path: str | os.PathLike[str],
     class_names: Sequence[str],
     rules: Rules | None = None,
@@ -94,7 +94,7 @@ def read(
     """
     path, rules = os.fspath(path), rules or Rules()
     if path in builtin.NAMES:
-        return _of_examples(builtin.read(path, part_of(path, part)), class_names)
+        return _of_examples(builtin.load(path, part_of(path, part)), class_names)
     if os.path.isdir(path):
         return _in_folder(path, class_names, rules, part, report)
     images, comma, labels = path.rpartition(",")
@@ -143,7 +143,7 @@ def _in_folder(
         return _of_records(found, class_names, rules)
     if parts := folder.parts(path):
         if found := next(filter(None, map(parts.get, others)), None):
-            return read(found, class_names, rules, part=part, report=report)
+            return find_pictures(found, class_names, rules, part=part, report=report)
         raise DataError(
             f"no {part} part in {shown(path)} - it holds {', '.join(parts)}; give one of its "
             "folders, or --part"

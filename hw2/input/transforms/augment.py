@@ -74,21 +74,6 @@ def hue(image: tf.Tensor, seed: tf.Tensor, *, delta: float) -> tf.Tensor:
     return 255 * tf.image.adjust_hue(tf.clip_by_value(image, 0, 255) / 255, turn)
 
 
-def rotate(image: tf.Tensor, seed: tf.Tensor, *, degrees: float, fill: float = 0) -> tf.Tensor:
-    """Turns a picture about its centre by up to `degrees` either way."""
-    return affine(image, seed, degrees=degrees, fill=fill)
-
-
-def shift(image: tf.Tensor, seed: tf.Tensor, *, fraction: float, fill: float = 0) -> tf.Tensor:
-    """Moves a picture by up to `fraction` of its height and its width, by whole pixels."""
-    return affine(image, seed, fraction=fraction, fill=fill)
-
-
-def scale(image: tf.Tensor, seed: tf.Tensor, *, change: float, fill: float = 0) -> tf.Tensor:
-    """Enlarges or shrinks what is in a picture by a factor in [1 - change, 1 + change)."""
-    return affine(image, seed, change=change, fill=fill)
-
-
 def affine(
     image: tf.Tensor,
     seed: tf.Tensor,

@@ -258,14 +258,14 @@ def test_case_40_csv_links_that_lead_elsewhere(table, tmp_path, monkeypatch):
     assert list(examples.names) == names
     assert examples.load(2, 30).shape == (30, 40, 3)
 
-    found = unlabelled.read(path, ["0", "1"])
+    found = unlabelled.find_pictures(path, ["0", "1"])
     for index, name in ((2, "1.png"), (3, "2.png"), (4, "3.png")):
         where = f"bad picture in {path}:{index + 2} ({names[index]})"
         with pytest.raises(DataError) as caught:
             found.load(index, 30)
         assert str(caught.value) == f"{where} - {out.format(tmp_path / name)}"
     assert found.load(5, 30).shape == (30, 40, 3)
-    allowed = unlabelled.read(path, ["0", "1"], Rules(allow_outside_links=True))
+    allowed = unlabelled.find_pictures(path, ["0", "1"], Rules(allow_outside_links=True))
     assert allowed.load(3, 30).shape == (30, 40, 3)
 
     monkeypatch.chdir(root)  # a list in the working folder has no folder in its path
