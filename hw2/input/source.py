@@ -1,4 +1,4 @@
-"""Whatever a path or a name stands for, as examples."""
+"""Reads a data set from a path or a name, whatever its kind."""
 
 from __future__ import annotations
 
@@ -29,20 +29,23 @@ def read(
     class_names: Sequence[str] | None = None,
     report: scan.Report | None = None,
 ) -> Examples:
-    """Reads a data set, told by what it is.
+    """Reads a data set; its kind is recognized from the path.
 
     Args:
-      path: A name, which goes before a folder of that name (`./digits`); a folder; a file; or
-        two files of an array and its labels, with a comma between.
-      part: "train", "validation" or "test". What is one part is read whatever it says; where
-        there is one part to test on, it is the part to validate on too. The training part of
-        a folder with a part to validate on holds both, told apart in `Examples.validation`.
+      path: The name of a built-in data set, which takes precedence over a folder of that name
+        (write `./digits` for the folder); a folder; a file; or a file of images and a file of
+        labels, separated by a comma.
+      part: "train", "validation" or "test". A source with a single part is read whatever this
+        says. A source with a test part or a validation part only uses it for both. The training
+        part of a folder with a validation part includes it; `Examples.validation` tells them
+        apart.
       rules: What is accepted.
-      class_names: The classes there may be. Errors then name the line of a label that is none.
-      report: Called now and then with the number of files scanned, and of all.
+      class_names: The classes, if they are known. A label that is not among them is an error,
+        which names its line.
+      report: Called from time to time with the number of files scanned, and of all.
 
     Raises:
-      DataError: The path is none of these, or what it stands for cannot be used.
+      DataError: The path is none of these, or the data cannot be used.
       ValueError: There is no such part.
     """
     if part not in PARTS:
@@ -97,7 +100,7 @@ def _folder(path: str, part: str, rules: Rules, options: dict) -> Examples:
 
 
 def _parts(root: str, parts: dict[str, str], part: str, rules: Rules, options: dict) -> Examples:
-    """A folder with train/ in it, and val/ or test/ or both."""
+    """Reads a part of a folder that holds train/, and val/ or test/ or both."""
     if part != "train":
         other = {"validation": "test", "test": "validation"}[part]
         found = parts.get(part) or parts.get(other)

@@ -1,4 +1,4 @@
-"""What the networks without branches share: windows in a row, then dense layers."""
+"""Networks without branches: convolutions and pools in a row, then dense layers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hw2.ops.geometry import Padding, Pair
 
 @dataclasses.dataclass(frozen=True)
 class Convolution:
-    """A convolution with bias, and the activation after it."""
+    """A convolution with bias, followed by the activation of the network."""
 
     out_channels: int
     kernel: int
@@ -28,7 +28,7 @@ class Convolution:
 
 @dataclasses.dataclass(frozen=True)
 class Pooling:
-    """A pooling of one kind."""
+    """A pooling layer."""
 
     kernel: int
     strides: int
@@ -49,18 +49,18 @@ def plain(
 ) -> Sequential:
     """Makes a network of convolutions and pools, dense layers, and a linear one.
 
-    A window that does not fit into a small picture is padded as "SAME", or for a pool cut to the
-    picture, so that any image size will do.
+    It works for any image size: where a window is larger than a small image, a convolution is
+    padded as "SAME" and a pool is cut to the size of the image.
 
     Args:
-      image_shape: (H, W, C) of the pictures.
+      image_shape: (H, W, C) of the images.
       num_classes: Length of the logits.
       windows: The convolutions and pools, in order.
-      dense: Lengths of the dense layers before the last.
-      seed: Of the first weights.
-      l2: Weight of the L2 penalty on all filters and matrices.
-      activation: After each convolution and each dense layer but the last.
-      drop: Fraction of values dropped after each dense layer but the last.
+      dense: Output lengths of the dense layers before the last.
+      seed: Seed of the initial weights.
+      l2: Weight of the L2 penalty on all filters and weight matrices.
+      activation: The activation after each convolution and each dense layer but the last.
+      drop: Fraction of values that dropout drops after each dense layer but the last.
 
     Returns:
       A model from `[N, H, W, C]` to logits `[N, num_classes]`.
@@ -73,7 +73,7 @@ def plain(
         if isinstance(window, Pooling):
             pool += 1
             stages[f"pool{pool}"] = window.kind(window.kernel, window.strides, window.padding)
-            cut = [min(window.kernel, side) for side in sides]  # as the pool will
+            cut = [min(window.kernel, side) for side in sides]  # as the pool itself does
             sides = _slide(sides, cut, window.strides, window.padding)
         else:
             conv += 1
@@ -103,7 +103,7 @@ def plain(
 
 
 def _fits(sides: tuple[int, int], window: Convolution) -> bool:
-    """Whether the window has at least one place in the padded picture."""
+    """Whether the window has at least one position in the padded image."""
     if window.padding == "SAME":
         return True
     pads = ((0, 0), (0, 0)) if window.padding == "VALID" else window.padding
@@ -111,6 +111,6 @@ def _fits(sides: tuple[int, int], window: Convolution) -> bool:
 
 
 def _slide(sides: tuple[int, int], kernel: Pair, strides: int, padding: Padding) -> tuple[int, int]:
-    """Height and width after a window has slid over them."""
+    """Returns height and width of the output of a window that slides over an image."""
     rows, columns = geometry.window(kernel, strides, padding).axes(*sides)
     return rows.out, columns.out

@@ -24,7 +24,7 @@ def test_digits_have_no_test_part():
     with pytest.raises(DataError) as caught:
         builtin.load("digits", "test")
     assert str(caught.value) == (
-        "no test part in digits - it has one part, train; hold some of it out"
+        "no test part in digits - it has one part, train; set a part of it aside for testing"
     )
 
 

@@ -129,7 +129,7 @@ def test_links_out_of_the_root_are_refused_unless_they_are_allowed(tmp_path):
     )
     examples = folder.read_folder(root, Rules(allow_outside_links=True))
     assert examples.names == ("a/1.png", "b/1.png", "b/3.png", "b/outside/2.png", "b/outside/3.png")
-    assert "1 pictures are there again in their class: b/3.png = b/outside/3.png" in examples.notes
+    assert "1 repeated within their class: b/3.png = b/outside/3.png" in examples.notes
 
 
 def test_names_of_any_bytes(tmp_path):
