@@ -265,6 +265,7 @@ def _named(
             row = int(np.flatnonzero(numbers == value)[0])
             raise DataError(
                 f"bad labels in {shown(path)} - label {shown(repr(name))} of image {row} is "
-                f"not one of the {len(position)} classes; leave the picture out, or train a model on it"
+                f"not one of the {len(position)} classes; leave the picture out, or train a model "
+                "on it"
             )
     return np.array([position[name] for name in names], np.int32)[numbers], tuple(class_names)
