@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -103,21 +103,8 @@ def training_batches(
     dataset = _batched(dataset, batch_size, part, tf.data.INFINITE_CARDINALITY)
     dataset = dataset.map(lambda images, labels, weights: (images, labels))
     if mixup or cutmix:
-        rows = batch_size // (part.machines * part.devices)
-        mixing_seed = tf.constant([seed, 2], tf.int64)  # 0 changes pictures, 1 drops out
-
-        def mix(number: tf.Tensor, batch: tuple) -> tuple[tf.Tensor, tf.Tensor]:
-            images, labels = batch
-            return mixing.mixed(
-                images,
-                tf.one_hot(labels, len(examples.class_names)),
-                tf.random.experimental.stateless_fold_in(mixing_seed, number // part.devices),
-                mixup_alpha=mixup,
-                cutmix_alpha=cutmix,
-                first=(part.index * part.devices + number % part.devices) * rows,
-                of=batch_size,
-            )
-
+        alphas = {"mixup_alpha": mixup, "cutmix_alpha": cutmix}
+        mix = _mixer(len(examples.class_names), batch_size, part, seed, alphas)
         dataset = dataset.enumerate(start_step * part.devices)
         dataset = dataset.map(mix, num_parallel_calls=parallel_calls, deterministic=True)
     return dataset.prefetch(PREFETCHED)
@@ -171,6 +158,27 @@ def evaluation_batches(
     )
     dataset = _batched(dataset.take(mine), batch_size, part, batches * part.devices)
     return dataset.prefetch(PREFETCHED)
+
+
+def _mixer(
+    classes: int, batch_size: int, part: Part, seed: int, alphas: dict[str, float]
+) -> Callable[[tf.Tensor, tuple], tuple[tf.Tensor, tf.Tensor]]:
+    """Makes the function that mixes a batch for one device, given its number in this machine."""
+    rows = batch_size // (part.machines * part.devices)
+    mixing_seed = tf.constant([seed, 2], tf.int64)  # 0 is for augmentation, 1 for dropout
+
+    def mix(number: tf.Tensor, batch: tuple) -> tuple[tf.Tensor, tf.Tensor]:
+        images, labels = batch
+        return mixing.mixed(
+            images,
+            tf.one_hot(labels, classes),
+            tf.random.experimental.stateless_fold_in(mixing_seed, number // part.devices),
+            first=(part.index * part.devices + number % part.devices) * rows,
+            of=batch_size,
+            **alphas,
+        )
+
+    return mix
 
 
 def _checked(

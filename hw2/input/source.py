@@ -91,8 +91,10 @@ def _folder(path: str, part: str, rules: Rules, options: dict) -> Examples:
         examples = shards.reader().read_shards(found, rules, **options)
         if part == "train" and shards.reader().has_part(path, "validation"):
             known = options | {"class_names": examples.class_names}
-            held_out = shards.reader().read_shards(shards.find(path, "validation"), rules, **known)
-            return joined(examples, held_out)
+            validation = shards.reader().read_shards(
+                shards.find(path, "validation"), rules, **known
+            )
+            return joined(examples, validation)
         return examples
     if parts := folder.parts(path):
         return _parts(path, parts, part, rules, options)
@@ -110,8 +112,8 @@ def _parts(root: str, parts: dict[str, str], part: str, rules: Rules, options: d
     examples = read(parts["train"], "train", rules, **options)
     if "validation" in parts:
         classes = options | {"class_names": examples.class_names}
-        held_out = read(parts["validation"], "validation", rules, **classes)
-        examples = joined(examples, held_out)
+        validation = read(parts["validation"], "validation", rules, **classes)
+        examples = joined(examples, validation)
     if "test" in parts:
         note = f"{shown(parts['test'])} is not used; --test_data_path={shown(root)} scores it"
         examples = dataclasses.replace(examples, notes=(*examples.notes, note))

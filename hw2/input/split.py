@@ -47,8 +47,8 @@ def draw(examples: Examples, fraction: float, seed: int) -> tuple[np.ndarray, np
         return stratified(examples.labels, fraction, seed)
     unique = np.flatnonzero(first == np.arange(len(first)))
     _, validation = stratified(examples.labels[unique], fraction, seed)
-    held_out = np.isin(first, unique[validation])
-    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+    validates = np.isin(first, unique[validation])
+    return np.flatnonzero(~validates), np.flatnonzero(validates)
 
 
 def stratified(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -75,10 +75,8 @@ def stratified(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarr
     classes = int((counts > 1).sum())
     if not classes:
         return np.arange(len(labels), dtype=np.int64), np.array([], np.int64)
-    held_out = min(max(round(fraction * len(shared)), classes), len(shared) - classes)
-    _, drawn = train_test_split(
-        shared, test_size=held_out, stratify=labels[shared], random_state=seed
-    )
+    count = min(max(round(fraction * len(shared)), classes), len(shared) - classes)
+    _, drawn = train_test_split(shared, test_size=count, stratify=labels[shared], random_state=seed)
     validates = np.zeros(len(labels), bool)
     validates[drawn] = True
     emptied = np.flatnonzero(np.bincount(inverse[drawn], minlength=len(counts)) == counts)
@@ -140,8 +138,8 @@ def read(path: str | os.PathLike[str], examples: Examples) -> tuple[np.ndarray, 
             f"old split in {shown(path)} - the data has changed, {words}; restore the data, resume "
             "with it as it is by --accept_new_data, or start a new training with another --log_path"
         )
-    held_out = rows.validation[at]
-    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+    validates = rows.validation[at]
+    return np.flatnonzero(~validates), np.flatnonzero(validates)
 
 
 def changes(path: str | os.PathLike[str], examples: Examples) -> str:
@@ -170,10 +168,10 @@ def renewed(
     """
     rows = _read(path, examples.names)
     at, _ = _find(rows, examples)
-    training, held_out = draw(examples, fraction, seed)
+    training, drawn = draw(examples, fraction, seed)
     if examples.validation is not None:
-        return training, held_out
-    validation = np.isin(np.arange(len(examples)), held_out)
+        return training, drawn
+    validation = np.isin(np.arange(len(examples)), drawn)
     for before, now in duplicates.pairs(rows.digests, _digests(examples)):
         at[now] = before if at[now] < 0 else at[now]
     validation[at >= 0] = rows.validation[at[at >= 0]]

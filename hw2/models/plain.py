@@ -92,14 +92,29 @@ def plain(
             channels = window.out_channels
     stages["flatten"] = flatten
     length = sides[0] * sides[1] * channels
+    stages |= _dense_stages(length, dense, activation, drop, rng, l2)
+    length = dense[-1] if dense else length
+    stages["linear"] = Dense(length, num_classes, rng=rng, l2=l2)
+    return Sequential(stages)
+
+
+def _dense_stages(
+    length: int,
+    dense: Sequence[int],
+    activation: Layer,
+    drop: float,
+    rng: np.random.Generator,
+    l2: float,
+) -> dict[str, Layer]:
+    """Makes dense layers, each with its activation and dropout, for inputs of `length` values."""
+    stages: dict[str, Layer] = {}
     for number, outputs in enumerate(dense, start=1):
         stages[f"dense{number}"] = Dense(length, outputs, rng=rng, l2=l2)
         stages[f"dense_activation{number}"] = activation
         if drop:
             stages[f"dropout{number}"] = Dropout(drop)
         length = outputs
-    stages["linear"] = Dense(length, num_classes, rng=rng, l2=l2)
-    return Sequential(stages)
+    return stages
 
 
 def _fits(sides: tuple[int, int], window: Convolution) -> bool:

@@ -7,6 +7,7 @@ Hu et al., "Squeeze-and-Excitation Networks", 2017, arxiv.org/abs/1709.01507.
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -64,7 +65,7 @@ def resnet(
       ValueError: `stem` has no such name, or `stride_first` is given for a `BasicBlock`.
     """
     rng = np.random.default_rng(seed)
-    options = {
+    options: dict[str, Any] = {
         "squeeze_excite": squeeze_excite,
         "pooled_shortcut": resnet_d,
         "zero_gamma": zero_gamma,
@@ -80,6 +81,20 @@ def resnet(
             image_shape[2], WIDTHS[0], stem, deep=resnet_d, epsilon=epsilon, rng=rng, l2=l2
         )
     }
+    stages |= _stages(block, depths, rng, options)
+    stages["pool"] = global_mean
+    stages["linear"] = Dense(block.expansion * WIDTHS[-1], num_classes, rng=rng, l2=l2)
+    return Sequential(stages)
+
+
+def _stages(
+    block: type[BasicBlock] | type[Bottleneck],
+    depths: tuple[int, int, int, int],
+    rng: np.random.Generator,
+    options: dict[str, Any],
+) -> dict[str, Layer]:
+    """Makes the four stages of blocks; the first block of each but the first has stride 2."""
+    stages: dict[str, Layer] = {}
     channels = WIDTHS[0]
     for index, (width, depth) in enumerate(zip(WIDTHS, depths, strict=True), start=1):
         blocks: dict[str, Layer] = {}
@@ -88,9 +103,7 @@ def resnet(
             blocks[f"block{number}"] = block(channels, width, strides=strides, rng=rng, **options)
             channels = block.expansion * width
         stages[f"stage{index}"] = Sequential(blocks)
-    stages["pool"] = global_mean
-    stages["linear"] = Dense(channels, num_classes, rng=rng, l2=l2)
-    return Sequential(stages)
+    return stages
 
 
 def resnet50(
