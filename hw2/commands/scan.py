@@ -56,7 +56,7 @@ def summary(seen: Survey) -> dict[str, object]:
         "short_side": [int(f(sides)) for f in (np.min, np.median, np.max)] if len(good) else [],
         "duplicates": named([(int(first[i]), int(i)) for i in again]),
         "conflicting_labels": named(conflicts),
-        "notes": [*listing.notes, *scan.odd(seen)],
+        "notes": [*listing.notes, *scan.unusual(seen)],
         "from_manifest": seen.cached,
         "seconds": round(seen.seconds, 3),
     }

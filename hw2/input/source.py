@@ -17,7 +17,8 @@ PARTS = ("train", "validation", "test")
 FORMS = (
     f"give one of {', '.join(builtin.NAMES)}, a folder of class folders, a folder with train/ "
     "and val/ or test/ in it, a .csv of file and class, an .npy or .npz of images with labels "
-    f"beside, a folder with {idx.FILES['train'][0]} and its kin, or TFRecord shards"
+    f"beside it, a folder with {idx.FILES['train'][0]} and the other files of MNIST's format, or "
+    "TFRecord shards"
 )
 
 

@@ -106,7 +106,7 @@ def examples(listing: Listing, rules: Rules, *, report: Report | None = None) ->
         good = np.setdiff1d(good, list(seen.bad))
         names, labels, records = tuple(names[i] for i in good), labels[good], records[good]
     _check_none_empty(listing, labels, rules)
-    notes = listing.notes + odd(seen)
+    notes = listing.notes + unusual(seen)
     if skipped:
         reasons = collections.Counter(reason(message) for message in seen.bad.values())
         counts = ", ".join(f"{count} {why}" for why, count in reasons.most_common())
@@ -127,7 +127,7 @@ def examples(listing: Listing, rules: Rules, *, report: Report | None = None) ->
     )
 
 
-def odd(seen: Survey) -> tuple[str, ...]:
+def unusual(seen: Survey) -> tuple[str, ...]:
     """Describes usable images that are unusual: animated, misnamed, or duplicates in a class."""
     names, labels, records = seen.listing.names, seen.listing.labels, seen.records
     good = records["digest"] != b""

@@ -48,9 +48,9 @@ def shards(path: str | os.PathLike[str], part: str) -> list[str]:
     if os.path.isfile(path):
         return [path] if SHARD.fullmatch(os.path.basename(path)) else []
     names = sorted(name for name in os.listdir(path) if SHARD.fullmatch(name))
-    told = {name: _part(name) for name in names}
-    if any(told.values()):
-        names = [name for name in names if told[name] == part]
+    named = {name: _part(name) for name in names}
+    if any(named.values()):
+        names = [name for name in names if named[name] == part]
     return [os.path.join(path, name) for name in names]
 
 

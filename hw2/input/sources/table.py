@@ -88,9 +88,9 @@ def to_classify(
     if not names:
         raise _bad(path, 1, "no line after the header", "list the pictures")
     labels = np.full(len(names), -1, np.int32)
-    told = [row for row, text in enumerate(texts) if text]
-    where = [lines[row] for row in told]
-    labels[told] = _known(path, [texts[row] for row in told], where, class_names)
+    labelled = [row for row, text in enumerate(texts) if text]
+    where = [lines[row] for row in labelled]
+    labels[labelled] = _known(path, [texts[row] for row in labelled], where, class_names)
     root, refused, classes = os.path.dirname(path), _refused(path, names, rules), tuple(class_names)
     return Listing(root, names, labels, classes, source=path, lines=lines, refused=refused)
 
