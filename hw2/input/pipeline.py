@@ -174,7 +174,7 @@ def _mixer(
             tf.one_hot(labels, classes),
             tf.random.experimental.stateless_fold_in(mixing_seed, number // part.devices),
             first=(part.index * part.devices + number % part.devices) * rows,
-            of=batch_size,
+            batch_size=batch_size,
             **alphas,
         )
 

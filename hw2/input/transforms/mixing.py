@@ -20,7 +20,7 @@ def mixed(
     mixup_alpha: float = 0.0,
     cutmix_alpha: float = 0.0,
     first: tf.Tensor | int = 0,
-    of: int | None = None,
+    batch_size: int | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Applies mixup or CutMix to a batch; if both are on, each to half of the batches.
 
@@ -31,20 +31,20 @@ def mixed(
       mixup_alpha: Alpha of `mixup`; 0 for never.
       cutmix_alpha: Alpha of `cutmix`; 0 for never.
       first: Row of the whole batch at which these begin, an even number.
-      of: Number of rows in the whole batch; N by default.
+      batch_size: Number of rows in the whole batch; N by default.
 
     Returns:
       Images and labels of the same shapes.
 
     Raises:
-      ValueError: N or `of` is odd.
+      ValueError: N or `batch_size` is odd.
     """
-    if images.shape[0] % 2 or (of or 0) % 2:
-        raise ValueError(f"rows must be an even number, got {images.shape[0]} of {of}.")
-    of = of or images.shape[0]
+    if images.shape[0] % 2 or (batch_size or 0) % 2:
+        raise ValueError(f"rows must be an even number, got {images.shape[0]} of {batch_size}.")
+    batch_size = batch_size or images.shape[0]
 
     def by(function, alpha):
-        share = _shares(seed, alpha, of)
+        share = _shares(seed, alpha, batch_size)
         return lambda: function(images, labels, seed, share, first)
 
     if not cutmix_alpha:
@@ -107,14 +107,14 @@ def _cutmix(
     return images, _blended(labels, kept[:, None])
 
 
-def _shares(seed: tf.Tensor, alpha: float, of: int) -> tf.Tensor:
-    """Draws the weight that images of each pair keep, `[of / 2]`, from Beta(alpha, alpha)."""
-    a, b = tf.unstack(tf.random.stateless_gamma([2, of // 2], _fold(seed, _SHARE), alpha))
+def _shares(seed: tf.Tensor, alpha: float, batch_size: int) -> tf.Tensor:
+    """Draws the weight that images of each pair keep, Beta(alpha, alpha), `[batch_size / 2]`."""
+    a, b = tf.unstack(tf.random.stateless_gamma([2, batch_size // 2], _fold(seed, _SHARE), alpha))
     return tf.where(a + b > 0, tf.math.divide_no_nan(a, a + b), 1.0)  # small alphas give 0 and 0
 
 
 def _rows(pairs: tf.Tensor, count: int, first: tf.Tensor | int) -> tf.Tensor:
-    """Selects from `[of / 2, ...]` values of all pairs those of the rows here, `[count, ...]`."""
+    """Selects the rows here, `[count, ...]`, from values of all pairs, `[batch_size / 2, ...]`."""
     start = tf.cast(first // 2, tf.int32)
     return tf.repeat(tf.gather(pairs, start + tf.range(count // 2)), 2, axis=0)
 
