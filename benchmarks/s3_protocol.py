@@ -28,7 +28,7 @@ def make(source: Path, folder: Path, seed: int) -> None:
     """Writes the files of the protocol; refuses a folder that holds anything."""
     if folder.exists() and any(folder.iterdir()):
         sys.exit(f"{folder} is not empty - give a new folder")
-    images, labels = idx.read(source, "train")
+    images, labels = idx.read_part(source, "train")
     chosen = draw(labels, LABELLED, seed)
     (folder / "test").mkdir(parents=True)
     np.save(folder / "train_images.npy", images[chosen])
@@ -36,7 +36,7 @@ def make(source: Path, folder: Path, seed: int) -> None:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(["id", "label"])
         rows.writerows(enumerate(int(label) for label in labels[chosen]))
-    np.save(folder / "test" / "images.npy", idx.read(source, "test")[0])
+    np.save(folder / "test" / "images.npy", idx.read_part(source, "test")[0])
     print(f"{len(chosen)} labelled images and the unlabelled test images are in {folder}")
 
 
@@ -83,7 +83,7 @@ def main() -> None:
         make(given.source, given.path, given.seed)
         return
     try:
-        right = score(given.path, idx.read(given.source, "test")[1])
+        right = score(given.path, idx.read_part(given.source, "test")[1])
     except (OSError, ValueError) as error:
         sys.exit(f"{given.path} is no answer - {error}")
     print(f"top-1 {right:.4f}")

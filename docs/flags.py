@@ -18,14 +18,15 @@ from hw2.terminal import noise
 
 HEAD = """# Every flag
 
-This page is made from the flags themselves.
+This page is generated from the flags.
 
 `train.py`, `multi_gpu_train.py`, `eval.py`, `predict.py`, `python -m hw2.report`,
 `python -m hw2.export` and `python -m hw2.commands.preview` take all flags of the first tables, so
-that one flagfile serves them all, and read those that concern them. Write `--name=value` on the
-command line, or in a file that `--flagfile=FILE` names, one on a line; of those that are true or
-false, `--name` and `--noname`. What the command line says beats the file. `--section=a,b` chooses
-sections of the file, as `config.cfg` has them. `--help` prints this list.
+that one flagfile serves them all; each uses those that concern it. Write `--name=value` on the
+command line, or in a file given by `--flagfile=FILE`, one flag per line. For flags that are true or
+false, write `--name` or `--noname`. The command line takes precedence over the file.
+`--section=a,b` chooses sections of the file, such as those of `config.cfg`. `--help` prints this
+list.
 """
 COLUMNS = "| flag | default | what it is | it must be |\n|---|---|---|---|"
 

@@ -1,4 +1,4 @@
-"""Faults a user can mend: one line on stderr, an exit code, and no traceback."""
+"""Errors that a user can correct: one line on stderr, an exit code, and no traceback."""
 
 import contextlib
 import os
@@ -62,8 +62,8 @@ class Interrupted(BaseException):
 @contextlib.contextmanager
 def writing(
     path: str | os.PathLike[str],
-    remedy: str = "make room or mend the folder, and start again: a run goes on from its last "
-    "checkpoint",
+    remedy: str = "make room or repair the folder, and rerun the command: a run resumes from its "
+    "last checkpoint",
 ) -> Iterator[None]:
     """Turns what a disk refuses while the block runs into a `RunError` that names the path."""
     try:

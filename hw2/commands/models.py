@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.layers:
             out = console.stdout()
             out.print(name)
-            out.print(summary.of(MODELS[name], shape, options.num_classes))
+            out.print(summary.describe(MODELS[name], shape, options.num_classes))
             continue
         found = summary.measure(MODELS[name], shape, options.num_classes)
         results.append({"model": name} | found)

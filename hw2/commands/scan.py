@@ -56,7 +56,7 @@ def summary(seen: Survey) -> dict[str, object]:
         "short_side": [int(f(sides)) for f in (np.min, np.median, np.max)] if len(good) else [],
         "duplicates": named([(int(first[i]), int(i)) for i in again]),
         "conflicting_labels": named(conflicts),
-        "notes": [*listing.notes, *scan.odd(seen)],
+        "notes": [*listing.notes, *scan.unusual(seen)],
         "from_manifest": seen.cached,
         "seconds": round(seen.seconds, 3),
     }
@@ -79,7 +79,7 @@ def main() -> None:
         surveys = []
         for listing in listings:
             with progress_bar.reporting(f"scanning {shown(listing.source)}", out) as report:
-                surveys.append(scan.of(listing, rules, report=report))
+                surveys.append(scan.survey(listing, rules, report=report))
         results = [summary(seen) for seen in surveys]
         for seen, result in zip(surveys, results, strict=True):
             if options.verify:

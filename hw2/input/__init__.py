@@ -1,1 +1,1 @@
-"""Pictures and labels as `tf.data` batches; knows nothing of models, training or settings."""
+"""Images and labels as `tf.data` batches; independent of models, training and settings."""

@@ -1,4 +1,4 @@
-"""What there is to learn from: names, labels, and a way to each picture."""
+"""Labelled examples: names, labels, and a function that loads each image."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from hw2.input.files.names import all_differ, first_few
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Examples:
-    """Labelled pictures of one source, in a fixed order.
+    """The labelled images of one source, in a fixed order.
 
     Attributes:
-      names: What a picture is called in splits and reports, each once: the path below the root
-        for class folders, the index ("00012") for arrays.
+      names: Unique names, used in splits and reports: the path below the root for class folders,
+        the index ("00012") for arrays.
       labels: `[N]` int32, indices into `class_names`.
       class_names: One name per class.
-      channels: Channels of every picture: 3 for files, the data's own for arrays.
-      load: `load(index, short_side)` is picture `index` as uint8 `[h, w, channels]`, scaled so
-        that its short side is `short_side`, the aspect kept. Raises `DataError`.
-      notes: What the reader left out or found odd, one sentence each, for the caller to print.
-      digests: `[N]` hashes of the content, of dtype `content.DIGEST`; empty where nobody hashed.
-      content: `content(index)` is picture `index` as the bytes of a file. None where `load` is
-        all there is.
-      validation: `[N]` booleans, true where the source itself says that a picture validates.
-        None where the source does not say.
-      skipped: Name and reason of every picture that was left out because it is bad.
-      from_content: Whether `load` decodes `content`, so that pictures of one digest are the same.
+      channels: Number of channels of every image: 3 for files; arrays keep their own.
+      load: `load(index, short_side)` returns image `index` as uint8 `[h, w, channels]`, scaled so
+        that its short side is `short_side` and its aspect is kept. Raises `DataError`.
+      notes: Sentences about what the reader left out or found unusual, for the caller to print.
+      digests: `[N]` hashes of the content, of dtype `duplicates.DIGEST`; empty where unknown.
+      content: `content(index)` returns image `index` as the bytes of a file. None if images can
+        only be loaded.
+      validation: `[N]` booleans, true where the source itself assigns an image to validation.
+        None where it does not say.
+      skipped: Name and reason of every image that was left out because it is bad.
+      from_content: Whether `load` decodes `content`, so that equal digests mean equal images.
 
     Raises:
-      ValueError: The fields contradict each other.
+      ValueError: The fields are inconsistent.
     """
 
     names: tuple[str, ...] = dataclasses.field(repr=False)
@@ -67,13 +67,13 @@ class Examples:
         return len(self.names)
 
     def with_classes(self, class_names: Sequence[str]) -> Examples:
-        """Numbers the labels as a model does, by the names of the classes, never by position.
+        """Renumbers the labels as a model does, by the names of the classes.
 
         Args:
-          class_names: The model's, in the order of its logits.
+          class_names: The model's classes, in the order of its logits.
 
         Raises:
-          DataError: There is a class that the model does not know.
+          DataError: The examples have a class that the model does not know.
         """
         number = {name: label for label, name in enumerate(class_names)}
         unknown = [name for name in self.class_names if name not in number]
@@ -96,13 +96,13 @@ class Examples:
 
 
 def joined(train: Examples, validation: Examples) -> Examples:
-    """Puts pictures for training and pictures for validation into one, and says which is which.
+    """Joins training and validation examples into one, with `validation` telling them apart.
 
-    Names get "train/" and "val/" before them. Labels go by the names of the classes.
+    Names are prefixed with "train/" and "val/". Labels are matched by the names of the classes.
 
     Raises:
-      DataError: A class of the validation pictures has no picture to train on, or the two
-        differ in channels.
+      DataError: A class has validation images but no training images, or the two parts differ in
+        channels.
     """
     validation = validation.with_classes(train.class_names)
     if train.channels != validation.channels:

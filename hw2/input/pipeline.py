@@ -1,16 +1,16 @@
-"""Batches: endless and resumable for training, every picture once for evaluation."""
+"""Batches: endless and resumable for training, every image once for evaluation."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from hw2.input.examples import Examples
 from hw2.input.stream import order
-from hw2.input.stream.loading import CHUNK, NO_PICTURE, stream
+from hw2.input.stream.loading import CHUNK, NO_IMAGE, stream
 from hw2.input.stream.loading import naming_errors as naming_errors
 from hw2.input.transforms import mixing, preprocess
 from hw2.input.transforms.preprocess import Preprocessing
@@ -18,20 +18,20 @@ from hw2.input.transforms.preprocess import Preprocessing
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """Rows of every batch that one machine of several loads, and for how many devices."""
+    """The rows of every batch that one machine of a cluster loads, and its number of devices."""
 
     index: int = 0
     machines: int = 1
     devices: int = 1
 
     def everywhere(self, position, batch_size: int):
-        """From positions in this machine's own stream to those in that of all."""
+        """Maps positions in this machine's stream of images to positions in the whole stream."""
         rows = batch_size // self.machines
         return position // rows * batch_size + self.index * rows + position % rows
 
 
 WHOLE = Part()
-PREFETCHED = 2  # batches: one hides the other's work, more would only take memory
+PREFETCHED = 2  # batches: enough to hide the work of loading; more would only take memory
 
 
 def training_batches(
@@ -49,33 +49,33 @@ def training_batches(
     cutmix: float = 0.0,
     since_step: int = 0,
 ) -> tf.data.Dataset:
-    """Streams epoch after epoch, each in an order of its own, without a gap between them.
+    """Streams shuffled epochs one after another, without gaps between them.
 
-    Example `i` of batch `k` stands at position `k * batch_size + i` of the stream. Position and
-    seed alone say which picture it is and how it is changed, so the batches from `start_step` on
-    are the same bytes whatever came before, and on any number of threads.
+    Example `i` of batch `k` is at position `k * batch_size + i` of the stream. Its position and
+    the seed alone determine which image it is and how it is augmented, so the batches from
+    `start_step` on are bit-identical whatever came before, on any number of threads.
 
     Args:
-      examples: Where pictures come from.
-      indices: `[N]` of the examples to train on; each comes once in an epoch of N positions.
-      preprocessing: What to do to a picture.
-      batch_size: Of all devices together; it may exceed N.
+      examples: The examples.
+      indices: `[N]` indices of the examples to train on; each comes once in an epoch.
+      preprocessing: How to augment and standardize an image.
+      batch_size: Images in a batch of all devices together; it may exceed N.
       seed: At least 0.
-      start_step: Batches of this stream that were consumed before.
-      cache_mb: Memory for decoded pictures.
-      parallel_calls: Threads that load, and threads that change pictures.
-      part: Of each batch to load, in batches for one device each; together they are the batch.
-      mixup: Alpha of mixup; 0 for none. What is drawn depends on seed and step.
+      start_step: Number of batches of this stream that were consumed before.
+      cache_mb: Memory for decoded images, in MB.
+      parallel_calls: Number of threads that load, and of threads that augment images.
+      part: The rows of each batch that this machine loads, in one batch for each of its devices.
+      mixup: Alpha of mixup; 0 for none. Its random numbers depend on seed and step.
       cutmix: Alpha of cutmix; 0 for none.
-      since_step: Step where these examples took the place of others, and an epoch begins.
+      since_step: Step at which these examples replaced others, where an epoch begins.
 
     Returns:
       An endless dataset of float32 `[batch_size, image_size, image_size, channels]` and int32
-      `[batch_size]`, or float32 `[batch_size, classes]` shares where pictures are mixed; to be
+      `[batch_size]`, or float32 shares `[batch_size, classes]` where images are mixed; to be
       iterated within `naming_errors`.
 
     Raises:
-      ValueError: There is nothing to train on, or a number is out of range.
+      ValueError: There are no examples to train on, or a number is out of range.
     """
     indices = _checked(examples, indices, batch_size)
     if seed < 0 or start_step < 0:
@@ -103,21 +103,8 @@ def training_batches(
     dataset = _batched(dataset, batch_size, part, tf.data.INFINITE_CARDINALITY)
     dataset = dataset.map(lambda images, labels, weights: (images, labels))
     if mixup or cutmix:
-        rows = batch_size // (part.machines * part.devices)
-        mixing_seed = tf.constant([seed, 2], tf.int64)  # 0 changes pictures, 1 drops out
-
-        def mix(number: tf.Tensor, batch: tuple) -> tuple[tf.Tensor, tf.Tensor]:
-            images, labels = batch
-            return mixing.mixed(
-                images,
-                tf.one_hot(labels, len(examples.class_names)),
-                tf.random.experimental.stateless_fold_in(mixing_seed, number // part.devices),
-                mixup_alpha=mixup,
-                cutmix_alpha=cutmix,
-                first=(part.index * part.devices + number % part.devices) * rows,
-                of=batch_size,
-            )
-
+        alphas = {"mixup_alpha": mixup, "cutmix_alpha": cutmix}
+        mix = _mixer(len(examples.class_names), batch_size, part, seed, alphas)
         dataset = dataset.enumerate(start_step * part.devices)
         dataset = dataset.map(mix, num_parallel_calls=parallel_calls, deterministic=True)
     return dataset.prefetch(PREFETCHED)
@@ -133,28 +120,28 @@ def evaluation_batches(
     parallel_calls: int = tf.data.AUTOTUNE,
     part: Part = WHOLE,
 ) -> tf.data.Dataset:
-    """Goes through the examples once, in the order of `indices`.
+    """Batches the examples once, in the order of `indices`.
 
     Args:
-      examples: Where pictures come from.
-      indices: `[N]` of the examples to evaluate.
-      preprocessing: What to do to a picture.
-      batch_size: Of all devices together; rows of weight 0 fill the last batch.
-      cache_mb: Memory for decoded pictures, kept as long as the dataset.
-      parallel_calls: Threads that load, and threads that change pictures.
-      part: Of each batch to load, in batches for one device each; together they are the batch.
+      examples: The examples.
+      indices: `[N]` indices of the examples to evaluate.
+      preprocessing: How to crop and standardize an image.
+      batch_size: Images in a batch of all devices together; rows of weight 0 fill the last batch.
+      cache_mb: Memory for decoded images, in MB, kept as long as the dataset.
+      parallel_calls: Number of threads that load, and of threads that preprocess images.
+      part: The rows of each batch that this machine loads, in one batch for each of its devices.
 
     Returns:
       ceil(N / batch_size) batches of float32 `[batch_size, image_size, image_size, channels]`,
-      int32 labels `[batch_size]` and float32 weights `[batch_size]`, 1 for a picture and 0 for
-      filling, to be iterated within `naming_errors`.
+      int32 labels `[batch_size]` and float32 weights `[batch_size]`, 1 for an image and 0 for
+      filling; to be iterated within `naming_errors`.
 
     Raises:
-      ValueError: There is nothing to evaluate, or a number is out of range.
+      ValueError: There are no examples to evaluate, or a number is out of range.
     """
     indices = _checked(examples, indices, batch_size)
     batches = -(-len(indices) // batch_size)
-    rows = np.append(indices, NO_PICTURE)
+    rows = np.append(indices, NO_IMAGE)
     mine = batches * batch_size // part.machines
 
     def find(positions: np.ndarray) -> np.ndarray:
@@ -173,6 +160,27 @@ def evaluation_batches(
     return dataset.prefetch(PREFETCHED)
 
 
+def _mixer(
+    classes: int, batch_size: int, part: Part, seed: int, alphas: dict[str, float]
+) -> Callable[[tf.Tensor, tuple], tuple[tf.Tensor, tf.Tensor]]:
+    """Makes the function that mixes a batch for one device, given its number in this machine."""
+    rows = batch_size // (part.machines * part.devices)
+    mixing_seed = tf.constant([seed, 2], tf.int64)  # 0 is for augmentation, 1 for dropout
+
+    def mix(number: tf.Tensor, batch: tuple) -> tuple[tf.Tensor, tf.Tensor]:
+        images, labels = batch
+        return mixing.mixed(
+            images,
+            tf.one_hot(labels, classes),
+            tf.random.experimental.stateless_fold_in(mixing_seed, number // part.devices),
+            first=(part.index * part.devices + number % part.devices) * rows,
+            batch_size=batch_size,
+            **alphas,
+        )
+
+    return mix
+
+
 def _checked(
     examples: Examples, indices: Sequence[int] | np.ndarray, batch_size: int
 ) -> np.ndarray:
@@ -189,7 +197,7 @@ def _checked(
 def _batched(
     dataset: tf.data.Dataset, batch_size: int, part: Part, batches: int
 ) -> tf.data.Dataset:
-    """Batches of one static shape, and their number, for a strategy to share out."""
+    """Makes batches of one static shape and a known number, which a strategy can distribute."""
     options = tf.data.Options()
     sharding = options.experimental_distribute
     sharding.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA  # there are no files

@@ -1,4 +1,4 @@
-"""Whatever a path or a name stands for, as examples."""
+"""Reads a data set from a path or a name, whatever its kind."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ PARTS = ("train", "validation", "test")
 FORMS = (
     f"give one of {', '.join(builtin.NAMES)}, a folder of class folders, a folder with train/ "
     "and val/ or test/ in it, a .csv of file and class, an .npy or .npz of images with labels "
-    f"beside, a folder with {idx.FILES['train'][0]} and its kin, or TFRecord shards"
+    f"beside it, a folder with {idx.FILES['train'][0]} and the other files of MNIST's format, or "
+    "TFRecord shards"
 )
 
 
@@ -29,20 +30,23 @@ def read(
     class_names: Sequence[str] | None = None,
     report: scan.Report | None = None,
 ) -> Examples:
-    """Reads a data set, told by what it is.
+    """Reads a data set; its kind is recognized from the path.
 
     Args:
-      path: A name, which goes before a folder of that name (`./digits`); a folder; a file; or
-        two files of an array and its labels, with a comma between.
-      part: "train", "validation" or "test". What is one part is read whatever it says; where
-        there is one part to test on, it is the part to validate on too. The training part of
-        a folder with a part to validate on holds both, told apart in `Examples.validation`.
+      path: The name of a built-in data set, which takes precedence over a folder of that name
+        (write `./digits` for the folder); a folder; a file; or a file of images and a file of
+        labels, separated by a comma.
+      part: "train", "validation" or "test". A source with a single part is read whatever this
+        says. A source with a test part or a validation part only uses it for both. The training
+        part of a folder with a validation part includes it; `Examples.validation` tells them
+        apart.
       rules: What is accepted.
-      class_names: The classes there may be. Errors then name the line of a label that is none.
-      report: Called now and then with the number of files scanned, and of all.
+      class_names: The classes, if they are known. A label that is not among them is an error,
+        which names its line.
+      report: Called from time to time with the number of files scanned, and of all.
 
     Raises:
-      DataError: The path is none of these, or what it stands for cannot be used.
+      DataError: The path is none of these, or the data cannot be used.
       ValueError: There is no such part.
     """
     if part not in PARTS:
@@ -50,7 +54,7 @@ def read(
     rules = rules or Rules()
     options = {"class_names": class_names, "report": report}
     if path in builtin.NAMES:
-        return builtin.read(os.fspath(path), "test" if part != "train" else part)
+        return builtin.load(os.fspath(path), "test" if part != "train" else part)
     path = os.fspath(path)
     if os.path.isdir(path):
         return _folder(path, part, rules, options)
@@ -59,16 +63,16 @@ def read(
         for file in (images, labels):
             if not os.path.isfile(file):
                 raise DataError(f"no data in {shown(file)} - no such file; {FORMS}")
-        return npy.read(images, labels, part, rules, **options)
+        return npy.read_arrays(images, labels, part, rules, **options)
     if not os.path.isfile(path):
         why = "neither a file nor a folder" if os.path.lexists(path) else "no such folder"
         raise DataError(f"no data in {shown(path)} - {why}; {FORMS}")
     if path.endswith(npy.SUFFIXES):
-        return npy.read(path, None, part, rules, **options)
+        return npy.read_arrays(path, None, part, rules, **options)
     if path.endswith(".csv") and table.is_list(path):
-        return table.read(path, rules, **options)
+        return table.read_list(path, rules, **options)
     if found := shards.find(path, part):
-        return shards.reader().read(found, rules, **options)
+        return shards.reader().read_shards(found, rules, **options)
     why = "labels without images" if path.endswith(".csv") else "a file of another kind"
     raise DataError(f"no data in {shown(path)} - {why}; {FORMS}")
 
@@ -83,21 +87,23 @@ def _folder(path: str, part: str, rules: Rules, options: dict) -> Examples:
             wanted = found
         if not wanted:
             raise DataError(f"no {part} images in {shown(path)} - neither .npy nor .npz; {FORMS}")
-        return npy.read(wanted, None, part, rules, **options)
+        return npy.read_arrays(wanted, None, part, rules, **options)
     if found := shards.find(path, part):
-        examples = shards.reader().read(found, rules, **options)
+        examples = shards.reader().read_shards(found, rules, **options)
         if part == "train" and shards.reader().has_part(path, "validation"):
             known = options | {"class_names": examples.class_names}
-            held_out = shards.reader().read(shards.find(path, "validation"), rules, **known)
-            return joined(examples, held_out)
+            validation = shards.reader().read_shards(
+                shards.find(path, "validation"), rules, **known
+            )
+            return joined(examples, validation)
         return examples
     if parts := folder.parts(path):
         return _parts(path, parts, part, rules, options)
-    return folder.read(path, rules, report=options["report"])
+    return folder.read_folder(path, rules, report=options["report"])
 
 
 def _parts(root: str, parts: dict[str, str], part: str, rules: Rules, options: dict) -> Examples:
-    """A folder with train/ in it, and val/ or test/ or both."""
+    """Reads a part of a folder that holds train/, and val/ or test/ or both."""
     if part != "train":
         other = {"validation": "test", "test": "validation"}[part]
         found = parts.get(part) or parts.get(other)
@@ -107,8 +113,8 @@ def _parts(root: str, parts: dict[str, str], part: str, rules: Rules, options: d
     examples = read(parts["train"], "train", rules, **options)
     if "validation" in parts:
         classes = options | {"class_names": examples.class_names}
-        held_out = read(parts["validation"], "validation", rules, **classes)
-        examples = joined(examples, held_out)
+        validation = read(parts["validation"], "validation", rules, **classes)
+        examples = joined(examples, validation)
     if "test" in parts:
         note = f"{shown(parts['test'])} is not used; --test_data_path={shown(root)} scores it"
         examples = dataclasses.replace(examples, notes=(*examples.notes, note))

@@ -1,4 +1,4 @@
-"""Training and validation parts: drawn once, written down, and found again by name."""
+"""The split into training and validation images: drawn once, saved, and found again by name."""
 
 from __future__ import annotations
 
@@ -18,20 +18,25 @@ from hw2.input.files import duplicates
 from hw2.input.files.names import all_differ, first_few, shown
 from hw2.runs import atomic
 
-HEADER = ["name", "class", "part", "digest"]  # of the content, in hexadecimal, where it is known
+HEADER = [
+    "name",
+    "class",
+    "part",
+    "digest",
+]  # digest: of the content, hexadecimal, where it is known
 PARTS = ("train", "validation")
 _HEX = re.compile(r"(?:[0-9a-f]{2})*")
 
 
 def draw(examples: Examples, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Takes the parts that the source itself names, or else a fraction of every class.
+    """Splits examples as the source itself says, or else by drawing a fraction of every class.
 
-    Pictures of the same content fall into the same part.
+    Images with the same content get into the same part.
 
     Args:
-      examples: What to split.
-      fraction: Of the pictures to hold out, in (0, 1).
-      seed: The same seed draws the same pictures.
+      examples: The examples to split.
+      fraction: Fraction of the images for validation, in (0, 1).
+      seed: The same seed draws the same images.
 
     Returns:
       Indices for training and for validation, each sorted int64.
@@ -43,20 +48,20 @@ def draw(examples: Examples, fraction: float, seed: int) -> tuple[np.ndarray, np
         return stratified(examples.labels, fraction, seed)
     unique = np.flatnonzero(first == np.arange(len(first)))
     _, validation = stratified(examples.labels[unique], fraction, seed)
-    held_out = np.isin(first, unique[validation])
-    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+    validates = np.isin(first, unique[validation])
+    return np.flatnonzero(~validates), np.flatnonzero(validates)
 
 
 def stratified(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Draws a fraction of every class for validation.
 
-    A class of one picture is for training; one of more keeps at least one there. Validation gets
-    at least as many pictures as there are classes of two or more.
+    Every class keeps at least one image for training. Validation gets at least as many images as
+    there are classes of two or more.
 
     Args:
       labels: `[N]` integers.
-      fraction: Of the pictures to hold out, in (0, 1).
-      seed: The same seed draws the same pictures.
+      fraction: Fraction of the images for validation, in (0, 1).
+      seed: The same seed draws the same images.
 
     Returns:
       Indices for training and for validation, each sorted int64.
@@ -71,10 +76,8 @@ def stratified(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarr
     classes = int((counts > 1).sum())
     if not classes:
         return np.arange(len(labels), dtype=np.int64), np.array([], np.int64)
-    held_out = min(max(round(fraction * len(shared)), classes), len(shared) - classes)
-    _, drawn = train_test_split(
-        shared, test_size=held_out, stratify=labels[shared], random_state=seed
-    )
+    count = min(max(round(fraction * len(shared)), classes), len(shared) - classes)
+    _, drawn = train_test_split(shared, test_size=count, stratify=labels[shared], random_state=seed)
     validates = np.zeros(len(labels), bool)
     validates[drawn] = True
     emptied = np.flatnonzero(np.bincount(inverse[drawn], minlength=len(counts)) == counts)
@@ -83,7 +86,7 @@ def stratified(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarr
 
 
 def notes(examples: Examples, train: np.ndarray, validation: np.ndarray) -> tuple[str, ...]:
-    """Says which classes one of the parts lacks, for the caller to print."""
+    """Describes which classes are missing in a part, for the caller to print."""
     found = []
     for part, indices in zip(PARTS, (train, validation), strict=True):
         absent = sorted(set(range(len(examples.class_names))) - set(examples.labels[indices]))
@@ -96,7 +99,7 @@ def notes(examples: Examples, train: np.ndarray, validation: np.ndarray) -> tupl
 def write(
     path: str | os.PathLike[str], examples: Examples, train: np.ndarray, validation: np.ndarray
 ) -> None:
-    """Writes `name,class,part,digest` lines; the file is there whole or not at all.
+    """Writes `name,class,part,digest` lines; the file is written whole or not at all.
 
     Raises:
       OSError: The folder cannot be written.
@@ -117,27 +120,27 @@ def write(
 
 
 def read(path: str | os.PathLike[str], examples: Examples) -> tuple[np.ndarray, np.ndarray]:
-    """Finds the parts of `examples` that `write` wrote down, whatever order they are in now.
+    """Reads the split that `write` saved, and finds its images in `examples`, in any order.
 
     Returns:
       Indices for training and for validation, each sorted int64.
 
     Raises:
-      DataError: The file is damaged, or pictures have come, gone or changed since.
+      DataError: The file is damaged, or images were added, removed or changed since.
     """
     rows = _read(path, examples.names)
     at, gone = _find(rows, examples)
     if words := _changes(rows, examples, at, gone):
         raise DataError(
-            f"old split in {shown(path)} - the data has changed, {words}; restore the data, go on "
-            "with it as it is by --accept_new_data, or train anew in another --log_path"
+            f"old split in {shown(path)} - the data has changed, {words}; restore the data, resume "
+            "with it as it is by --accept_new_data, or start a new training with another --log_path"
         )
-    held_out = rows.validation[at]
-    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+    validates = rows.validation[at]
+    return np.flatnonzero(~validates), np.flatnonzero(validates)
 
 
 def changes(path: str | os.PathLike[str], examples: Examples) -> str:
-    """Says how pictures have come, gone or changed since `write`; "" where none has.
+    """Describes how images were added, removed or changed since `write`; "" if none were.
 
     Raises:
       DataError: The file is damaged.
@@ -149,10 +152,10 @@ def changes(path: str | os.PathLike[str], examples: Examples) -> str:
 def renewed(
     path: str | os.PathLike[str], examples: Examples, fraction: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Splits changed data: what was there stays in its part, what is new is drawn.
+    """Splits changed data: known images stay in their part, new ones are drawn.
 
-    What was there is told by its name, or by its content where it is called otherwise now. Where
-    the source itself names the parts, they are as it says.
+    An image is known by its name, or by its content if it was renamed. Where the source itself
+    says which images are for validation, it is followed instead.
 
     Returns:
       Indices for training and for validation, each sorted int64.
@@ -162,10 +165,10 @@ def renewed(
     """
     rows = _read(path, examples.names)
     at, _ = _find(rows, examples)
-    training, held_out = draw(examples, fraction, seed)
+    training, drawn = draw(examples, fraction, seed)
     if examples.validation is not None:
-        return training, held_out
-    validation = np.isin(np.arange(len(examples)), held_out)
+        return training, drawn
+    validation = np.isin(np.arange(len(examples)), drawn)
     for before, now in duplicates.pairs(rows.digests, _digests(examples)):
         at[now] = before if at[now] < 0 else at[now]
     validation[at >= 0] = rows.validation[at[at >= 0]]
@@ -173,7 +176,7 @@ def renewed(
 
 
 def trained_on(path: str | os.PathLike[str], examples: Examples) -> list[tuple[str, str]]:
-    """Pairs of names: a training picture of the split, and one of `examples` of its content.
+    """Lists pairs of names: a training image of the split, and an example with its content.
 
     Raises:
       DataError: The file is damaged.
@@ -185,7 +188,7 @@ def trained_on(path: str | os.PathLike[str], examples: Examples) -> list[tuple[s
 
 
 class _Rows(NamedTuple):
-    """The lines of a file: names, and what goes with each."""
+    """The columns of a split file."""
 
     names: list[str]
     classes: np.ndarray  # [N], values of class_numbers
@@ -195,7 +198,7 @@ class _Rows(NamedTuple):
 
 
 def _first_of_each(examples: Examples) -> np.ndarray | None:
-    """As `content.first_of_each`, or None where no two pictures are known to be the same."""
+    """As `duplicates.first_of_each`, or None where no two images are known to be the same."""
     if examples.digests is None:
         return None
     first = duplicates.first_of_each(examples.digests)
@@ -209,7 +212,7 @@ def _digests(examples: Examples) -> np.ndarray:
 
 
 def _find(rows: _Rows, examples: Examples) -> tuple[np.ndarray, list[int]]:
-    """The row of each example, -1 for none; and the rows that no example has."""
+    """Finds the row of each example, -1 for none, and the rows without an example."""
     if len(rows.names) == len(examples) and all(map(str.__eq__, rows.names, examples.names)):
         return np.arange(len(examples)), []
     index = {name: row for row, name in enumerate(rows.names)}
@@ -218,9 +221,9 @@ def _find(rows: _Rows, examples: Examples) -> tuple[np.ndarray, list[int]]:
 
 
 def _changes(rows: _Rows, examples: Examples, at: np.ndarray, gone: list[int]) -> str:
-    """How many pictures are there no more, are new or are others, and the first of them."""
+    """Describes how many images are missing, new or changed, with the first of them."""
     known, there = np.flatnonzero(at >= 0), at[at >= 0]
-    where = slice(None), slice(None)  # which copies nothing, of what is as it was
+    where = slice(None), slice(None)  # copies nothing if nothing has changed
     if not np.array_equal(there, np.arange(len(rows.names))) or len(known) < len(examples):
         where = known, there
     classes = np.array([rows.class_numbers.get(n, -1) for n in examples.class_names], np.int32)
@@ -242,7 +245,7 @@ def _changes(rows: _Rows, examples: Examples, at: np.ndarray, gone: list[int]) -
 
 
 def _read(path: str | os.PathLike[str], expected: Sequence[str]) -> _Rows:
-    """Reads the rows; names that are as expected, in their order, are those and not others."""
+    """Reads the rows; names equal to the expected ones in order share their memory."""
     names, classes = [], array.array("i")
     validation, digests = bytearray(), bytearray()
     equals = iter(expected)
@@ -269,7 +272,7 @@ def _read(path: str | os.PathLike[str], expected: Sequence[str]) -> _Rows:
     if not all_differ(names):
         _, again = np.unique(np.array(names, object), return_index=True)
         row = int(np.setdiff1d(np.arange(len(names)), again)[0])
-        raise _bad(path, row + 2, f"{shown(names[row])} is there twice")
+        raise _bad(path, row + 2, f"{shown(names[row])} occurs twice")
     return _Rows(
         names,
         np.frombuffer(classes, np.int32),
@@ -282,5 +285,5 @@ def _read(path: str | os.PathLike[str], expected: Sequence[str]) -> _Rows:
 def _bad(path: str | os.PathLike[str], line: int, why: str) -> DataError:
     return DataError(
         f"bad split in {shown(path)}:{line} - {why}; "
-        "restore it, or train anew in another --log_path"
+        "restore it, or start a new training with another --log_path"
     )

@@ -201,7 +201,7 @@ class Tally:
 
 def _pictures(config: Config, class_names: list[str], out: Console) -> Pictures:
     with progress_bar.reporting(f"looking at {config.data}", out) as report:
-        found = unlabelled.read(
+        found = unlabelled.find_pictures(
             config.data, class_names, data.rules(config), part=config.part, report=report
         )
     out.print(f"{config.data}: {len(found):,} pictures")

@@ -1,4 +1,4 @@
-"""Convolution with weights, and stacks of convolution, batch norm and ReLU."""
+"""Convolution layers, and stacks of convolution, batch norm and ReLU."""
 
 from __future__ import annotations
 
@@ -19,48 +19,64 @@ class Conv(tf.Module):
 
     def __init__(
         self,
-        inputs: int,
-        outputs: int,
+        in_channels: int,
+        out_channels: int,
         kernel: int | tuple[int, int] = 3,
         *,
         rng: np.random.Generator,
         strides: int = 1,
         padding: Padding = "SAME",
+        dilations: int = 1,
+        groups: int = 1,
         bias: bool = True,
+        relu: bool = False,
         l2: float = 0.0,
     ):
-        """Makes `[kH, kW, inputs, outputs]` filters by He initialization, and a zero bias.
+        """Makes `[kH, kW, in_channels / groups, out_channels]` filters by He initialization.
 
         Args:
-          inputs: Channels of the image.
-          outputs: Channels of the result.
+          in_channels: Channels of the input.
+          out_channels: Channels of the output, the number of filters.
           kernel: Side, or (rows, columns), of the filters.
-          rng: Where the first weights come from.
-          strides: Step of the window.
+          rng: Random generator of the initial filters.
+          strides: Step of the window, in pixels.
           padding: As for `hw2.ops.conv2d`.
-          bias: False before a batch norm, which has its own.
+          dilations: Distance between neighbouring taps of the window, in pixels.
+          groups: Number of groups of channels that are convolved apart, each with its share of
+            the filters.
+          bias: Whether there is a bias, zero at first; not needed before a batch norm, which has
+            an offset of its own.
+          relu: Whether ReLU follows, in the same pass as the bias.
           l2: Weight of the L2 penalty on the filters.
+
+        Raises:
+          ValueError: The channels cannot be divided evenly into `groups`.
         """
         super().__init__()
+        if groups < 1 or in_channels % groups or out_channels % groups:
+            raise ValueError(
+                "groups must divide in_channels and out_channels evenly, got "
+                f"{groups}, {in_channels} and {out_channels}."
+            )
         kh, kw = (kernel, kernel) if isinstance(kernel, int) else kernel
-        self.w = tf.Variable(he_normal((kh, kw, inputs, outputs), rng), name="w")
-        self.b = tf.Variable(tf.zeros([outputs]), name="b") if bias else None
-        self.strides, self.padding, self.l2 = strides, padding, l2
+        shape = (kh, kw, in_channels // groups, out_channels)
+        self.w = tf.Variable(he_normal(shape, rng), name="w")
+        self.b = tf.Variable(tf.zeros([out_channels]), name="b") if bias else None
+        self.strides, self.padding, self.dilations = strides, padding, dilations
+        self.relu, self.l2 = relu, l2
 
     def __call__(
         self, x: tf.Tensor, *, training: bool = False, seed: tf.Tensor | None = None
     ) -> tf.Tensor:
-        """Maps `[N, H, W, inputs]` to `[N, H', W', outputs]`."""
-        return self.apply(x)
-
-    def apply(self, x: tf.Tensor, *, relu: bool = False) -> tf.Tensor:
-        """The same, with ReLU behind it in the same pass if wanted; in the dtype of `x`."""
+        """Maps `[N, H, W, in_channels]` to `[N, H', W', out_channels]`, in the dtype of `x`."""
         w = tf.cast(self.w, x.dtype)
-        return ops.conv2d(x, w, self.strides, self.padding, bias=self.b, relu=relu)
+        return ops.conv2d(
+            x, w, self.strides, self.padding, self.dilations, bias=self.b, relu=self.relu
+        )
 
 
 def conv_stack(
-    inputs: int,
+    in_channels: int,
     filters: Sequence[int],
     kernels: Sequence[int],
     *,
@@ -72,12 +88,12 @@ def conv_stack(
     """Stacks convolution, batch norm and ReLU; one of each per entry of the lists.
 
     Args:
-      inputs: Channels of the image.
-      filters: Channels of each convolution's result.
+      in_channels: Channels of the input.
+      filters: Number of filters of each convolution.
       kernels: Side of each convolution's window.
-      rng: Where the first weights come from.
-      strides: Step of each window; 1 where not given.
-      paddings: Padding of each; "SAME" where not given.
+      rng: Random generator of the initial weights.
+      strides: Step of each window; 1 by default.
+      paddings: Padding of each; "SAME" by default.
       l2: Weight of the L2 penalty on the filters.
 
     Returns:
@@ -94,23 +110,23 @@ def conv_stack(
             f"{len(filters)}, {len(kernels)}, {len(strides)} and {len(paddings)}."
         )
     stages = {}
-    for i, (outputs, kernel, stride, padding) in enumerate(
+    for i, (out_channels, kernel, stride, padding) in enumerate(
         zip(filters, kernels, strides, paddings, strict=True), start=1
     ):
         stages[f"conv{i}"] = ConvBlock(
-            inputs, outputs, kernel, rng=rng, strides=stride, padding=padding, l2=l2
+            in_channels, out_channels, kernel, rng=rng, strides=stride, padding=padding, l2=l2
         )
-        inputs = outputs
+        in_channels = out_channels
     return Sequential(stages)
 
 
 class ConvBlock(tf.Module):
-    """Convolution without bias, batch norm, ReLU."""
+    """A convolution without bias, then batch norm and ReLU."""
 
     def __init__(
         self,
-        inputs: int,
-        outputs: int,
+        in_channels: int,
+        out_channels: int,
         kernel: int | tuple[int, int] = 3,
         *,
         rng: np.random.Generator,
@@ -121,8 +137,8 @@ class ConvBlock(tf.Module):
         """Makes the layers; arguments as for `Conv`."""
         super().__init__()
         self.conv = Conv(
-            inputs,
-            outputs,
+            in_channels,
+            out_channels,
             kernel,
             rng=rng,
             strides=strides,
@@ -130,10 +146,10 @@ class ConvBlock(tf.Module):
             bias=False,
             l2=l2,
         )
-        self.norm = BatchNorm(outputs)
+        self.norm = BatchNorm(out_channels, relu=True)
 
     def __call__(
         self, x: tf.Tensor, *, training: bool = False, seed: tf.Tensor | None = None
     ) -> tf.Tensor:
-        """Maps `[N, H, W, inputs]` to `[N, H', W', outputs]`."""
-        return self.norm(self.conv(x), training=training, relu=True)
+        """Maps `[N, H, W, in_channels]` to `[N, H', W', out_channels]`."""
+        return self.norm(self.conv(x), training=training)

@@ -26,10 +26,10 @@ class Dense(tf.Module):
         """Makes `[inputs, outputs]` weights by He initialization, and a zero bias.
 
         Args:
-          inputs: Length of the last axis.
-          outputs: Length of the result's.
-          rng: Where the first weights come from.
-          bias: False before a batch norm, which has its own.
+          inputs: Length of the input's last axis.
+          outputs: Length of the output's last axis.
+          rng: Random generator of the initial weights.
+          bias: Whether there is a bias; not needed before a batch norm, which has an offset.
           l2: Weight of the L2 penalty on `w`.
         """
         super().__init__()
@@ -48,14 +48,17 @@ class Dense(tf.Module):
 def dense_stack(
     inputs: int, outputs: int, *, rng: np.random.Generator, keep: float = 0.5, l2: float = 0.0
 ) -> Sequential:
-    """Dense without bias, batch norm, ReLU, dropout: `[N, inputs]` to `[N, outputs]`.
+    """Stacks a dense layer without bias, batch norm, ReLU and dropout.
 
     Args:
-      inputs: Length of each row.
-      outputs: Length of each result.
-      rng: Where the first weights come from.
+      inputs: Length of the input's rows.
+      outputs: Length of the output's rows.
+      rng: Random generator of the initial weights.
       keep: Fraction of values that dropout keeps.
       l2: Weight of the L2 penalty on the weights.
+
+    Returns:
+      Stages that map `[N, inputs]` to `[N, outputs]`.
     """
     return Sequential(
         {

@@ -1,4 +1,4 @@
-"""Dropout of single values and of whole feature maps."""
+"""Dropout of single values and of whole channels."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def spatial_dropout(x: tf.Tensor, *, rate: float, seed: tf.Tensor) -> tf.Tensor:
 
 
 class Dropout(tf.Module):
-    """`dropout` in training, nothing otherwise."""
+    """Applies `dropout` in training, and nothing otherwise."""
 
     def __init__(self, rate: float):
         super().__init__()
@@ -47,12 +47,12 @@ class Dropout(tf.Module):
     def __call__(
         self, x: tf.Tensor, *, training: bool = False, seed: tf.Tensor | None = None
     ) -> tf.Tensor:
-        """Maps `[N, ...]` to the same shape; in training a seed is needed."""
+        """Maps `[N, ...]` to the same shape; training needs a seed."""
         return dropout(x, rate=self.rate, seed=seed) if training and self.rate else x
 
 
 class SpatialDropout(tf.Module):
-    """`spatial_dropout` in training, nothing otherwise."""
+    """Applies `spatial_dropout` in training, and nothing otherwise."""
 
     def __init__(self, rate: float):
         super().__init__()
@@ -61,14 +61,15 @@ class SpatialDropout(tf.Module):
     def __call__(
         self, x: tf.Tensor, *, training: bool = False, seed: tf.Tensor | None = None
     ) -> tf.Tensor:
-        """Maps `[N, H, W, C]` to the same shape; in training a seed is needed."""
+        """Maps `[N, H, W, C]` to the same shape; training needs a seed."""
         return spatial_dropout(x, rate=self.rate, seed=seed) if training and self.rate else x
 
 
 def _drop(x: tf.Tensor, shape: tf.Tensor, rate: float, seed: tf.Tensor) -> tf.Tensor:
-    """Drops by a mask of `shape`, the rows that this replica has of the whole batch's mask.
+    """Drops by a random mask of `shape`.
 
-    Every replica draws the mask of all, so that several devices drop what one would.
+    Every replica draws the mask of the whole batch and uses its own rows of it, so that several
+    devices drop the same values as one would.
     """
     _checked(rate)
     if seed is None:

@@ -1,4 +1,4 @@
-"""First values of weights."""
+"""Initial values of weights."""
 
 import contextlib
 import math
@@ -14,11 +14,12 @@ def he_normal(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray | 
     """Draws float32 weights that keep the variance of activations through ReLU.
 
     Args:
-      shape: Of the weights; all axes but the last feed one output.
-      rng: Where the numbers come from.
+      shape: Shape of the weights; all axes but the last feed one output.
+      rng: Random generator.
 
     Returns:
-      `shape`, normal with mean 0 and variance 2 / inputs.
+      Weights of this shape, normally distributed with mean 0 and variance 2 / inputs. Within
+      `sizes_only`, a tensor of zeros in a graph that is never run.
 
     Source: He et al., "Delving Deep into Rectifiers", 2015, arxiv.org/abs/1502.01852.
     """
@@ -30,9 +31,10 @@ def he_normal(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray | 
 
 @contextlib.contextmanager
 def sizes_only() -> Iterator[None]:
-    """Makes the variables of layers made in the block have shapes, but no values and no memory.
+    """Gives layers that are made in the block variables with shapes but without memory.
 
-    They belong to a graph that nobody runs, so that the largest model costs nothing to measure.
+    The variables belong to a graph that is never run, so the largest model costs nothing to
+    measure.
     """
     global _drawing
     before, _drawing = _drawing, False

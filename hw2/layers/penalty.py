@@ -1,10 +1,10 @@
-"""The L2 penalty that layers ask for."""
+"""The L2 penalty on the weights of layers."""
 
 import tensorflow as tf
 
 
 def l2_penalty(model: tf.Module) -> tf.Tensor:
-    """Sum over the layers with an `l2` of l2 * sum(w**2) / 2, a float32 scalar."""
+    """Sums l2 * sum(w**2) / 2 over all layers with a nonzero `l2`; a float32 scalar."""
     terms = [
         module.l2 * tf.nn.l2_loss(module.w)
         for module in model.submodules

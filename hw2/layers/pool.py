@@ -1,4 +1,4 @@
-"""Pooling, as a stage."""
+"""Pooling layers."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from hw2.ops.geometry import Padding
 
 
 class MaxPool(tf.Module):
-    """Largest value under each position of a window."""
+    """Takes the largest value under each position of a window."""
 
     def __init__(self, kernel: int = 3, strides: int = 2, padding: Padding = "SAME"):
-        """Keeps the sizes.
+        """Keeps the options.
 
         Args:
-          kernel: Side of the window; a smaller picture cuts it to its own size.
+          kernel: Side of the window; with "VALID" padding it is cut to the side of a smaller image.
           strides: Step of the window.
-          padding: "SAME", "VALID", or pixels ((top, bottom), (left, right)), fewer than the kernel
-            has.
+          padding: "SAME", "VALID", or pixels ((top, bottom), (left, right)), each less than the
+            kernel.
 
         Raises:
-          ValueError: There is so much padding that a window could have nothing else.
+          ValueError: There is so much padding that a window could lie wholly within it.
         """
         super().__init__()
         if not isinstance(padding, str) and max(map(max, padding)) >= kernel:
@@ -35,8 +35,8 @@ class MaxPool(tf.Module):
         """Maps `[N, H, W, C]` to `[N, H', W', C]`; "SAME" makes H' `ceil(H/strides)`."""
         if training or isinstance(self.padding, str):
             return tf.nn.max_pool2d(x, *_window(x, self.kernel, self.strides, self.padding))
-        # The pixels of the edge again, which their windows have anyway: LiteRT has no such padding,
-        # and eight bits no minus infinity.
+        # Repeats the pixels of the edge, which those windows contain anyway: LiteRT has no explicit
+        # padding, and 8-bit numbers no minus infinity.
         for axis, (before, after) in zip((1, 2), self.padding, strict=True):
             first, last = tf.split(x, [1, -1], axis)[0], tf.split(x, [-1, 1], axis)[1]
             x = tf.concat([first] * before + [x] + [last] * after, axis)
@@ -44,10 +44,10 @@ class MaxPool(tf.Module):
 
 
 class AvgPool(tf.Module):
-    """Mean under each position of a window; what padding adds is not counted."""
+    """Takes the mean under each position of a window; padding is not counted."""
 
     def __init__(self, kernel: int = 2, strides: int = 2, padding: str = "SAME"):
-        """Keeps the sizes; arguments as for `MaxPool`, without explicit padding."""
+        """Keeps the options; arguments as for `MaxPool`, but padding is not explicit."""
         super().__init__()
         self.kernel, self.strides, self.padding = kernel, strides, padding
 
@@ -61,12 +61,12 @@ class AvgPool(tf.Module):
 def global_mean(
     x: tf.Tensor, *, training: bool = False, seed: tf.Tensor | None = None
 ) -> tf.Tensor:
-    """`[N, H, W, C]` to `[N, C]`, the mean over all positions, as a stage."""
+    """Maps `[N, H, W, C]` to `[N, C]`, the mean over all positions; a stage for `Sequential`."""
     return tf.reduce_mean(x, [1, 2])
 
 
 def _window(x: tf.Tensor, kernel: int, strides: int, padding: Padding) -> tuple:
-    """The arguments of TensorFlow's pooling."""
+    """Returns the arguments of TensorFlow's pooling: kernel, strides and padding."""
     if padding == "VALID":
         return [min(kernel, side) for side in x.shape[1:3]], strides, padding
     if not isinstance(padding, str):

@@ -1,4 +1,4 @@
-"""Layers one after another, each with a name."""
+"""Sequences of named layers, and activations for them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import tensorflow as tf
 
 
 class Layer(Protocol):
-    """Anything called like this; most are `tf.Module`s."""
+    """Any callable with this signature; most layers are `tf.Module`s."""
 
     def __call__(
         self, x: tf.Tensor, *, training: bool = False, seed: tf.Tensor | None = None
@@ -17,14 +17,14 @@ class Layer(Protocol):
 
         Args:
           x: `[N, ...]`.
-          training: Whether statistics come from the batch and dropout drops.
-          seed: `[2]` integers, needed in training by layers that draw random numbers.
+          training: Whether batch norms use the statistics of the batch, and dropout drops.
+          seed: `[2]` integers, which layers with random numbers need in training.
         """
         ...
 
 
 class Sequential(tf.Module):
-    """Calls its stages in order, each with a seed of its own."""
+    """Calls its stages in order, each with its own seed."""
 
     def __init__(self, stages: dict[str, Layer]):
         super().__init__()
@@ -42,7 +42,7 @@ class Sequential(tf.Module):
 
 
 def flat(model: Sequential, prefix: str = "") -> list[tuple[str, Layer]]:
-    """Name and layer of every stage, those of inner sequences in place of the sequence."""
+    """Lists path and layer of every stage; nested sequences are replaced by their stages."""
     found = []
     for name, stage in model.stages.items():
         if isinstance(stage, Sequential):
@@ -53,15 +53,15 @@ def flat(model: Sequential, prefix: str = "") -> list[tuple[str, Layer]]:
 
 
 def relu(x: tf.Tensor, *, training: bool = False, seed: tf.Tensor | None = None) -> tf.Tensor:
-    """max(x, 0), as a stage."""
+    """Returns max(x, 0); a stage for `Sequential`."""
     return tf.nn.relu(x)
 
 
 def tanh(x: tf.Tensor, *, training: bool = False, seed: tf.Tensor | None = None) -> tf.Tensor:
-    """The hyperbolic tangent of each value, as a stage."""
+    """Returns the hyperbolic tangent of each value; a stage for `Sequential`."""
     return tf.nn.tanh(x)
 
 
 def flatten(x: tf.Tensor, *, training: bool = False, seed: tf.Tensor | None = None) -> tf.Tensor:
-    """`[N, H, W, C]` to `[N, H*W*C]`, as a stage."""
+    """Reshapes `[N, H, W, C]` to `[N, H*W*C]`; a stage for `Sequential`."""
     return tf.reshape(x, [-1, x.shape[1] * x.shape[2] * x.shape[3]])

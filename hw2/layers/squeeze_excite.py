@@ -1,4 +1,4 @@
-"""Squeeze and excitation: channels scaled by what the whole picture shows."""
+"""Squeeze and excitation: channels scaled by factors computed from the whole image."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hw2.layers.pool import global_mean
 
 
 class SqueezeExcite(tf.Module):
-    """Scales each channel by a factor in (0, 1) that depends on the means of all.
+    """Scales each channel by a factor in (0, 1), computed from the means of all channels.
 
     Source: Hu et al., "Squeeze-and-Excitation Networks", 2017, arxiv.org/abs/1709.01507.
     """
@@ -22,8 +22,8 @@ class SqueezeExcite(tf.Module):
 
         Args:
           channels: Length of the last axis.
-          rng: Where the first weights come from.
-          reduction: The layer between has 1 / reduction as many channels, at least one.
+          rng: Random generator of the initial weights.
+          reduction: The hidden layer has channels / reduction values, at least one.
           l2: Weight of the L2 penalty on the weights.
         """
         super().__init__()

@@ -1,6 +1,7 @@
-"""Networks by name: `MODELS`, imported when it is asked for.
+"""Networks by name: `MODELS`, a dict that is imported on first use.
 
-So `python -m hw2.models` comes before TensorFlow, and can import it without its start-up lines.
+`python -m hw2.models` therefore starts before TensorFlow is imported, and can hide the lines that
+TensorFlow writes as it starts.
 """
 
 from collections.abc import Callable

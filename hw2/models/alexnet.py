@@ -1,4 +1,4 @@
-"""AlexNet, and ZFNet, which looks closer."""
+"""AlexNet, and ZFNet, whose first windows are smaller."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from hw2.models.plain import Convolution, Pooling, plain
 def alexnet(
     image_shape: tuple[int, int, int], num_classes: int, *, seed: int, l2: float = 0.0
 ) -> Sequential:
-    """Five convolutions from 11x11 down, three pools, two dense layers of 4096, a linear one.
+    """Makes AlexNet: five convolutions from 11x11 down, three pools and three dense layers.
 
-    The form in one column, which torchvision has too.
+    It is the form with one column, as in torchvision. Dropout follows the first two dense layers,
+    of 4096 values each; the last one is linear.
 
     Args:
-      image_shape: (H, W, C) of the pictures; any sizes, (224, 224, 3) in the paper.
+      image_shape: (H, W, C) of the images, of any size, (224, 224, 3) in the paper.
       num_classes: Length of the logits.
-      seed: Of the first weights.
-      l2: Weight of the L2 penalty on all filters and matrices.
+      seed: Seed of the initial weights.
+      l2: Weight of the L2 penalty on all filters and weight matrices.
 
     Returns:
       A model from `[N, H, W, C]` to logits `[N, num_classes]`.
@@ -42,15 +43,15 @@ def alexnet(
 def zfnet(
     image_shape: tuple[int, int, int], num_classes: int, *, seed: int, l2: float = 0.0
 ) -> Sequential:
-    """As `alexnet` with a first window of 7x7 and step 2, and more channels.
+    """Makes ZFNet: AlexNet with a first window of 7x7 and stride 2, and more channels.
 
-    Without the contrast normalization of the paper, which has no weights.
+    The contrast normalization of the paper, which has no weights, is left out.
 
     Args:
-      image_shape: (H, W, C) of the pictures; any sizes, (224, 224, 3) in the paper.
+      image_shape: (H, W, C) of the images, of any size, (224, 224, 3) in the paper.
       num_classes: Length of the logits.
-      seed: Of the first weights.
-      l2: Weight of the L2 penalty on all filters and matrices.
+      seed: Seed of the initial weights.
+      l2: Weight of the L2 penalty on all filters and weight matrices.
 
     Returns:
       A model from `[N, H, W, C]` to logits `[N, num_classes]`.

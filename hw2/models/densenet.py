@@ -1,4 +1,4 @@
-"""Densely connected networks: DenseNet-121, and one whose depth is set for fine-grained classes.
+"""Densely connected networks: DenseNet-121, and one of adjustable depth for fine-grained classes.
 
 Source: Huang et al., "Densely Connected Convolutional Networks", 2016, arxiv.org/abs/1608.06993.
 """
@@ -31,18 +31,18 @@ def densenet(
     stem: Stem = "imagenet",
     epsilon: float = 1e-5,
 ) -> Sequential:
-    """A stem, dense blocks with transitions between, the mean over all positions, a linear layer.
+    """Makes a stem, dense blocks with transitions, a mean over all positions and a linear layer.
 
     Args:
-      depths: Layers of each block; each transition halves channels and sides.
-      growth: Channels that a layer adds; the stem makes twice as many.
-      image_shape: (H, W, C) of the pictures; any sizes.
+      depths: Number of layers in each block; each transition halves channels and sides.
+      growth: Channels that a layer appends; the stem makes twice as many.
+      image_shape: (H, W, C) of the images, of any size.
       num_classes: Length of the logits.
-      seed: Of the first weights.
-      l2: Weight of the L2 penalty on all filters and matrices.
-      stem: "imagenet", which makes the sides a quarter, or "small", one 3x3 that keeps them
-        and has no batch norm of its own.
-      epsilon: Of the batch norms.
+      seed: Seed of the initial weights.
+      l2: Weight of the L2 penalty on all filters and weight matrices.
+      stem: "imagenet", which reduces the sides to a quarter, or "small", one 3x3 convolution
+        that keeps them and has no batch norm of its own.
+      epsilon: Added to the variance in the batch norms.
 
     Returns:
       A model from `[N, H, W, C]` to logits `[N, num_classes]`.
@@ -83,17 +83,19 @@ def densenet121(
     pretrained: str = NONE,
     load_pretrained: bool = True,
 ) -> Sequential:
-    """Four blocks of 6, 12, 24 and 16 layers; arguments as for `densenet`, and two more.
+    """Makes DenseNet-121: four blocks of 6, 12, 24 and 16 layers.
+
+    The other arguments are those of `densenet`.
 
     Args:
-      pretrained: "none", or Keras's weights, "imagenet" or a file. Then epsilon is as Keras has
-        it, and pictures are to be standardized by ImageNet's colours. The last layer is new
-        unless there are 1,000 classes.
-      load_pretrained: False where all variables will be set from elsewhere.
+      pretrained: "none", or Keras's weights: "imagenet" or a file. With Keras's weights epsilon
+        is Keras's too, and images must be standardized by the mean and deviation of ImageNet.
+        The last layer is new unless there are 1,000 classes.
+      load_pretrained: False where all variables will be set from a checkpoint.
 
     Raises:
-      ValueError: The weights belong to another form.
-      RunError: The weights cannot be had.
+      ValueError: Pretrained weights are asked for with another stem.
+      RunError: The weights cannot be downloaded or read.
     """
     keras = pretrained != NONE
     if keras and stem != "imagenet":
@@ -118,11 +120,13 @@ def densenet_fine(
     bottlenecks: int = 8,
     growth: int = 12,
 ) -> Sequential:
-    """Three equal blocks, as the paper's DenseNet-BC for small pictures; arguments as `densenet`.
+    """Makes a DenseNet of three equal blocks, like the paper's DenseNet-BC for small images.
+
+    The other arguments are those of `densenet`.
 
     Args:
-      bottlenecks: Layers of each block.
-      growth: Channels that a layer adds.
+      bottlenecks: Number of layers in each block.
+      growth: Channels that a layer appends.
     """
     depths = [bottlenecks] * 3
     return densenet(depths, growth, image_shape, num_classes, seed=seed, l2=l2, stem=stem)

@@ -35,17 +35,17 @@ def googlenet(
     l2: float = 0.0,
     stem: Stem = "imagenet",
 ) -> Sequential:
-    """A stem, nine modules, the mean over all positions, dropout, a linear layer.
+    """Makes GoogLeNet: a stem, nine modules, a mean over all positions, dropout, a linear layer.
 
-    Batch norm stands where the paper normalizes by neighbouring channels, and after each module.
-    With it the two classifiers on the way, which helped gradients through, are not needed.
+    Batch norm takes the place of the paper's local response normalization, and follows each
+    module. With it the paper's two auxiliary classifiers are not needed.
 
     Args:
-      image_shape: (H, W, C) of the pictures; any sizes.
+      image_shape: (H, W, C) of the images, of any size.
       num_classes: Length of the logits.
-      seed: Of the first weights.
-      l2: Weight of the L2 penalty on all filters and matrices.
-      stem: "imagenet", which makes the sides an eighth, or "small", which keeps them.
+      seed: Seed of the initial weights.
+      l2: Weight of the L2 penalty on all filters and weight matrices.
+      stem: "imagenet", which reduces the sides to an eighth, or "small", which keeps them.
 
     Returns:
       A model from `[N, H, W, C]` to logits `[N, num_classes]`.

@@ -1,4 +1,4 @@
-"""The inception network of ten layers with weights."""
+"""An inception network of ten layers with weights."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from hw2.layers.sequential import Sequential, flatten
 def inception10(
     image_shape: tuple[int, int, int], num_classes: int, *, seed: int, l2: float = 1e-3
 ) -> Sequential:
-    """Two convolutions, two Inception-v2 modules, a dense layer and a linear one.
+    """Makes two convolutions, two Inception-v2 modules, a dense layer and a linear one.
 
     Args:
-      image_shape: (H, W, C) of the pictures; any sizes.
+      image_shape: (H, W, C) of the images, of any size.
       num_classes: Length of the logits.
-      seed: Of the first weights.
+      seed: Seed of the initial weights.
       l2: Weight of the L2 penalty on the dense layer's weights.
 
     Returns:

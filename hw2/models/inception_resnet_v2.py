@@ -1,4 +1,4 @@
-"""Inception-ResNet-v2 as Keras has it, under a head of our own: for transfer."""
+"""Keras's Inception-ResNet-v2 with a new head, for transfer learning."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hw2.layers.sequential import Sequential, relu
 from hw2.models.pretrained import DEVIATION, MEAN, NONE, application
 
 FEATURES = 1536  # channels before Keras's own last layer
-LEAST_SIDE = 75  # smallest picture that Keras lets through
+LEAST_SIDE = 75  # pixels; Keras's network accepts no smaller images
 
 
 def inception_resnet_v2(
@@ -25,26 +25,27 @@ def inception_resnet_v2(
     freeze: bool = False,
     load_pretrained: bool = True,
 ) -> Sequential:
-    """Keras's network up to the mean over all positions, a dense layer of 128, a linear one.
+    """Makes Keras's network up to the mean over all positions, a dense layer and a linear one.
 
     Args:
-      image_shape: (H, W, C) of the pictures, C 1 or 3; any sizes.
+      image_shape: (H, W, C) of the images, C 1 or 3; any sizes.
       num_classes: Length of the logits.
-      seed: Of the first weights.
+      seed: Seed of the initial weights.
       l2: Weight of the L2 penalty on the matrices of the two dense layers.
       pretrained: Weights of Keras's part: "imagenet", a file, or "none" for new ones by `seed`.
-      freeze: Whether Keras's part stays as it is. Then its variables are none of the model's.
-      load_pretrained: False where all that trains will be set from elsewhere; then pretrained
-        weights are read only if they are frozen.
+      freeze: Whether Keras's part stays as it is. Its variables then do not belong to the model.
+      load_pretrained: False where all trainable variables will be set from a checkpoint; then
+        pretrained weights are read only if they are frozen.
 
     Returns:
       A model from `[N, H, W, C]` to logits `[N, num_classes]`.
 
     Raises:
-      RunError: The weights cannot be had.
+      ValueError: The images have neither 1 nor 3 channels.
+      RunError: The weights cannot be downloaded or read.
     """
     if image_shape[2] not in (1, 3):
-        raise ValueError(f"the pictures must have 1 or 3 channels, got {image_shape[2]}.")
+        raise ValueError(f"the images must have 1 or 3 channels, got {image_shape[2]}.")
     rng = np.random.default_rng(seed)
     weights = pretrained if freeze or load_pretrained else NONE
     moving = pretrained == NONE and not freeze
@@ -72,10 +73,10 @@ class Base(tf.Module):
 
         Args:
           weights: "imagenet", a file, or "none" for He initialization.
-          freeze: Whether its variables are hidden, from training and from checkpoints.
-          moving: Whether batch norms in training take the statistics of the batch. Those that
-            were learned are better than what small batches give, so it is for new weights.
-          rng: Where new weights come from.
+          freeze: Whether its variables are hidden from training and from checkpoints.
+          moving: Whether batch norms use the statistics of the batch in training. That is for
+            new weights; learned statistics are better than those of small batches.
+          rng: Random generator of new weights.
         """
         super().__init__()
         base = application(tf.keras.applications.InceptionResNetV2, weights, top=False)
@@ -94,8 +95,8 @@ class Base(tf.Module):
         """Maps `[N, H, W, 1 or 3]` to `[N, 1536]`.
 
         Args:
-          x: Pictures less the mean of ImageNet's colours, divided by its deviation, or each
-            standardized by its own, which comes near. Small ones are enlarged, to 75 pixels.
+          x: Images standardized by the mean and deviation of ImageNet, or each by its own,
+            which is close. Images with a side below 75 pixels are enlarged.
           training: As for all layers.
           seed: Not needed.
         """
@@ -109,7 +110,7 @@ class Base(tf.Module):
 
 
 def _by_layer(base: tf.keras.Model) -> dict[str, dict[str, tf.Variable]]:
-    """TensorFlow's variables by layer; Keras's own names count on from one model to the next."""
+    """Lists variables by layer, numbered anew; Keras's own numbers depend on earlier models."""
     result = {}
     for layer in base.layers:
         if layer.weights:

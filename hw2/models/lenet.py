@@ -10,16 +10,17 @@ from hw2.models.plain import Convolution, Pooling, plain
 def lenet5(
     image_shape: tuple[int, int, int], num_classes: int, *, seed: int, l2: float = 0.0
 ) -> Sequential:
-    """Two convolutions 5x5, each with a pool of means, two dense layers and a linear one.
+    """Makes LeNet-5: two 5x5 convolutions with average pools, two dense layers and a linear one.
 
-    The third convolution of the paper sees one position of 5x5, and is the first dense layer. The
-    second sees all maps of the first, the means have no weights, and the last layer is linear.
+    The third convolution of the paper has a single position, so here it is the first dense layer.
+    Unlike in the paper the second convolution sees all channels of the first, the pools have no
+    weights, and the last layer is linear.
 
     Args:
-      image_shape: (H, W, C) of the pictures; any sizes, (32, 32, 1) in the paper.
+      image_shape: (H, W, C) of the images, of any size, (32, 32, 1) in the paper.
       num_classes: Length of the logits.
-      seed: Of the first weights.
-      l2: Weight of the L2 penalty on all filters and matrices.
+      seed: Seed of the initial weights.
+      l2: Weight of the L2 penalty on all filters and weight matrices.
 
     Returns:
       A model from `[N, H, W, C]` to logits `[N, num_classes]`.

@@ -1,4 +1,4 @@
-"""Every network and its name."""
+"""The table of all networks, by name."""
 
 from hw2.models.alexnet import alexnet, zfnet
 from hw2.models.densenet import densenet121, densenet_fine

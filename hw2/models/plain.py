@@ -1,4 +1,4 @@
-"""What the networks without branches share: windows in a row, then dense layers."""
+"""Networks without branches: convolutions and pools in a row, then dense layers."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from hw2.ops.geometry import Padding, Pair
 
 @dataclasses.dataclass(frozen=True)
 class Convolution:
-    """A convolution with bias, and the activation after it."""
+    """A convolution with bias, followed by the activation of the network."""
 
-    outputs: int
+    out_channels: int
     kernel: int
     strides: int = 1
     padding: Padding = "SAME"
@@ -28,7 +28,7 @@ class Convolution:
 
 @dataclasses.dataclass(frozen=True)
 class Pooling:
-    """A pooling of one kind."""
+    """A pooling layer."""
 
     kernel: int
     strides: int
@@ -49,18 +49,18 @@ def plain(
 ) -> Sequential:
     """Makes a network of convolutions and pools, dense layers, and a linear one.
 
-    A window that does not fit into a small picture is padded as "SAME", or for a pool cut to the
-    picture, so that any image size will do.
+    It works for any image size: where a window is larger than a small image, a convolution is
+    padded as "SAME" and a pool is cut to the size of the image.
 
     Args:
-      image_shape: (H, W, C) of the pictures.
+      image_shape: (H, W, C) of the images.
       num_classes: Length of the logits.
       windows: The convolutions and pools, in order.
-      dense: Lengths of the dense layers before the last.
-      seed: Of the first weights.
-      l2: Weight of the L2 penalty on all filters and matrices.
-      activation: After each convolution and each dense layer but the last.
-      drop: Fraction of values dropped after each dense layer but the last.
+      dense: Output lengths of the dense layers before the last.
+      seed: Seed of the initial weights.
+      l2: Weight of the L2 penalty on all filters and weight matrices.
+      activation: The activation after each convolution and each dense layer but the last.
+      drop: Fraction of values that dropout drops after each dense layer but the last.
 
     Returns:
       A model from `[N, H, W, C]` to logits `[N, num_classes]`.
@@ -73,14 +73,14 @@ def plain(
         if isinstance(window, Pooling):
             pool += 1
             stages[f"pool{pool}"] = window.kind(window.kernel, window.strides, window.padding)
-            cut = [min(window.kernel, side) for side in sides]  # as the pool will
+            cut = [min(window.kernel, side) for side in sides]  # as the pool itself does
             sides = _slide(sides, cut, window.strides, window.padding)
         else:
             conv += 1
             padding = window.padding if _fits(sides, window) else "SAME"
             stages[f"conv{conv}"] = Conv(
                 channels,
-                window.outputs,
+                window.out_channels,
                 window.kernel,
                 strides=window.strides,
                 padding=padding,
@@ -89,21 +89,36 @@ def plain(
             )
             stages[f"activation{conv}"] = activation
             sides = _slide(sides, window.kernel, window.strides, padding)
-            channels = window.outputs
+            channels = window.out_channels
     stages["flatten"] = flatten
-    inputs = sides[0] * sides[1] * channels
-    for number, outputs in enumerate(dense, start=1):
-        stages[f"dense{number}"] = Dense(inputs, outputs, rng=rng, l2=l2)
-        stages[f"dense_activation{number}"] = activation
-        if drop:
-            stages[f"dropout{number}"] = Dropout(drop)
-        inputs = outputs
-    stages["linear"] = Dense(inputs, num_classes, rng=rng, l2=l2)
+    length = sides[0] * sides[1] * channels
+    stages |= _dense_stages(length, dense, activation, drop, rng, l2)
+    length = dense[-1] if dense else length
+    stages["linear"] = Dense(length, num_classes, rng=rng, l2=l2)
     return Sequential(stages)
 
 
+def _dense_stages(
+    length: int,
+    dense: Sequence[int],
+    activation: Layer,
+    drop: float,
+    rng: np.random.Generator,
+    l2: float,
+) -> dict[str, Layer]:
+    """Makes dense layers, each with its activation and dropout, for inputs of `length` values."""
+    stages: dict[str, Layer] = {}
+    for number, outputs in enumerate(dense, start=1):
+        stages[f"dense{number}"] = Dense(length, outputs, rng=rng, l2=l2)
+        stages[f"dense_activation{number}"] = activation
+        if drop:
+            stages[f"dropout{number}"] = Dropout(drop)
+        length = outputs
+    return stages
+
+
 def _fits(sides: tuple[int, int], window: Convolution) -> bool:
-    """Whether the window has at least one place in the padded picture."""
+    """Whether the window has at least one position in the padded image."""
     if window.padding == "SAME":
         return True
     pads = ((0, 0), (0, 0)) if window.padding == "VALID" else window.padding
@@ -111,6 +126,6 @@ def _fits(sides: tuple[int, int], window: Convolution) -> bool:
 
 
 def _slide(sides: tuple[int, int], kernel: Pair, strides: int, padding: Padding) -> tuple[int, int]:
-    """Height and width after a window has slid over them."""
+    """Returns height and width of the output of a window that slides over an image."""
     rows, columns = geometry.window(kernel, strides, padding).axes(*sides)
     return rows.out, columns.out

@@ -1,13 +1,13 @@
-"""Weights of Keras's networks, copied into ours of the same form.
+"""Copies the weights of Keras's networks into ours of the same architecture.
 
-`--pretrained=imagenet` does it for a training; here is how to do it by hand:
+`--pretrained=imagenet` does so before a training. To do it by hand:
 
     source = tf.keras.applications.ResNet50(classifier_activation=None)
     model = resnet50((224, 224, 3), 1000, seed=0, pretrained="imagenet", load_pretrained=False)
     port.to_resnet50(source, model)
 
-Keras's convolutions of ResNet-50 have biases before their batch norms. Such a bias only moves the
-mean that the norm takes off again, so it is taken from the moving mean here.
+The convolutions of Keras's ResNet-50 have biases before their batch norms, ours have none. Such a
+bias only shifts the mean that the batch norm subtracts, so it is subtracted from the moving mean.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from hw2.layers.norm import BatchNorm
 from hw2.layers.sequential import Sequential
 from hw2.models.pretrained import DEVIATION
 
-EPSILON = 1.001e-5  # of the batch norms in Keras's ResNet-50 and DenseNet-121
+EPSILON = 1.001e-5  # for the batch norms in Keras's ResNet-50 and DenseNet-121
 
 
 def to_resnet50(source: tf.keras.Model, model: Sequential, *, standardized: bool = False) -> None:
     """Copies the weights of `tf.keras.applications.ResNet50`.
 
     Args:
-      source: Keras's, with its last layer or without.
-      model: Our `resnet50`, its strides and epsilon as Keras's. Its last layer keeps its first
-        weights unless it has as many classes. For pictures of one channel the filters of the
-        three colours are summed, which is what three equal channels give.
-      standardized: Keras's sees blue, green and red in [0, 255], less their means. True makes
-        ours see red, green and blue divided by their deviations instead, the same up to half a
-        level of 255 in the means.
+      source: Keras's model, with its last layer or without.
+      model: Our `resnet50` with Keras's strides and epsilon. Its last layer keeps its initial
+        weights unless both have as many classes. For images of one channel the filters of the
+        three colours are summed, which is the same as repeating the channel three times.
+      standardized: Whether the filters are adapted to red, green and blue in [0, 1], less the
+        mean and divided by the deviation of ImageNet. Otherwise they expect, like Keras's, blue,
+        green and red in [0, 255] less their means. The means differ by up to half a level of 255.
     """
     stem = model.stages["stem"].stages
     first = _kernel(source, "conv1_conv")
@@ -58,11 +58,11 @@ def to_resnet50(source: tf.keras.Model, model: Sequential, *, standardized: bool
 def to_densenet121(source: tf.keras.Model, model: Sequential) -> None:
     """Copies the weights of `tf.keras.applications.DenseNet121`.
 
-    Both see red, green and blue less their means, divided by their deviations.
+    Both expect red, green and blue less the mean and divided by the deviation of ImageNet.
 
     Args:
-      source: Keras's, with its last layer or without.
-      model: Our `densenet121`, its epsilon as Keras's; for its last layer, and pictures of one
+      source: Keras's model, with its last layer or without.
+      model: Our `densenet121` with Keras's epsilon. For its last layer, and for images of one
         channel, see `to_resnet50`.
     """
     stem = model.stages["stem"].stages
@@ -88,7 +88,7 @@ def _kernel(source: tf.keras.Model, name: str) -> np.ndarray:
 
 
 def _set_colours(conv: Conv, kernel: np.ndarray) -> None:
-    """Copies the filters that see the picture, summed where it is grey."""
+    """Copies the filters of the first convolution, summed over colours for grey images."""
     conv.w.assign(kernel.sum(2, keepdims=True) if conv.w.shape[2] == 1 else kernel)
 
 

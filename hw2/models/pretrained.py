@@ -1,4 +1,4 @@
-"""Keras's own networks, with weights of ImageNet, of a file, or new."""
+"""Networks of `tf.keras.applications`, with ImageNet's weights, a file's or new ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hw2.errors import RunError
 
 NONE, IMAGENET = "none", "imagenet"
 
-# Of the colours of ImageNet, red, green and blue in [0, 1]: as torchvision, timm and Keras have it.
+# Statistics of ImageNet's red, green and blue in [0, 1], as torchvision, timm and Keras have them.
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 
@@ -24,17 +24,17 @@ DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 def application(
     make: Callable[..., tf.keras.Model], weights: str, *, top: bool = True
 ) -> tf.keras.Model:
-    """Makes a network of `tf.keras.applications`, its last layer without softmax.
+    """Makes a network of `tf.keras.applications`, without softmax at its end.
 
     Args:
-      make: For example `tf.keras.applications.ResNet50`.
+      make: The constructor, for example `tf.keras.applications.ResNet50`.
       weights: "imagenet", which Keras downloads once and keeps; a file that Keras wrote, `.h5`,
         `.weights.h5` or `.keras`, with the last layer or without; or "none".
-      top: Whether its last layer, of 1,000 classes, is wanted; without, it ends in the mean over
-        all positions.
+      top: Whether to include the last layer, of 1,000 classes; otherwise the network ends in the
+        mean over all positions.
 
     Raises:
-      RunError: The weights cannot be had.
+      RunError: The weights cannot be downloaded or read.
     """
     if weights == IMAGENET:
         return _downloaded(make, top)
@@ -68,13 +68,13 @@ def application(
 def _new(
     make: Callable[..., tf.keras.Model], top: bool, weights: str | None = None
 ) -> tf.keras.Model:
-    """A model for any image size, unless the last layer is wanted."""
+    """Makes a model, for any image size unless it has its last layer."""
     rest = {"classifier_activation": None} if top else {"input_shape": (None, None, 3)}
     return make(include_top=top, weights=weights, pooling="avg", **rest)
 
 
 def _without_last(make: Callable[..., tf.keras.Model], model: tf.keras.Model) -> tf.keras.Model:
-    """The same weights without the last layer's matrix and bias, for any image size."""
+    """Makes the same model without its last layer, for any image size."""
     result = _new(make, top=False)
     result.set_weights(model.get_weights()[:-2])
     return result

@@ -7,6 +7,7 @@ Hu et al., "Squeeze-and-Excitation Networks", 2017, arxiv.org/abs/1709.01507.
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -20,7 +21,7 @@ from hw2.models.pretrained import NONE, application
 from hw2.models.stem import Stem, make_stem
 
 RESNET50 = (3, 4, 6, 3)
-WIDTHS = (64, 128, 256, 512)  # of the four stages; each but the first halves the sides
+WIDTHS = (64, 128, 256, 512)  # channels of the four stages; each but the first halves the sides
 
 
 def resnet(
@@ -38,30 +39,33 @@ def resnet(
     stride_first: bool = False,
     epsilon: float = 1e-5,
 ) -> Sequential:
-    """A stem, four stages of residual blocks, the mean over all positions, a linear layer.
+    """Makes a stem, four stages of residual blocks, a mean over all positions, a linear layer.
 
     Args:
-      block: What the stages repeat.
-      depths: Blocks of each stage.
-      image_shape: (H, W, C) of the pictures; any sizes.
+      block: The residual block that the stages repeat.
+      depths: Number of blocks in each stage.
+      image_shape: (H, W, C) of the images, of any size.
       num_classes: Length of the logits.
-      seed: Of the first weights.
-      l2: Weight of the L2 penalty on all filters and matrices.
-      stem: "imagenet", which makes the sides a quarter, or "small", one 3x3 that keeps them.
-      squeeze_excite: Whether each block scales its channels before the sum.
-      resnet_d: Whether the stem is three 3x3 instead of the 7x7, and strided shortcuts take means.
-      zero_gamma: Whether the last scale of each block begins as 0.
-      stride_first: Whether a `Bottleneck`'s first 1x1 takes the step, as in Keras, not its 3x3.
-      epsilon: Of the batch norms.
+      seed: Seed of the initial weights.
+      l2: Weight of the L2 penalty on all filters and weight matrices.
+      stem: "imagenet", which reduces the sides to a quarter, or "small", one 3x3 convolution
+        that keeps them.
+      squeeze_excite: Whether each block has squeeze and excitation before its sum.
+      resnet_d: Whether three 3x3 convolutions replace the 7x7 of the stem, and strided shortcuts
+        average pixels rather than skipping some.
+      zero_gamma: Whether the scale of each block's last batch norm is 0 at first.
+      stride_first: Whether the stride of a `Bottleneck` belongs to its first 1x1, as in Keras,
+        rather than to its 3x3.
+      epsilon: Added to the variance in the batch norms.
 
     Returns:
       A model from `[N, H, W, C]` to logits `[N, num_classes]`.
 
     Raises:
-      ValueError: `stem` has no such name, or `stride_first` is asked of a `BasicBlock`.
+      ValueError: `stem` has no such name, or `stride_first` is given for a `BasicBlock`.
     """
     rng = np.random.default_rng(seed)
-    options = {
+    options: dict[str, Any] = {
         "squeeze_excite": squeeze_excite,
         "pooled_shortcut": resnet_d,
         "zero_gamma": zero_gamma,
@@ -70,24 +74,36 @@ def resnet(
     }
     if stride_first:
         if block is not Bottleneck:
-            raise ValueError("stride_first must be of a Bottleneck, a BasicBlock has no 1x1.")
+            raise ValueError("stride_first must be for a Bottleneck; a BasicBlock has no 1x1.")
         options["stride_first"] = True
     stages: dict[str, Layer] = {
         "stem": make_stem(
             image_shape[2], WIDTHS[0], stem, deep=resnet_d, epsilon=epsilon, rng=rng, l2=l2
         )
     }
-    inputs = WIDTHS[0]
+    stages |= _stages(block, depths, rng, options)
+    stages["pool"] = global_mean
+    stages["linear"] = Dense(block.expansion * WIDTHS[-1], num_classes, rng=rng, l2=l2)
+    return Sequential(stages)
+
+
+def _stages(
+    block: type[BasicBlock] | type[Bottleneck],
+    depths: tuple[int, int, int, int],
+    rng: np.random.Generator,
+    options: dict[str, Any],
+) -> dict[str, Layer]:
+    """Makes the four stages of blocks; the first block of each but the first has stride 2."""
+    stages: dict[str, Layer] = {}
+    channels = WIDTHS[0]
     for index, (width, depth) in enumerate(zip(WIDTHS, depths, strict=True), start=1):
         blocks: dict[str, Layer] = {}
         for number in range(1, depth + 1):
             strides = 2 if index > 1 and number == 1 else 1
-            blocks[f"block{number}"] = block(inputs, width, strides=strides, rng=rng, **options)
-            inputs = block.expansion * width
+            blocks[f"block{number}"] = block(channels, width, strides=strides, rng=rng, **options)
+            channels = block.expansion * width
         stages[f"stage{index}"] = Sequential(blocks)
-    stages["pool"] = global_mean
-    stages["linear"] = Dense(inputs, num_classes, rng=rng, l2=l2)
-    return Sequential(stages)
+    return stages
 
 
 def resnet50(
@@ -102,17 +118,17 @@ def resnet50(
     pretrained: str = NONE,
     load_pretrained: bool = True,
 ) -> Sequential:
-    """ResNet-50 of `Bottleneck`s; arguments as for `resnet`, and two more.
+    """Makes ResNet-50, of `Bottleneck` blocks; the other arguments are those of `resnet`.
 
     Args:
-      pretrained: "none", or Keras's weights, "imagenet" or a file. Then strides and epsilon are
-        as Keras has them, and pictures are to be standardized by ImageNet's colours. The last
-        layer is new unless there are 1,000 classes.
-      load_pretrained: False where all variables will be set from elsewhere.
+      pretrained: "none", or Keras's weights: "imagenet" or a file. With Keras's weights strides
+        and epsilon are Keras's too, and images must be standardized by the mean and deviation of
+        ImageNet. The last layer is new unless there are 1,000 classes.
+      load_pretrained: False where all variables will be set from a checkpoint.
 
     Raises:
-      ValueError: The weights belong to another form.
-      RunError: The weights cannot be had.
+      ValueError: Pretrained weights are asked for with another stem, `resnet_d` or `zero_gamma`.
+      RunError: The weights cannot be downloaded or read.
     """
     keras = pretrained != NONE
     if keras and (stem != "imagenet" or resnet_d or zero_gamma):

@@ -1,4 +1,4 @@
-"""A residual network of nine layers that trains fast on small pictures."""
+"""A residual network of nine layers that trains fast on small images."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ def resnet9(
     width: int = 64,
     zero_gamma: bool = False,
 ) -> Sequential:
-    """A convolution, three that each double the channels and halve the sides, two blocks.
+    """Makes a convolution, three that double the channels and halve the sides, and two blocks.
 
     Args:
-      image_shape: (H, W, C) of the pictures; any sizes, meant for 28 to 64 pixels.
+      image_shape: (H, W, C) of the images, of any size, meant for 28 to 64 pixels.
       num_classes: Length of the logits.
-      seed: Of the first weights.
-      l2: Weight of the L2 penalty on all filters and matrices.
+      seed: Seed of the initial weights.
+      l2: Weight of the L2 penalty on all filters and weight matrices.
       width: Channels of the first layer; the last convolutions have eight times as many. The cost
-        goes by its square.
-      zero_gamma: Whether the last scale of each block begins as 0.
+        grows with its square.
+      zero_gamma: Whether the scale of each block's last batch norm is 0 at first.
 
     Returns:
       A model from `[N, H, W, C]` to logits `[N, num_classes]`.
@@ -40,8 +40,8 @@ def resnet9(
     """
     rng = np.random.default_rng(seed)
 
-    def conv(inputs: int, outputs: int) -> Sequential:
-        return conv_stack(inputs, [outputs], [3], rng=rng, l2=l2)
+    def conv(in_channels: int, out_channels: int) -> Sequential:
+        return conv_stack(in_channels, [out_channels], [3], rng=rng, l2=l2)
 
     def block(channels: int) -> BasicBlock:
         return BasicBlock(channels, channels, rng=rng, zero_gamma=zero_gamma, l2=l2)

@@ -1,4 +1,4 @@
-"""A network of four layers for small grey pictures."""
+"""A network of four layers for small grey images."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ def simple_cnn(
     l2: float = 0.0,
     kernel_size: int = 5,
 ) -> Sequential:
-    """Two convolutions of 10 and 20 channels, each with a pool, a dense layer and a linear one.
+    """Makes two convolutions with pools, of 10 and 20 channels, a dense layer and a linear one.
 
     Args:
-      image_shape: (H, W, C) of the pictures; any sizes. 28x28 leaves 320 values to the dense layer.
+      image_shape: (H, W, C) of the images, of any size. 28x28 leaves 320 values to the dense layer.
       num_classes: Length of the logits.
-      seed: Of the first weights.
-      l2: Weight of the L2 penalty on all filters and matrices.
+      seed: Seed of the initial weights.
+      l2: Weight of the L2 penalty on all filters and weight matrices.
       kernel_size: Side of both windows.
 
     Returns:

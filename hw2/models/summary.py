@@ -1,4 +1,4 @@
-"""What a model is made of and what it costs, layer by layer."""
+"""Summaries of a model: the layers, and their shapes, parameters and costs."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from hw2 import ops
 from hw2.layers.initializers import sizes_only
 from hw2.layers.sequential import Sequential, flat
 
-ALIKE = 3  # blocks of one kind in a row, which may stand in one line
+ALIKE = 3  # so many blocks of one kind in a row may share one line
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One layer, or several together.
+    """One line of a summary: a layer, or the sums of several.
 
     Attributes:
-      layer: Names of its sequences and its own, as "stem/conv1".
-      output: Shape without the batch.
-      parameters: That training changes.
-      multiply_adds: Of convolutions and matrix products, for one picture.
-      patches: Values in the patch matrices that `ops.conv2d` lays out by im2col, for one picture;
-        none for windows of one pixel and stride 1, where the image is the matrix.
+      layer: Path of the layer, for example "stem/conv1".
+      output: Shape of the output without the batch.
+      parameters: Number of trainable parameters.
+      multiply_adds: Multiply-adds of convolutions and matrix products, for one image.
+      patches: Number of values in the patch matrices of `ops.conv2d` by im2col, for one image. A
+        window of one pixel and stride 1 needs none, since the image is the matrix.
     """
 
     layer: str
@@ -38,11 +38,12 @@ class Row:
 
 
 def summarize(model: Sequential, image_shape: tuple[int, int, int]) -> list[Row]:
-    """Traces one picture through the model and reads sizes and products off the graph.
+    """Traces one image through the model, and reads shapes and products off the graph.
 
     Args:
-      model: Its stages are the rows; a stage that is a `Sequential` itself gives its own.
-      image_shape: (H, W, C) of the picture.
+      model: The model. There is a row for each stage; stages of nested `Sequential`s have their
+        own rows.
+      image_shape: (H, W, C) of the image.
     """
     rows = []
     shape = (1, *image_shape)
@@ -63,11 +64,11 @@ def summarize(model: Sequential, image_shape: tuple[int, int, int]) -> list[Row]
 def measure(
     make: Callable[..., Sequential], image_shape: tuple[int, int, int], num_classes: int
 ) -> dict[str, int]:
-    """Counts without making weights.
+    """Counts the parameters and costs of a model without allocating its weights.
 
     Args:
       make: A constructor of `MODELS`.
-      image_shape: (H, W, C) of the pictures.
+      image_shape: (H, W, C) of the images.
       num_classes: Length of the logits.
 
     Returns:
@@ -84,10 +85,10 @@ def measure(
         }
 
 
-def of(
+def describe(
     make: Callable[..., Sequential], image_shape: tuple[int, int, int], num_classes: int
 ) -> Table:
-    """The tree of a model's layers, for one picture; arguments as for `measure`."""
+    """Returns the table of a model's layers, for one image; arguments as for `measure`."""
     with sizes_only():
         model = make(image_shape, num_classes, seed=0)
         return table(model, summarize(model, image_shape), batch_size=1)
@@ -96,14 +97,14 @@ def of(
 def table(
     model: Sequential, rows: list[Row], *, batch_size: int, value_bytes: int = 4, whole: bool = True
 ) -> Table:
-    """The tree of a model's stages with their sums, for a terminal of 80 columns.
+    """Returns the tree of a model's stages with their sums, for a terminal of 80 columns.
 
     Args:
-      model: What `rows` were made of.
-      rows: Of `summarize`.
-      batch_size: Pictures whose patches are counted, as im2col lays them out.
-      value_bytes: Of each of their values.
-      whole: Whether blocks of one kind that follow one another are shown one by one.
+      model: The model.
+      rows: Its rows, from `summarize`.
+      batch_size: Number of images for which the memory of patches is given.
+      value_bytes: Bytes of one value.
+      whole: Whether consecutive blocks of one kind are shown one by one.
     """
     result = Table(box=None, pad_edge=False)
     result.add_column("layer", overflow="fold", vertical="bottom")
@@ -127,13 +128,13 @@ def table(
 def tree(
     model: Sequential, rows: list[Row], *, whole: bool = True, depth: int = 0
 ) -> list[tuple[int, str, Row]]:
-    """Depth, own name and row of every stage, a sequence with its sums before its stages.
+    """Lists depth, own name and row of every stage; a sequence's sums come before its stages.
 
     Args:
-      model: What `rows` were made of.
-      rows: Of `summarize`.
-      whole: Whether blocks of one kind that follow one another are shown one by one.
-      depth: Of the model's own stages.
+      model: The model.
+      rows: Its rows, from `summarize`.
+      whole: Whether consecutive blocks of one kind are shown one by one.
+      depth: Depth of the model's own stages.
     """
     found, rest = [], iter(rows)
     for name, stage in model.stages.items():
@@ -152,7 +153,7 @@ def tree(
 
 
 def together(name: str, rows: Sequence[Row]) -> Row:
-    """The sums of layers one after another, with the output of the last."""
+    """Sums the counts of consecutive layers; the output is that of the last."""
     sums = (
         sum(getattr(row, field) for row in rows)
         for field in ("parameters", "multiply_adds", "patches")
@@ -161,7 +162,7 @@ def together(name: str, rows: Sequence[Row]) -> Row:
 
 
 def _multiply_adds(op: tf.Operation) -> int:
-    """Of a convolution or matrix product: outputs times what each sums; other ops have none."""
+    """Counts the multiply-adds of a convolution or matrix product; 0 for other operations."""
     if op.type == "Conv2D":
         kh, kw, channels, _ = op.inputs[1].shape
         return math.prod(op.outputs[0].shape) * kh * kw * channels
@@ -172,7 +173,7 @@ def _multiply_adds(op: tf.Operation) -> int:
 
 
 def _patches(op: tf.Operation) -> int:
-    """Of a convolution: positions times what a window sees."""
+    """Counts the values in the patch matrix of a convolution; 0 for other operations."""
     if op.type != "Conv2D":
         return 0
     kh, kw, _, _ = op.inputs[1].shape

@@ -9,13 +9,13 @@ from hw2.models.plain import Convolution, Pooling, plain
 def vgg16(
     image_shape: tuple[int, int, int], num_classes: int, *, seed: int, l2: float = 0.0
 ) -> Sequential:
-    """Thirteen convolutions 3x3 in five groups, a pool after each, two dense layers, a linear one.
+    """Makes VGG-16: thirteen 3x3 convolutions in five groups with pools, three dense layers.
 
     Args:
-      image_shape: (H, W, C) of the pictures; any sizes, (224, 224, 3) in the paper.
+      image_shape: (H, W, C) of the images, of any size, (224, 224, 3) in the paper.
       num_classes: Length of the logits.
-      seed: Of the first weights.
-      l2: Weight of the L2 penalty on all filters and matrices.
+      seed: Seed of the initial weights.
+      l2: Weight of the L2 penalty on all filters and weight matrices.
 
     Returns:
       A model from `[N, H, W, C]` to logits `[N, num_classes]`.

@@ -9,13 +9,13 @@ from hw2.models.plain import Convolution, Pooling, plain
 def waste_cnn(
     image_shape: tuple[int, int, int], num_classes: int, *, seed: int, l2: float = 0.0
 ) -> Sequential:
-    """A convolution 16x16, one 8x8, a pool of 3 after each, a dense layer of 128, a linear one.
+    """Makes a 16x16 and an 8x8 convolution with 3x3 pools, a dense layer and a linear one.
 
     Args:
-      image_shape: (H, W, C) of the pictures; any sizes, (225, 225, 3) in its report.
+      image_shape: (H, W, C) of the images, of any size, (225, 225, 3) in its report.
       num_classes: Length of the logits, 2 in its report.
-      seed: Of the first weights.
-      l2: Weight of the L2 penalty on all filters and matrices.
+      seed: Seed of the initial weights.
+      l2: Weight of the L2 penalty on all filters and weight matrices.
 
     Returns:
       A model from `[N, H, W, C]` to logits `[N, num_classes]`.

@@ -1,4 +1,4 @@
-"""Many small steps in one pass over memory, by XLA."""
+"""Fusion of many small operations into one pass over memory, by XLA."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-LEAST = 2**18  # values; fewer fit the cache, and are not worth a compilation of 0.2 seconds
+LEAST = 2**18  # values; fewer fit into the cache, and are not worth 0.2 seconds of compilation
 
 
 def fused(function: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
-    """Compiles a function of tensors with XLA where that pays; elsewhere it stays as it is.
+    """Compiles a function of tensors with XLA where that pays; elsewhere it is called as it is.
 
-    It pays for pads, slices and sums of large tensors on a CPU, which TensorFlow makes one after
-    another, each with a pass over memory. Nothing is compiled outside of graphs, where shapes
-    come and go, nor for shapes unknown before running, nor where there is a GPU.
+    It pays for pads, slices and sums of large tensors on a CPU, which TensorFlow computes one
+    after another, each with a pass over memory. Nothing is compiled in eager mode, where shapes
+    vary from call to call, nor for shapes that are unknown before running, nor with a GPU.
     """
 
     @functools.wraps(function)
@@ -36,8 +36,10 @@ def pays(*tensors: tf.Tensor) -> bool:
 
 
 def warm_up() -> None:
-    """Compiles next to nothing, for the first words of XLA and oneDNN, said once, to come when
-    they can be held back."""
+    """Compiles a trivial function, so that XLA and oneDNN write their start-up lines now.
+
+    They write them once per process; call this while stderr is held back.
+    """
     tf.function(tf.identity, autograph=False, jit_compile=True)(tf.zeros([]))
     # A transposed tensor of booleans, as TensorFlow makes of the check of a filter's gradient.
     check = tf.function(lambda x: tf.math.is_finite(tf.transpose(2 * x)), autograph=False)

@@ -16,7 +16,7 @@ Padding = str | Sequence[Sequence[int]]  # "SAME", "VALID" or ((top, bottom), (l
 
 
 class Window(NamedTuple):
-    """A window sliding over an image; checked, in the order of the arguments of `unfold`."""
+    """The checked options of a window that slides over an image, in the order of `unfold`."""
 
     kernel: tuple[int, int]
     strides: tuple[int, int] = (1, 1)
@@ -53,7 +53,7 @@ class Axis(NamedTuple):
     after: Size  # zeros behind
 
     def place(self, tap: int) -> tuple[int, int]:
-        """Block offset and phase of a tap."""
+        """Returns block offset and phase of a tap."""
         return divmod(tap * self.dilation, self.stride)
 
 
@@ -93,12 +93,12 @@ def axis(size: Size, taps: int, stride: int, dilation: int, padding: str | tuple
 
 
 def positive(value: Size) -> Size:
-    """max(value, 0), for ints and tensors alike."""
+    """Returns max(value, 0), for ints and tensors alike."""
     return (value + abs(value)) // 2
 
 
 def minimum(a: Size, b: Size) -> Size:
-    """min(a, b), for ints and tensors alike."""
+    """Returns min(a, b), for ints and tensors alike."""
     return a - positive(a - b)
 
 
@@ -110,7 +110,7 @@ def window(
     *,
     data_format: str = "NHWC",
 ) -> Window:
-    """Reads the options of an op, in any of TensorFlow's forms.
+    """Checks the options of an op, in any of TensorFlow's forms.
 
     Args:
       kernel: Pixels in the window: an int, a pair, or a list of four in the order of the format.
@@ -165,7 +165,7 @@ def _padding(value: Padding, data_format: str) -> str | tuple[tuple[int, int], t
 
 
 def _spatial(values: list, data_format: str, neutral: Any) -> list:
-    """Height and width of four values, when batch and channels are neutral; else nothing."""
+    """Picks height and width out of four values; an empty list unless the others are neutral."""
     first = 2 if data_format == "NCHW" else 1
     others = values[:first] + values[first + 2 :]
     return values[first : first + 2] if others == [neutral] * 2 else []

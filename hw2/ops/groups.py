@@ -1,4 +1,4 @@
-"""Groups of channels: moved to the batch while images, and a batch of products as matrices."""
+"""Layouts for groups of channels: in the batch axis of images, and as batches of matrices."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hw2.ops.tensors import length
 
 
 def to_batch(x: tf.Tensor, groups: int) -> tf.Tensor:
-    """`[groups*N, H, W, C]` of `[N, H, W, groups*C]`."""
+    """Reshapes `[N, H, W, groups*C]` to `[groups*N, H, W, C]`."""
     if groups == 1:
         return x
     n, height, width, c = (length(x, axis) for axis in range(4))
@@ -18,7 +18,7 @@ def to_batch(x: tf.Tensor, groups: int) -> tf.Tensor:
 
 
 def from_batch(y: tf.Tensor, groups: int) -> tf.Tensor:
-    """`[N, H, W, groups*C]` of `[groups*N, H, W, C]`."""
+    """Reshapes `[groups*N, H, W, C]` to `[N, H, W, groups*C]`."""
     if groups == 1:
         return y
     n, height, width, c = (length(y, axis) for axis in range(4))
@@ -28,14 +28,14 @@ def from_batch(y: tf.Tensor, groups: int) -> tf.Tensor:
 
 
 def pixel_matrix(x: tf.Tensor, groups: int) -> tf.Tensor:
-    """One pixel a row: `[N*H*W, C]`, or `[groups, N*H*W, C]` of groups in the batch."""
+    """Lays one pixel in each row: `[N*H*W, C]`, or `[groups, N*H*W, C]` from `to_batch`."""
     n, height, width, c = (length(x, axis) for axis in range(4))
     rows = n // groups * height * width
     return tf.reshape(x, [rows, c] if groups == 1 else [groups, rows, c])
 
 
 def filter_matrix(w: tf.Tensor, groups: int) -> tf.Tensor:
-    """One filter a column: `[kH*kW*C, O]`, or `[groups, kH*kW*C, O/groups]`."""
+    """Lays one filter in each column: `[kH*kW*C, O]`, or `[groups, kH*kW*C, O/groups]`."""
     kh, kw, c, o = w.shape
     if groups == 1:
         return tf.reshape(w, [kh * kw * c, o])

@@ -9,7 +9,7 @@ from hw2.ops.geometry import Window
 from hw2.ops.patches import unfold, unfold_columns
 from hw2.ops.tensors import Finish, length, unfinished, widen
 
-FEW = 4  # channels, for which patches are laid out in columns; at 8 rows are faster
+FEW = 4  # up to so many channels patches are laid out in columns; from 8 on rows are faster
 
 
 def conv2d(x: tf.Tensor, w: tf.Tensor, window: Window, finish: Finish = unfinished) -> tf.Tensor:
@@ -19,7 +19,7 @@ def conv2d(x: tf.Tensor, w: tf.Tensor, window: Window, finish: Finish = unfinish
       x: `[N, H, W, groups*C]`; any of N, H, W may be unknown.
       w: `[kH, kW, C, O]`, of the same dtype.
       window: Its kernel is (kH, kW).
-      finish: What follows.
+      finish: Applied to the result, over its last axis.
 
     Returns:
       `[N, H', W', O]`.
@@ -51,9 +51,9 @@ def conv2d(x: tf.Tensor, w: tf.Tensor, window: Window, finish: Finish = unfinish
 
 
 def _product(patches: tf.Tensor, filters: tf.Tensor, *, columns: bool = False) -> tf.Tensor:
-    """The matrix product, whose gradient lets go of the patches before it makes theirs.
+    """Multiplies patches by filters; the gradient frees the patches before it allocates theirs.
 
-    Left to itself TensorFlow makes both gradients at once, and holds two patch matrices.
+    By default TensorFlow computes both gradients at once, and holds two patch matrices.
     """
 
     @tf.custom_gradient

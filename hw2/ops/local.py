@@ -1,4 +1,4 @@
-"""Convolution with filters of its own at every position."""
+"""Locally connected layers: convolution with different filters at every position."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def locally_connected2d(
       `[N, H', W', O]`. float16 and bfloat16 are summed in float32 and rounded once.
 
     Raises:
-      ValueError: Ranks, channels, dtypes or options do not fit together, or the window has other
-        than H'xW' positions.
+      ValueError: Ranks, channels, dtypes or options do not fit together, or the window does not
+        have H'xW' positions.
 
     Cost: N*H'*W'*kH*kW*C*O multiply-adds, in H'*W' products; H'*W' times the weights of `conv2d`.
 

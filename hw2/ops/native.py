@@ -9,14 +9,15 @@ from hw2.ops.tensors import Finish, unfinished
 
 
 def conv2d(x: tf.Tensor, w: tf.Tensor, window: Window, finish: Finish = unfinished) -> tf.Tensor:
-    """Calls `tf.nn.conv2d`, with its limits: on a CPU, no gradients of groups, and none of
-    dilated float64.
+    """Calls `tf.nn.conv2d`.
+
+    On a CPU it has no gradients for groups of channels, nor for dilated float64 convolutions.
 
     Args:
       x: `[N, H, W, groups*C]`; any of N, H, W may be unknown.
       w: `[kH, kW, C, O]`, of the same dtype.
       window: Its kernel is (kH, kW).
-      finish: What follows.
+      finish: Applied to the result, over its last axis.
 
     Returns:
       `[N, H', W', O]`.

@@ -109,7 +109,7 @@ def fold(
       from it, and 0 where it reads none.
 
     Raises:
-      ValueError: An argument has another form, or the patches are not those of such an image.
+      ValueError: An argument has another form, or an image of this size has other patches.
 
     Cost: each value read once and added once; no scatter, so the order of sums is fixed.
     """
@@ -129,12 +129,12 @@ def fold(
 
 
 def taps(x: tf.Tensor, window: Window, outside: float = 0) -> list[tf.Tensor]:
-    """What each tap of the window reads: `unfold` before it is laid side by side.
+    """Returns what each tap of the window reads; `unfold` is these tensors side by side.
 
     Args:
       x: `[N, H, W, C]`.
       window: kH x kW taps.
-      outside: What a tap reads beside the image.
+      outside: The value that a tap reads outside the image.
 
     Returns:
       kH*kW tensors `[N, H', W', C]`, in row order.
@@ -216,7 +216,7 @@ def _add(parts: Sequence[tf.Tensor], rows: Axis, columns: Axis) -> tf.Tensor:
         i, j = divmod(tap, columns.taps)
         down, row_phase = divmod(i * rows.dilation - top, rows.stride)
         right, phase = divmod(j * columns.dilation - left, columns.stride)
-        part = _moved(part, (down, right), (height, width))
+        part = _shifted(part, (down, right), (height, width))
         phases.setdefault((row_phase, phase), []).append(part)  # [N, blocks, blocks, C]
     sums = {place: tf.add_n(terms) for place, terms in phases.items()}
     sh, sw = rows.stride, columns.stride
@@ -229,22 +229,22 @@ def _add(parts: Sequence[tf.Tensor], rows: Axis, columns: Axis) -> tf.Tensor:
         x = tf.transpose(x, [2, 3, 0, 4, 1, 5])  # [N, blocks, sH, blocks, sW, C]
         x = tf.reshape(x, [n, height * sh, width * sw, c])
     skip = rows.before - top, columns.before - left
-    x = _moved(x, (-skip[0], -skip[1]), (rows.size, columns.size))
+    x = _shifted(x, (-skip[0], -skip[1]), (rows.size, columns.size))
     return with_shape(x, [n, rows.size, columns.size, c])
 
 
 def _frame(axis: Axis) -> tuple[int, Size]:
-    """Where in the padded axis sums begin, and how many blocks of one stride they take.
+    """Returns where in the padded axis the sums begin, and how many blocks of one stride they take.
 
-    That is the image alone, if its place is known before running; else the whole padded axis.
+    They cover the image alone if its position is known before running; else the whole padded axis.
     """
     if isinstance(axis.size, int):
         return axis.before, -(-axis.size // axis.stride)
     return 0, axis.blocks
 
 
-def _moved(x: tf.Tensor, steps: tuple[Size, Size], sizes: tuple[Size, Size]) -> tf.Tensor:
-    """Moves images down and right, and cuts or fills them with zeros to (height, width)."""
+def _shifted(x: tf.Tensor, steps: tuple[Size, Size], sizes: tuple[Size, Size]) -> tf.Tensor:
+    """Shifts images down and right, then crops or zero-pads them to (height, width)."""
     pads, cut = [[0, 0]], [slice(None)]
     for axis, step, size in zip((1, 2), steps, sizes, strict=True):
         before = geometry.minimum(geometry.positive(step), size)

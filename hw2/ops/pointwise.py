@@ -15,13 +15,13 @@ def conv2d(x: tf.Tensor, w: tf.Tensor, window: Window, finish: Finish = unfinish
       x: `[N, H, W, C]`; any of N, H, W may be unknown.
       w: `[1, 1, C, O]`.
       window: 1x1, strides 1, no padding.
-      finish: What follows.
+      finish: Applied to the result, over its last axis.
 
     Returns:
       `[N, H, W, O]`.
 
     Raises:
-      ValueError: It is another convolution.
+      ValueError: The window, padding, dtype or channels are others than above.
 
     Cost: N*H*W*C*O multiply-adds and no memory but the result's.
     """
@@ -34,7 +34,7 @@ def conv2d(x: tf.Tensor, w: tf.Tensor, window: Window, finish: Finish = unfinish
 
 
 def refusal(x: tf.Tensor, w: tf.Tensor, window: Window) -> str | None:
-    """What a product of pixels would need and does not get; None where it can do it."""
+    """Says what this algorithm needs and these arguments lack; None where it can convolve them."""
     if x.dtype not in (tf.bfloat16, tf.float32, tf.float64):
         return f"bfloat16, float32 or float64, got {x.dtype.name}"
     if window.kernel != (1, 1) or window.strides != (1, 1):

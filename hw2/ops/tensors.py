@@ -1,4 +1,4 @@
-"""What every op does at its door: one dtype, channels last, sums in at least float32."""
+"""Checks and conversions of an op's arguments: dtype, channels last, sums in float32 or wider."""
 
 from __future__ import annotations
 
@@ -8,45 +8,46 @@ import tensorflow as tf
 
 from hw2.ops.geometry import Size
 
-Finish = Callable[[tf.Tensor], tf.Tensor]  # what follows a product, by the last axis alone
+Finish = Callable[[tf.Tensor], tf.Tensor]  # follows a product, and acts on the last axis only
 
 _TO_LAST = {"NHWC": None, "NWC": None, "NCHW": [0, 2, 3, 1], "NCW": [0, 2, 1]}
 _FROM_LAST = {"NHWC": None, "NWC": None, "NCHW": [0, 3, 1, 2], "NCW": [0, 2, 1]}
 
 
 def images(x: tf.Tensor, data_format: str = "NHWC") -> tf.Tensor:
-    """Reads images and turns them to channels last.
+    """Converts images to a tensor with channels last.
 
     Args:
       x: `[N, H, W, C]`, or `[N, C, H, W]` if `data_format` says so; any size may be unknown.
       data_format: "NHWC" or "NCHW".
 
     Raises:
-      ValueError: Another rank or another format.
+      ValueError: The rank is not 4, or there is no such format.
     """
     return _read(x, data_format, ("NHWC", "NCHW"))
 
 
 def signals(x: tf.Tensor, data_format: str = "NWC") -> tf.Tensor:
-    """Reads signals, `[N, W, C]` or `[N, C, W]`, as `images` reads images."""
+    """Converts signals `[N, W, C]` or `[N, C, W]`, as `images` does images."""
     return _read(x, data_format, ("NWC", "NCW"))
 
 
 def restore(y: tf.Tensor, data_format: str) -> tf.Tensor:
-    """Turns channels last back into the caller's format."""
+    """Transposes a result with channels last back to the caller's format."""
     return _transpose(y, _FROM_LAST[data_format])
 
 
 def weights(w: tf.Tensor, axes: str, x: tf.Tensor, name: str = "w") -> tf.Tensor:
-    """Reads weights that belong to images `x`.
+    """Converts weights to a tensor, and checks them against images `x`.
 
     Args:
-      w: Of known sizes.
+      w: The weights; all sizes must be known.
       axes: Names of the axes, for example "kH, kW, C, O".
       x: The images, whose dtype the weights must have.
+      name: Name of the argument in messages.
 
     Raises:
-      ValueError: Another rank or dtype, or an unknown size.
+      ValueError: The rank or dtype is another, or a size is unknown.
     """
     w = tf.convert_to_tensor(w)
     if w.shape.rank != axes.count(",") + 1 or not w.shape.is_fully_defined():
@@ -59,7 +60,7 @@ def weights(w: tf.Tensor, axes: str, x: tf.Tensor, name: str = "w") -> tf.Tensor
 
 
 def check_channels(x: tf.Tensor, c: int) -> None:
-    """Refuses images of other than `c` channels."""
+    """Raises a `ValueError` unless the images have `c` channels."""
     if x.shape[-1] != c:
         raise ValueError(
             f"x and w must have the same number of channels C, got {x.shape[-1]} and {c}."
@@ -72,18 +73,18 @@ def widen(x: tf.Tensor) -> tf.Tensor:
 
 
 def unfinished(y: tf.Tensor) -> tf.Tensor:
-    """The `Finish` that does nothing."""
+    """Returns `y`: the `Finish` that does nothing."""
     return y
 
 
 def length(x: tf.Tensor, index: int) -> Size:
-    """Size of one axis: an int where it is known, else a scalar tensor."""
+    """Returns the size of one axis: an int where it is known, else a scalar tensor."""
     static = x.shape[index]
     return tf.shape(x)[index] if static is None else static
 
 
 def with_shape(x: tf.Tensor, shape: Sequence[Size]) -> tf.Tensor:
-    """Tells a tensor those of its sizes that are ints; inference loses some among unknown ones."""
+    """Sets those static sizes that are ints; shape inference loses some among unknown ones."""
     x.set_shape([size if isinstance(size, int) else None for size in shape])
     return x
 

@@ -75,7 +75,7 @@ def conv2d_transpose(
 
 
 def _output_size(shape, data_format: str) -> tuple[Size, Size, int | None]:
-    """Height, width, and channels if they are asked for."""
+    """Returns height, width, and the number of channels or None."""
     if tf.is_tensor(shape):
         known = tf.get_static_value(shape, partial=True)
         sizes = tf.unstack(shape)

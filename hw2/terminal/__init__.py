@@ -1,1 +1,1 @@
-"""Where people read."""
+"""Output for people: consoles, progress bars, and the hiding of TensorFlow's start-up lines."""

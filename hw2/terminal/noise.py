@@ -1,4 +1,4 @@
-"""The lines that TensorFlow writes when it starts, held back."""
+"""Hides the lines that TensorFlow writes to stderr as it starts."""
 
 import contextlib
 import faulthandler
@@ -8,8 +8,8 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
-# C++ lines of level info, their header, the search for a GPU's driver where there is none (error
-# 303), types that oneDNN leaves to Eigen, and what converters tell their makers. Seen on
+# C++ lines of level info and their header; the search for a GPU driver where there is none (error
+# 303); types that oneDNN leaves to Eigen; notes of the converters to their developers. Seen with
 # TensorFlow 2.21, where TF_CPP_MIN_LOG_LEVEL hides none of them.
 NOISE = re.compile(
     rb"WARNING: All log messages before absl::InitializeLog|I\d{4} \d\d:"
@@ -29,8 +29,8 @@ def quiet_tensorflow() -> None:
 
 @contextlib.contextmanager
 def without_noise() -> Iterator[None]:
-    """Holds back stderr, even from C++, then passes on all but `NOISE`; on an error, that too."""
-    if sys.stderr is None:  # started with stderr closed: descriptor 2 may be anyone's
+    """Captures stderr, even from C++; then passes on all but `NOISE`, or after an error all."""
+    if sys.stderr is None:  # started with stderr closed: descriptor 2 may be any file
         yield
         return
     noise = NOISE

@@ -1,4 +1,4 @@
-"""A bar for work on many files: live on a terminal, elsewhere a line now and then."""
+"""Progress of work on many files: a bar on a terminal, a line every ten seconds elsewhere."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ SECONDS = 10.0  # between two lines where there is no terminal
 
 @contextlib.contextmanager
 def reporting(text: str, out: Console | None = None) -> Iterator[Callable[[int, int], None]]:
-    """Gives a function of files done and files in all, and cleans up after it.
+    """Shows progress within the block; yields a function to call with files done and files in all.
 
     Args:
-      text: What is being done.
-      out: Where to show it; stderr by default.
+      text: What is being done, for example "scanning".
+      out: The console to show it on; stderr by default.
     """
     out = out or console.stderr()
     if not out.is_interactive:

@@ -55,7 +55,7 @@ def test_json(root, scan):
         "short_side": [30, 30, 30],
         "duplicates": [["cats/1.png", "cats/again.png"]],
         "conflicting_labels": [["cats/2.png", "dogs/2.png"]],
-        "notes": ["1 pictures are there again in their class: cats/1.png = cats/again.png"],
+        "notes": ["1 repeated within their class: cats/1.png = cats/again.png"],
         "from_manifest": 0,
     }
 

@@ -106,7 +106,7 @@ def test_every_picture_is_what_pillow_makes_of_it(root):
 @pytest.mark.parametrize("channels", [3, 1])
 def test_training_evaluation_and_prediction_see_the_same_pixels(root, sizes, channels):
     """With nothing random switched on, of every mode, format and shape."""
-    examples, found = source.read(root), unlabelled.read(root, sorted(WRITTEN))
+    examples, found = source.read(root), unlabelled.find_pictures(root, sorted(WRITTEN))
     assert tuple(found.names) == examples.names
     np.testing.assert_array_equal(found.labels, examples.labels)
     image_size, side = sizes

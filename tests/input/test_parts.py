@@ -13,7 +13,7 @@ BATCH = 12
 
 @pytest.fixture(scope="module")
 def digits():
-    return builtin.read("digits", "train")
+    return builtin.load("digits", "train")
 
 
 def preprocessing():

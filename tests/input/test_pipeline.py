@@ -119,7 +119,7 @@ def test_evaluation_sees_every_picture_once(bare, numbered, count, batch_size):
 
 @pytest.mark.parametrize("part", ["training", "evaluation"])
 def test_pictures_of_any_shape(stamps, part):
-    examples = folder.read(stamps)
+    examples = folder.read_folder(stamps)
     p = Preprocessing(24, 3, 48, 40, True, 63.0, 0.2, 1.8)
     chosen = np.arange(0, len(examples), 20)
     if part == "training":
@@ -135,7 +135,7 @@ def test_pictures_of_any_shape(stamps, part):
 
 def test_digits_learnt_by_their_mean_picture():
     """Labels belong to the pictures they come with: the nearest class mean is mostly right."""
-    examples = builtin.read("digits", "train")
+    examples = builtin.load("digits", "train")
     (images, labels), *_ = take(
         pipeline.training_batches(examples, range(1797), PLAIN, batch_size=1797, seed=0), 1
     )
@@ -155,7 +155,7 @@ def spoilt(tmp_path):
         (tmp_path / name).mkdir()
         image = Image.new("RGB", (9, 9), {"a": "red", "b": "blue"}[name])
         image.save(tmp_path / name / "\N{CAT FACE} é.png")
-    examples = folder.read(tmp_path)
+    examples = folder.read_folder(tmp_path)
     path = tmp_path / "b" / "\N{CAT FACE} é.png"
     path.write_bytes(path.read_bytes()[:-20])
     return examples, path

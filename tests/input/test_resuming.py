@@ -43,7 +43,7 @@ def start_anew(tmp_path_factory):
         path.parent.mkdir(exist_ok=True)
         size = [*rng.integers(9, 15, 2), 3]
         Image.fromarray(rng.integers(0, 256, size, np.uint8)).save(path)
-    return lambda: disk_cache.kept(folder.read(root), cache, reserve=0)
+    return lambda: disk_cache.kept(folder.read_folder(root), cache, reserve=0)
 
 
 def batches(examples, start, count, *, threads=1, workers=1, preprocessing=RANDOM):

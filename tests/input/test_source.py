@@ -55,8 +55,8 @@ def test_anything_else(tmp_path, path, why):
     assert str(caught.value) == (
         f"no data in {tmp_path / path} - {why}; give one of digits, fashion_mnist, a folder of "
         "class folders, a folder with train/ and val/ or test/ in it, a .csv of file and class, "
-        "an .npy or .npz of images with labels beside, a folder with train-images-idx3-ubyte and "
-        "its kin, or TFRecord shards"
+        "an .npy or .npz of images with labels beside it, a folder with train-images-idx3-ubyte "
+        "and the other files of MNIST's format, or TFRecord shards"
     )
 
 

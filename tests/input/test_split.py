@@ -118,7 +118,8 @@ def test_changed_data_is_refused(tmp_path):
     assert str(caught.value) == (
         f"old split in {path} - the data has changed, from 8 pictures to 4: 5 missing (0.png, "
         "1.png, 2.png and 2 more), 1 new (new.png), 1 of another class (6.png); restore the data, "
-        "go on with it as it is by --accept_new_data, or train anew in another --log_path"
+        "resume with it as it is by --accept_new_data, or start a new training with another "
+        "--log_path"
     )
 
 
@@ -130,7 +131,7 @@ def test_changed_data_is_refused(tmp_path):
         ("HEAD\nx,a,train,\ny,b,\n", 3, "expected a name, a class, train or validation and a d"),
         ("HEAD\nx,a,test,\n", 2, "expected a name, a class, train or validation and a digest"),
         ("HEAD\nx,a,train,g1\n", 2, "expected a name, a class, train or validation and a digest"),
-        ("HEAD\nx,a,train,\nx,a,train,\n", 3, "x is there twice"),
+        ("HEAD\nx,a,train,\nx,a,train,\n", 3, "x occurs twice"),
         ('HEAD\nx,a,"train', 1, "unexpected end of data"),
         ('HEAD\n"x"y,a,train,\n', 1, "',' expected after '\"'"),
     ],

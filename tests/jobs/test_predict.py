@@ -140,7 +140,7 @@ def test_lists_say_the_same_of_the_same_pictures_in_their_own_order(run, data, t
     predict(run, some, tmp_path / "some-answer.csv")
     assert last_line(capsys)["num_labelled"] == 59
     some.write_text("image,species\n" + "".join([*lines, "x.png,pink\n"]))
-    with pytest.raises(DataError, match=r"some.csv:62 - label 'pink' is none of the 3 classes"):
+    with pytest.raises(DataError, match=r"some.csv:62 - label 'pink' is not one of the 3 classes"):
         predict(run, some, tmp_path / "other.csv")
     assert not (tmp_path / "other.csv").exists()
 
@@ -172,7 +172,7 @@ def test_a_folder_that_is_no_class_of_the_model_has_no_labels_and_is_told(
     (tmp_path / "data" / "red").rename(tmp_path / "data" / "scarlet")
     predict(run, tmp_path / "data", tmp_path / "a.csv")
     out, err = capsys.readouterr()
-    assert "20 of 60 pictures have no label: scarlet name none of the model's classes" in err
+    assert "20 of 60 pictures have no label: scarlet - no such class in the model" in err
     assert json.loads(out)["num_labelled"] == 40
     labels = {row["name"].split("/")[0]: row["label"] for row in rows_of(tmp_path / "a.csv")}
     assert labels == {"blue": "blue", "green": "green", "scarlet": ""}
@@ -432,7 +432,7 @@ def test_classes_asked_for_by_themselves_have_probabilities_of_their_own(data, k
     same = found.state["identity"]
     model = spec.model(same)
     trained.restore_weights(model, found, tensors, "ema")
-    first = unlabelled.read(data, same["class_names"]).load(0, 8)
+    first = unlabelled.find_pictures(data, same["class_names"]).load(0, 8)
     image = preprocess.evaluation(tf.constant(first), spec.preprocessing(same))
     logits = model(image[None], training=False).numpy()[0]
     row = rows_of(tmp_path / "a.csv")[0]

@@ -246,7 +246,8 @@ def test_a_run_goes_on_only_with_its_own_split(tmp_path):
     run("train.py", *flags)
     (tmp_path / "run" / "split.csv").unlink()
     _, err = run("train.py", *flags, "--max_steps=9", code=3)
-    assert "No such file or directory; restore it, or train anew in another --log_path" in err
+    remedy = "restore it, or start a new training with another --log_path"
+    assert f"No such file or directory; {remedy}" in err
 
 
 def test_eval_waits_for_new_checkpoints(trained, tmp_path):

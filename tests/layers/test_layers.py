@@ -44,6 +44,27 @@ def test_conv_is_convolution_and_bias(rng):
     close(conv(x), tf.nn.conv2d(x, conv.w, 2, "SAME") + conv.b)
 
 
+@pytest.mark.parametrize("relu", [False, True])
+def test_conv_has_the_dilations_groups_and_relu_of_its_op(rng, relu):
+    conv = layers.Conv(4, 6, 3, dilations=2, groups=2, relu=relu, rng=rng)
+    conv.b.assign([1.0, -2.0, 3.0, -4.0, 5.0, -6.0])
+    x = images(rng, 2, 9, 8, 4)
+    assert conv.w.shape == (3, 3, 2, 6)
+    halves = [
+        tf.nn.conv2d(x[..., :2], conv.w[..., :3], 1, "SAME", dilations=2),
+        tf.nn.conv2d(x[..., 2:], conv.w[..., 3:], 1, "SAME", dilations=2),
+    ]
+    expected = tf.concat(halves, 3) + conv.b
+    assert np.min(expected) < 0
+    close(conv(x), np.maximum(expected, 0) if relu else expected)
+
+
+@pytest.mark.parametrize(("channels", "groups"), [((4, 6), 3), ((6, 4), 3), ((4, 4), 0)])
+def test_conv_refuses_groups_that_do_not_divide_its_channels(rng, channels, groups):
+    with pytest.raises(ValueError, match=f"groups must divide .* evenly, got {groups}, "):
+        layers.Conv(*channels, groups=groups, rng=rng)
+
+
 def test_conv_stack_is_conv_norm_relu_twice(rng):
     stack = layers.conv_stack(
         3, [4, 5], [3, 1], strides=[1, 2], paddings=["VALID", "SAME"], rng=rng
@@ -97,7 +118,7 @@ def test_batch_norm_with_relu_is_relu_of_batch_norm(rng, side, dtype, training):
                 outer.watch(x)
                 with tf.GradientTape() as inner:
                     inner.watch(x)
-                    y = norm(x, training=training, relu=relu)
+                    y = norm(x, training=training)
                     y = y if relu else tf.nn.relu(y)
                 gradients = inner.gradient(y, [x, norm.scale, norm.offset], dy)
             curvature = outer.gradient(gradients[0], [x, dy]) if dtype == tf.float32 else []
@@ -106,7 +127,7 @@ def test_batch_norm_with_relu_is_relu_of_batch_norm(rng, side, dtype, training):
 
     norms = {}
     for relu in (True, False):
-        norms[relu] = layers.BatchNorm(9)
+        norms[relu] = layers.BatchNorm(9, relu=relu)
         norms[relu].scale.assign([-1, 2, 0.5, 1, 1, 1, 3, 1, 1])
         norms[relu].offset.assign([0.3, -0.2, 0, 0, 1, -1, 0, 0, 0])
     ours, apart = both(x, dy)
@@ -116,14 +137,14 @@ def test_batch_norm_with_relu_is_relu_of_batch_norm(rng, side, dtype, training):
 
 
 def test_the_result_of_batch_norm_with_relu_is_not_kept_for_the_gradient(rng):
-    norm = layers.BatchNorm(4)
+    norm = layers.BatchNorm(4, relu=True)
     x = tf.constant(rng.standard_normal((4, 128, 128, 4)), tf.float32)
 
     @tf.function
     def gradient(x):
         with tf.GradientTape() as tape:
             tape.watch(x)
-            y = norm(x, training=True, relu=True)
+            y = norm(x, training=True)
         return tape.gradient(y, x)
 
     graph = gradient.get_concrete_function(x).graph

@@ -62,7 +62,7 @@ def test_new_weights_follow_the_seed(frozen):
 
 
 def test_refuses_channels_that_are_no_colours():
-    with pytest.raises(ValueError, match="the pictures must have 1 or 3 channels, got 4"):
+    with pytest.raises(ValueError, match="the images must have 1 or 3 channels, got 4"):
         inception_resnet_v2((100, 100, 4), 5, seed=0)
 
 

@@ -45,5 +45,5 @@ def test_keras_form_has_no_stem_for_small_pictures():
 def test_refusals():
     with pytest.raises(ValueError, match="stem must be imagenet or small, got 'large'"):
         tiny(stem="large")
-    with pytest.raises(ValueError, match="stride_first must be of a Bottleneck"):
+    with pytest.raises(ValueError, match="stride_first must be for a Bottleneck"):
         tiny(stride_first=True)

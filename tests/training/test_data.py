@@ -237,8 +237,8 @@ def test_case_34_data_that_changed_between_two_starts(train, data, tmp_path):
             train(run, f"--train_data_path={root}", "--max_steps=2")
         assert str(caught.value) == (
             f"old split in {run}/split.csv - the data has changed, from 40 pictures to {words}; "
-            "restore the data, go on with it as it is by --accept_new_data, or train anew in "
-            "another --log_path"
+            "restore the data, resume with it as it is by --accept_new_data, or start a new "
+            "training with another --log_path"
         )
     after = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     assert after == before

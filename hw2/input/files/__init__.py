@@ -1,1 +1,1 @@
-"""Picture files: formats, decoding, names."""
+"""Image files: their formats, decoding, links, names and duplicates."""

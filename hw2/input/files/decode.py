@@ -1,8 +1,8 @@
-"""A picture file to RGB: the one decoder of training, evaluation and prediction.
+"""Decodes image files to RGB: the one decoder of training, evaluation and prediction.
 
-The format is told by the first bytes, never by the suffix. Of several frames the first counts.
-The EXIF orientation is applied. Transparent pixels are laid on white. 16-bit values keep their
-high byte. CMYK becomes RGB.
+The format is recognized by the first bytes, never by the suffix. Of several frames the first is
+used. The EXIF orientation is applied. Transparent pixels are laid on white. 16-bit values keep
+their high byte. CMYK is converted to RGB.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from hw2.input.files import trailing as extent
 from hw2.input.files.names import shown
 from hw2.input.files.rules import MAX_PIXELS
 
-VERSION = 1  # of what follows; to be raised when the same file gives other pixels
-DIGEST_BYTES = 16  # of BLAKE2b; two of a billion pictures are the same with 1e-21
+VERSION = 1  # of this decoder; raise it when the same file gives other pixels
+DIGEST_BYTES = 16  # of BLAKE2b; a billion images collide with a probability of 1e-21
 MAX_ASPECT = 100  # a line of 3000x1 pixels would grow to 600 MB at a short side of 260
 
 ORIENTATION = 0x0112  # EXIF 2.32, section 4.6.4
-UPRIGHT = {  # what undoes each value of the orientation; 1 is upright already
+UPRIGHT = {  # the operation that undoes each orientation; 1 is upright already
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -41,25 +41,25 @@ UPRIGHT = {  # what undoes each value of the orientation; 1 is upright already
 
 
 class Header(NamedTuple):
-    """What the first bytes of a file tell."""
+    """What the header of an image file says."""
 
     format: str
     animated: bool
 
 
 class Found(NamedTuple):
-    """What the whole of a file tells."""
+    """What was found in a whole image file."""
 
     format: str
     width: int  # as stored, before any orientation
     height: int
     animated: bool
-    trailing: bool  # bytes follow the picture
+    trailing: bool  # whether bytes follow the image
     digest: bytes  # of the content
 
 
 class Stamp(NamedTuple):
-    """What changes when a file is written again."""
+    """Size and time of modification of a file, which change when it is written again."""
 
     size: int
     mtime_ns: int
@@ -73,24 +73,24 @@ def picture(
     min_size: int = 1,
     stamp: Stamp | None = None,
 ) -> np.ndarray:
-    """Decodes a file to uint8 `[h, w, 3]` whose short side is `short_side`, the aspect kept.
+    """Decodes a file to uint8 `[h, w, 3]`, scaled to a short side of `short_side` pixels.
 
     Args:
-      path: A JPEG, PNG, GIF, BMP or WebP file, whatever its name says.
-      short_side: In pixels; no resize happens when the picture has it already.
-      max_pixels: Larger pictures are refused by their header, before memory is taken.
-      min_size: Pictures with a shorter side are refused.
-      stamp: What the scan saw; a file that has changed since is refused.
+      path: A JPEG, PNG, GIF, BMP or WebP file with any name.
+      short_side: Short side of the result, in pixels; the aspect is kept.
+      max_pixels: Larger images are refused by their header, before memory is allocated.
+      min_size: Images with a shorter side are refused.
+      stamp: Size and time at the scan; a file that has changed since is refused.
 
     Raises:
-      DataError: The file cannot be read as a picture; the message names it and the reason.
+      DataError: The file cannot be read as an image; the message names it and the reason.
 
     Cost: a large JPEG is decoded at a half, quarter or eighth of its size, as long as that
     leaves twice `short_side`.
     """
     with _naming(path), _opened(path) as file:
         if stamp and stamp_of(os.fstat(file.fileno())) != stamp:
-            raise _Refused("content changed since scan", "start again, which scans anew")
+            raise _Refused("content changed since scan", "rerun the command, which scans again")
         return _decoded(file, short_side, max_pixels, min_size)
 
 
@@ -103,19 +103,19 @@ def picture_in(
     min_size: int = 1,
     digest: bytes | None = None,
 ) -> np.ndarray:
-    """Decodes the bytes of a file as `picture` does; `name` is what messages call it.
+    """Decodes the bytes of a file as `picture` does; messages call it `name`.
 
     Raises:
-      DataError: As `picture`, or the bytes are not those whose digest the scan saw.
+      DataError: As `picture`, or the digest is not `digest`, the one at the scan.
     """
     with _naming(name):
         if digest is not None and digest_of(content) != digest:
-            raise _Refused("content changed since scan", "start again, which scans anew")
+            raise _Refused("content changed since scan", "rerun the command, which scans again")
         return _decoded(_nonempty(content), short_side, max_pixels, min_size)
 
 
 def header(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Header:
-    """Reads no more of a file than tells whether it is a picture of an accepted size.
+    """Reads the header of a file, and checks that it is an image of an accepted size.
 
     Raises:
       DataError: It is not; the message names the file and the reason.
@@ -132,7 +132,7 @@ def inspect(
     min_size: int = 1,
     decode: bool = True,
 ) -> Found:
-    """Reads a whole file, and decodes it unless `decode` is off, without keeping the pixels.
+    """Reads and checks a whole file; with `decode` set it decodes the pixels too, to check them.
 
     Raises:
       DataError: As `picture`.
@@ -156,7 +156,7 @@ def inspect_in(
     min_size: int = 1,
     decode: bool = True,
 ) -> Found:
-    """Inspects the bytes of a file as `inspect` does; `name` is what messages call it.
+    """Inspects the bytes of a file as `inspect` does; messages call it `name`.
 
     Raises:
       DataError: As `picture`.
@@ -177,12 +177,12 @@ def content_of(path: str | os.PathLike[str]) -> bytes:
 
 
 def digest_of(content: bytes) -> bytes:
-    """The hash of a file's content, without zeros at its end, as NumPy keeps it."""
+    """Hashes the content of a file; trailing zeros are stripped, as in NumPy's bytes."""
     return hashlib.blake2b(content, digest_size=DIGEST_BYTES).digest().rstrip(b"\0")
 
 
 def stamp_of(status: os.stat_result) -> Stamp:
-    """Size and time of a file."""
+    """Returns size and time of modification of a file."""
     return Stamp(status.st_size, status.st_mtime_ns)
 
 
@@ -197,14 +197,14 @@ def resize(picture: np.ndarray, short_side: int) -> np.ndarray:
 
 
 def scaled(size: tuple[int, int], short_side: int) -> tuple[int, int]:
-    """Width and height after the shorter of the two has become `short_side`."""
+    """Returns width and height, scaled so that the shorter of them is `short_side`."""
     short = min(size)
     width, height = ((2 * side * short_side + short) // (2 * short) for side in size)  # rounded
     return width, height
 
 
 def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Bilinear; where it shrinks, the triangle widens so that nothing aliases."""
+    """Resizes by a bilinear filter, which widens when it shrinks so that nothing aliases."""
     return image if image.size == size else image.resize(size, Image.Resampling.BILINEAR)
 
 
@@ -235,7 +235,7 @@ def _found(content: bytes, max_pixels: int, min_size: int, decode: bool) -> Foun
 
 
 def _verified(file: BinaryIO, image: ImageFile.ImageFile) -> ImageFile.ImageFile:
-    """Checks the checksums of a PNG, which decoding skips."""
+    """Verifies the checksums of a PNG, which decoding skips."""
     if image.format != "PNG":
         return image
     image.verify()
@@ -269,10 +269,10 @@ def _header(file: BinaryIO, max_pixels: int, min_size: int) -> ImageFile.ImageFi
 
 
 def _orientation(image: ImageFile.ImageFile) -> int:
-    """The EXIF orientation, 1 (upright) when there is none or it is garbled."""
+    """Returns the EXIF orientation, 1 (upright) if there is none or it is damaged."""
     try:
         return image.getexif().get(ORIENTATION, 1)
-    except Exception:  # garbled EXIF makes Pillow raise nearly anything; the pixels are good
+    except Exception:  # damaged EXIF makes Pillow raise nearly anything; the pixels are good
         return 1
 
 
@@ -296,13 +296,13 @@ def _nonempty(content: bytes) -> BinaryIO:
 
 
 class _Refused(Exception):
-    """A reason and a remedy, to which `_naming` adds the path."""
+    """A reason and a remedy; `_naming` adds the path."""
 
 
 @contextlib.contextmanager
 def _opened(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     status = os.stat(path)
-    if not stat.S_ISREG(status.st_mode):  # opening a FIFO would wait for ever
+    if not stat.S_ISREG(status.st_mode):  # opening a FIFO would wait forever
         raise _Refused("not a regular file", "remove it")
     if status.st_size == 0:
         raise _Refused("empty", "replace or remove it")
@@ -312,7 +312,7 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def _naming(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Turns whatever goes wrong with a file into a `DataError` that names it."""
+    """Turns any error about a file into a `DataError` that names it."""
     try:
         yield
     except MemoryError:

@@ -1,4 +1,4 @@
-"""Picture formats, told by the first bytes of a file and never by its suffix."""
+"""Image formats, recognized by the first bytes of a file and never by its suffix."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _BRANDS = {  # ISO/IEC 14496-12, the box `ftyp`
 
 
 def name(start: bytes) -> str | None:
-    """Names the format of a file that begins with `start`, or None; not all have a reader."""
+    """Returns the format of a file that begins with `start`, or None; some have no reader."""
     if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
         return "WEBP"
     if start[4:8] == b"ftyp":

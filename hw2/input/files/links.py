@@ -1,4 +1,4 @@
-"""Links that lead out of the folder that a user named."""
+"""Symbolic links that lead out of the folder that a user named."""
 
 from __future__ import annotations
 
@@ -12,18 +12,21 @@ REMEDY = "--allow_outside_links follows it"
 
 
 def leads_out(root: str, path: str) -> bool:
-    """Tells whether what a path stands for lies outside of the root."""
+    """Whether a path, its links resolved, lies outside of the root."""
     base = os.path.realpath(root)
     return os.path.commonpath([base, os.path.realpath(path)]) != base
 
 
 def refused(root: str, names: Sequence[str], where: str) -> dict[int, str]:
-    """Why some files below a root must not be opened, by their index, and the remedy.
+    """Finds files below a root that links lead out of, with the reason to refuse each.
 
     Args:
-      root: The folder that names start from.
-      names: Of files that may be links, or lie in folders that are.
-      where: What to call the root.
+      root: The folder that names are relative to.
+      names: Names of files that may be links, or lie in linked folders.
+      where: What messages call the root.
+
+    Returns:
+      Reason and remedy, by the index of the file.
 
     Cost: two microseconds a file, and more for each folder and link.
     """
@@ -36,10 +39,10 @@ def refused(root: str, names: Sequence[str], where: str) -> dict[int, str]:
         else:
             out = folder_leads_out(os.path.dirname(path))
         if out:
-            found[index] = words(path, where)
+            found[index] = reason(path, where)
     return found
 
 
-def words(path: str, where: str = "the root") -> str:
-    """Why a link is not followed, and the remedy."""
+def reason(path: str, where: str = "the root") -> str:
+    """Returns the reason why a link is not followed, and the remedy."""
     return f"link out of {where}, to {shown(os.path.realpath(path))}; {REMEDY}"

@@ -1,4 +1,4 @@
-"""Names of files in messages."""
+"""File names in messages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 
 def shown(path: str | os.PathLike[str]) -> str:
-    """A path on one line: line breaks, control characters and bytes not UTF-8 are escaped.
+    """Formats a path on one line; control characters and bytes that are not UTF-8 are escaped.
 
     TensorFlow drops an exception whose text is not UTF-8, so every `DataError` needs this.
     """
@@ -18,13 +18,13 @@ def shown(path: str | os.PathLike[str]) -> str:
 
 
 def all_differ(names: Sequence[str]) -> bool:
-    """Tells whether no name is there twice, without a table of all of them where none is."""
+    """Whether all names differ; it hashes them, and makes a set only if two hashes are equal."""
     hashes = np.fromiter(map(hash, names), np.int64, len(names))
     hashes.sort()
     return bool((hashes[1:] != hashes[:-1]).all()) or len(set(names)) == len(names)
 
 
 def first_few(names: list[str], limit: int = 5) -> str:
-    """The first names, and how many more there are."""
+    """Formats the first names, and the number of the others."""
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
     return ", ".join(shown(name) for name in names[:limit]) + more

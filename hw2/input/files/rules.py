@@ -1,4 +1,4 @@
-"""What a source of pictures may hold, and what happens when it holds something else."""
+"""Rules of what a source of images may hold, and what happens when it breaks them."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ MAX_PIXELS = 100_000_000  # 300 MB as RGB
 
 @dataclasses.dataclass(frozen=True)
 class Rules:
-    """Limits and choices of reading a source.
+    """Limits and options for reading a source.
 
     Attributes:
-      on_bad_file: "error" lists the bad files and stops; "skip" leaves them out, and says so.
-      max_bad_fraction: Part of the pictures that may be skipped, or lie in several classes.
-      max_pixels: Larger pictures are refused by their header, before memory is taken.
-      min_size: Pictures with a shorter side are refused.
-      allow_empty_class: Whether a class without pictures keeps its number.
+      on_bad_file: "error" lists the bad files and stops; "skip" leaves them out, with a note.
+      max_bad_fraction: Fraction of the images that may be skipped, or be in several classes.
+      max_pixels: Larger images are refused by their header, before memory is allocated.
+      min_size: Images with a shorter side are refused.
+      allow_empty_class: Whether a class without images is accepted, and keeps its number.
       allow_outside_links: Whether links may lead out of the folder.
-      decode: Whether the scan decodes every picture; else it reads the header and the hash.
-      cache_folder: Where manifests are kept between starts; None for nowhere.
+      decode: Whether the scan decodes every image; otherwise it checks the header only, and
+        hashes the content.
+      cache_folder: Where manifests are kept between starts; None to keep none.
 
     Raises:
       ValueError: A field is out of range.
@@ -48,7 +49,7 @@ class Rules:
 
 
 def default_cache_folder() -> str | None:
-    """`$XDG_CACHE_HOME/hw2`, or `~/.cache/hw2`; None where there is no home.
+    """Returns `$XDG_CACHE_HOME/hw2` or `~/.cache/hw2`; None if there is no home folder.
 
     Source: the XDG Base Directory Specification.
     """

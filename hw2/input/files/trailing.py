@@ -1,4 +1,4 @@
-"""Where a picture ends in its file, so that whatever follows is noticed."""
+"""Finds where an image ends in its file, so that trailing bytes are noticed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _JPEG_END, _JPEG_BARE = b"\xd9", (b"\x01", b"\xd8")  # the latter have no length
 
 
 def end(content: bytes, format: str) -> int | None:
-    """Returns the number of bytes that the first picture takes, or None if it has no end.
+    """Returns the number of bytes that the first image takes, or None if it has no end.
 
     Args:
       content: The whole file.
@@ -41,7 +41,7 @@ def _png(content: bytes) -> int | None:
 
 
 def _gif(content: bytes) -> int | None:
-    """GIF89a specification, appendix B: blocks until the trailer."""
+    """Skips blocks until the trailer, by appendix B of the GIF89a specification."""
     at = 13 + _gif_colours(content[10:11])
     while content[at : at + 1] not in (b"", b"\x3b"):
         if content[at] == 0x2C:  # an image

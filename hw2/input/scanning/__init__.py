@@ -1,1 +1,1 @@
-"""What a source holds, and what is bad of it."""
+"""Scanning: listing the images of a source, and finding the bad ones before training."""

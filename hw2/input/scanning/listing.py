@@ -1,4 +1,4 @@
-"""Picture files and their labels as a source lists them, before any is opened."""
+"""Image files and their labels as a source lists them, before any is opened."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from hw2.input.files.names import shown
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Listing:
-    """Picture files below a root, or records that hold such files.
+    """Image files below a root, or records that hold such files.
 
     Attributes:
-      root: The folder that names start from.
-      names: Paths below the root, each once, with "/" between folders.
-      labels: `[N]` int32, indices into `class_names`; -1 where nothing says, which only
-        prediction takes.
+      root: The folder that names are relative to.
+      names: Unique paths below the root, with "/" between folders.
+      labels: `[N]` int32 indices into `class_names`; -1 for an image without a label, which only
+        prediction accepts.
       class_names: One name per class.
-      source: What the user gave: the root itself, or the file that lists the pictures.
-      lines: Where `source` is a file, the line of each name in it.
-      records: Size and time of each record, `[N, 2]` int64, where the pictures are not files.
-      read: The bytes of a record, by index.
-      refused: Reason and remedy of files that must not be opened, by index.
-      notes: What was left out or is odd, one sentence each.
+      source: What the user gave: the root itself, or the file that lists the images.
+      lines: Where `source` is a file, the line number of each name in it.
+      records: Size and time of each record, `[N, 2]` int64, where the images are not files.
+      read: Function from an index to the bytes of a record.
+      refused: Reason and remedy for files that must not be opened, by index.
+      notes: Sentences about what was left out or is unusual.
     """
 
     root: str
@@ -50,11 +50,11 @@ class Listing:
             raise DataError(f"bad picture in {self.place(index)} - {self.refused[index]}")
 
     def path(self, index: int) -> str:
-        """The path of a file."""
+        """Returns the path of a file."""
         return os.path.join(self.root, self.names[index])
 
     def place(self, index: int) -> str:
-        """What messages call a file: its path, or the line that lists it."""
+        """Returns what messages call a file: its path, or the line that lists it."""
         if self.read is not None:
             return f"{shown(self.source)} ({shown(self.names[index])})"
         if self.lines is None:

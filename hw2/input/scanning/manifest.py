@@ -1,6 +1,7 @@
-"""What a scan found about each file, kept so that the next start need not look again.
+"""Manifests: what a scan found about each file, so that the next start need not open it again.
 
-Kept beside other caches, never with the pictures: one file for a source, named by its path.
+There is one file for each source, in the user's cache folder and named by a hash of the source's
+path; nothing is written beside the images.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from hw2.input.files.duplicates import DIGEST
 from hw2.runs import atomic
 
 VERSION = 1
-BLOCK = 4096  # names at once
+BLOCK = 4096  # names in one piece of memory
 RECORD = np.dtype(
     [
         ("size", np.int64),
         ("mtime_ns", np.int64),
-        ("digest", DIGEST),  # empty: not scanned, or not usable
+        ("digest", DIGEST),  # empty if the file was not scanned or cannot be used
         ("format", np.uint8),  # index into formats.NAMES
         ("width", np.int32),
         ("height", np.int32),
@@ -35,13 +36,17 @@ RECORD = np.dtype(
 def load(
     folder: str | None, source: str, settings: dict[str, int], expected: Sequence[str] = ()
 ) -> tuple[Sequence[str], np.ndarray] | None:
-    """Reads names and records of a source, `[N]` of dtype `RECORD`, or None if there are none.
+    """Reads names and records of a source, or returns None if there is no valid manifest.
 
     Args:
       folder: Where manifests are kept.
-      source: The path of the source.
-      settings: Of the scan; a manifest made with others does not count.
-      expected: Names to give back where they are the same, rather than as many new ones.
+      source: Path of the source.
+      settings: Settings of the scan; a manifest made with others is not used.
+      expected: The names as they are now; returned as they are if the manifest has the same, to
+        save memory.
+
+    Returns:
+      The names, and records `[N]` of dtype `RECORD`.
     """
     if folder is None:
         return None
@@ -52,7 +57,7 @@ def load(
             names = _names(file["names"].data, expected)
             records = file["records"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None  # none, or damaged: then the scan looks again
+        return None  # missing or damaged: the scan opens all files again
     if records.dtype != RECORD or len(names) != len(records):
         return None
     return names, records
@@ -65,7 +70,7 @@ def save(
     names: Sequence[str],
     records: np.ndarray,
 ) -> bool:
-    """Writes a manifest, whole or not at all; tells whether it could be written."""
+    """Writes a manifest, whole or not at all; returns whether it was written."""
     if folder is None or not len(names):
         return False
     path = _path(folder, source)
@@ -98,7 +103,7 @@ def _about(source: str, settings: dict[str, int]) -> dict[str, object]:
 
 
 def _blocks(names: Sequence[str]) -> Iterator[bytes]:
-    """The names with zeros between them, some thousand at a time."""
+    """Yields the names separated by zeros, some thousand at a time."""
     for start in range(0, len(names), BLOCK):
         block = "\0".join(("", *names[start : start + BLOCK]))
         yield block[not start :].encode("utf-8", "surrogateescape")

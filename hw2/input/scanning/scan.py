@@ -1,4 +1,4 @@
-"""Every picture file looked at before the first step: which are good, which are twice there."""
+"""Scans every image file before training starts: finds bad files, duplicates and conflicts."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from hw2.input.scanning import manifest
 from hw2.input.scanning.listing import Listing
 
 LISTED = 20  # bad files named in one error
-BLOCK = 512  # files between two reports
-Report = Callable[[int, int], None]  # files done, of how many
+BLOCK = 512  # files between two calls of `report`
+Report = Callable[[int, int], None]  # called with files done and files in all
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Survey:
-    """What a scan found.
+    """The result of a scan.
 
     Attributes:
-      listing: What was scanned.
-      records: `[N]` of dtype `manifest.RECORD`.
-      bad: Index of each file that cannot be used, and the whole message about it.
-      cached: Files that were not opened, because an earlier scan had seen them.
-      seconds: How long it took.
+      listing: The files that were scanned.
+      records: What was found about each file, `[N]` of dtype `manifest.RECORD`.
+      bad: The message about each file that cannot be used, by its index.
+      cached: Number of files that were not opened, because an earlier scan had seen them.
+      seconds: Duration of the scan.
     """
 
     listing: Listing
@@ -46,15 +46,15 @@ class Survey:
     seconds: float
 
 
-def of(
+def survey(
     listing: Listing, rules: Rules, *, report: Report | None = None, use_manifest: bool = True
 ) -> Survey:
-    """Opens every file that no earlier scan has seen as it is now, on all cores.
+    """Opens every file that is new or has changed since the last scan, on all cores.
 
     Args:
       listing: The files.
       rules: What is accepted.
-      report: Called now and then with the number of files done, and of all.
+      report: Called from time to time with the number of files done, and of all.
       use_manifest: Whether to trust the manifest of an earlier scan.
 
     Cost: 5 microseconds for a file seen before; else reading and decoding it.
@@ -79,7 +79,7 @@ def of(
                         bad[index] = message
                 if report:
                     report(cached + start + len(block), len(listing))
-    finally:  # what was looked at before Ctrl-C need not be looked at again
+    finally:  # after Ctrl-C too: what was scanned need not be scanned again
         good = np.flatnonzero(records["digest"] != b"")
         if len(todo) or (before and len(before[0]) != len(good)):
             names, found = listing.names, records
@@ -91,15 +91,14 @@ def of(
 
 
 def examples(listing: Listing, rules: Rules, *, report: Report | None = None) -> Examples:
-    """Scans a listing, and makes examples of what can be used.
+    """Scans a listing, and makes examples of the files that can be used.
 
     Raises:
-      DataError: Files cannot be used, more than `rules` lets pass, and the message lists the
-        first 20 with the reason; more pictures than that lie in several classes; a class has no
-        picture.
+      DataError: More files cannot be used than `rules` accepts (the message lists the first 20,
+        with reasons); more images than that are in several classes; or a class has no images.
     """
     _check_none_empty(listing, listing.labels, rules)
-    seen = of(listing, rules, report=report)
+    seen = survey(listing, rules, report=report)
     skipped = _skipped(seen, rules)
     names, labels, records = tuple(listing.names), listing.labels, seen.records
     good = np.arange(len(listing))
@@ -107,7 +106,7 @@ def examples(listing: Listing, rules: Rules, *, report: Report | None = None) ->
         good = np.setdiff1d(good, list(seen.bad))
         names, labels, records = tuple(names[i] for i in good), labels[good], records[good]
     _check_none_empty(listing, labels, rules)
-    notes = listing.notes + odd(seen)
+    notes = listing.notes + unusual(seen)
     if skipped:
         reasons = collections.Counter(reason(message) for message in seen.bad.values())
         counts = ", ".join(f"{count} {why}" for why, count in reasons.most_common())
@@ -128,8 +127,8 @@ def examples(listing: Listing, rules: Rules, *, report: Report | None = None) ->
     )
 
 
-def odd(seen: Survey) -> tuple[str, ...]:
-    """Says which pictures are good and odd: animated, misnamed, more than once in a class."""
+def unusual(seen: Survey) -> tuple[str, ...]:
+    """Describes usable images that are unusual: animated, misnamed, or duplicates in a class."""
     names, labels, records = seen.listing.names, seen.listing.labels, seen.records
     good = records["digest"] != b""
     notes = []
@@ -145,17 +144,17 @@ def odd(seen: Survey) -> tuple[str, ...]:
     again = np.flatnonzero((first != np.arange(len(first))) & (labels[first] == labels))
     if len(again):
         twins = duplicates.equations([(shown(names[first[i]]), shown(names[i])) for i in again])
-        notes.append(f"{len(again):,} pictures are there again in their class: {twins}")
+        notes.append(f"{len(again):,} repeated within their class: {twins}")
     return tuple(notes)
 
 
 def changed(seen: Survey, rules: Rules, *, report: Report | None = None) -> dict[int, str]:
-    """Reads every file again, though size and time are as before, and compares the content.
+    """Reads every file again, even if size and time are unchanged, and compares the content.
 
     Returns:
-      Index of each file whose content is not what the manifest has, and the message about it.
+      The message about each file whose content differs from the manifest, by its index.
     """
-    anew = of(
+    anew = survey(
         seen.listing,
         dataclasses.replace(rules, cache_folder=None),
         report=report,
@@ -169,16 +168,17 @@ def changed(seen: Survey, rules: Rules, *, report: Report | None = None) -> dict
 
 
 def reason(message: str) -> str:
-    """The reason within a message about a bad picture, without its details."""
+    """Extracts the reason from a message about a bad image, without its details."""
     why = message.split(" - ", 1)[1].split("; ")[0]
     return re.sub(r" \(.*", "", why)
 
 
 def conflicting(labels: np.ndarray, digests: np.ndarray) -> tuple[np.ndarray, list]:
-    """Finds pictures whose content lies in several classes.
+    """Finds images whose content is in several classes.
 
     Returns:
-      Indices of all of them, and pairs of indices that show it.
+      Indices of all such images; and for each that is not in the class of the first with its
+      content, the pair of the two.
     """
     first = duplicates.first_of_each(digests)
     second = np.flatnonzero(labels[first] != labels)
@@ -189,10 +189,10 @@ def conflicting(labels: np.ndarray, digests: np.ndarray) -> tuple[np.ndarray, li
 def check_conflicts(
     source: str, names: Sequence[str], labels: np.ndarray, digests: np.ndarray, rules: Rules
 ) -> tuple[str, ...]:
-    """Notes pictures whose content lies in several classes.
+    """Returns a note about images whose content is in several classes, if there are any.
 
     Raises:
-      DataError: There are more of them than `rules` lets pass.
+      DataError: There are more of them than `rules` accepts.
     """
     involved, found = conflicting(labels, digests)
     if not found:
@@ -208,12 +208,12 @@ def check_conflicts(
 
 
 def lenient(rules: Rules, class_names: Sequence[str] | None) -> Rules:
-    """The rules for a part that need not have a picture of every class, as they are given."""
+    """Returns rules that accept empty classes where the classes are given rather than found."""
     return rules if class_names is None else dataclasses.replace(rules, allow_empty_class=True)
 
 
 def _stamps(listing: Listing) -> np.ndarray:
-    """Size and time of every file, `[N, 2]` int64."""
+    """Returns size and time of modification of every file, `[N, 2]` int64."""
     if listing.records is not None:
         return listing.records
     prefix = os.path.join(listing.root, "")
@@ -222,7 +222,7 @@ def _stamps(listing: Listing) -> np.ndarray:
         try:
             status = os.stat(prefix + name)
         except (OSError, ValueError):
-            continue  # looking at it will say why
+            continue  # opening it will give the reason
         found[index] = status.st_size, status.st_mtime_ns
     return found
 
@@ -230,11 +230,11 @@ def _stamps(listing: Listing) -> np.ndarray:
 def _recalled(
     listing: Listing, before: tuple[Sequence[str], np.ndarray] | None
 ) -> tuple[np.ndarray, int]:
-    """Records of all files, and of how many they say what an earlier scan found.
+    """Returns records of all files, and how many are filled from an earlier scan.
 
     Args:
       listing: The files.
-      before: Names and records of that scan; these records may be changed.
+      before: Names and records of that scan; the records may be changed in place.
     """
     stamps = _stamps(listing)
     records = np.zeros(len(listing), manifest.RECORD)
@@ -255,7 +255,7 @@ def _recalled(
 
 
 def _look(listing: Listing, rules: Rules, records: np.ndarray, index: int) -> str | None:
-    """Opens a file and fills its record, or returns the message about it."""
+    """Opens a file and fills in its record, or returns the message about it."""
     options = {name: getattr(rules, name) for name in ("max_pixels", "min_size", "decode")}
     try:
         if listing.read is None:
@@ -304,7 +304,7 @@ def _check_none_empty(listing: Listing, labels: np.ndarray, rules: Rules) -> Non
 
 
 def _misnamed(names: Sequence[str], records: np.ndarray) -> np.ndarray:
-    """Whether the suffix of each name is one that its format never has."""
+    """Returns for each name whether its suffix belongs to another format, `[N]` booleans."""
     usual = [formats.SUFFIXES[name] for name in formats.NAMES]
     kinds = records["format"].tolist()
     return np.array(
@@ -316,7 +316,7 @@ def _misnamed(names: Sequence[str], records: np.ndarray) -> np.ndarray:
 def _readers(
     listing: Listing, rules: Rules, good: np.ndarray, records: np.ndarray
 ) -> tuple[Callable[[int, int], np.ndarray], Callable[[int], bytes]]:
-    """How to load the good pictures, and how to read their bytes."""
+    """Makes the functions that load a usable image, and that read its bytes."""
     limits = {"max_pixels": rules.max_pixels, "min_size": rules.min_size}
 
     def load(index: int, short_side: int) -> np.ndarray:

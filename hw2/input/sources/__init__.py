@@ -1,1 +1,1 @@
-"""Sources of pictures, one kind in each file."""
+"""Sources of images, one kind in each file."""

@@ -1,4 +1,4 @@
-"""Pictures that lie in memory, or mapped into it, as one array."""
+"""Examples from arrays of images, in memory or mapped into it."""
 
 from __future__ import annotations
 
@@ -25,38 +25,38 @@ def examples(
     *,
     digests: np.ndarray | None = None,
 ) -> Examples:
-    """Makes examples of arrays, scaled on loading as decoded files are.
+    """Makes examples from arrays; images are scaled on loading, as decoded files are.
 
     Args:
       images: uint8 `[N, H, W, C]`, not empty.
       labels: `[N]` integers in [0, len(class_names)).
       class_names: One name per class.
-      digests: `[N]`, where pictures that are there twice matter.
+      digests: `[N]` hashes of the images, to find duplicates.
 
     Raises:
-      ValueError: The arrays are of another kind, or do not fit together.
+      ValueError: The arrays have other dtypes or shapes, or do not fit together.
     """
     if images.dtype != np.uint8 or images.ndim != 4 or 0 in images.shape:
         raise ValueError(
             "images must be uint8 [N, H, W, C] and not empty, got "
             f"{images.dtype} {list(images.shape)}."
         )
-    return of(lambda index: images[index], images.shape, labels, class_names, digests)
+    return lazy_examples(lambda index: images[index], images.shape, labels, class_names, digests)
 
 
-def of(
-    picture: Callable[[int], np.ndarray],
+def lazy_examples(
+    image: Callable[[int], np.ndarray],
     shape: tuple[int, int, int, int],
     labels: np.ndarray,
     class_names: Sequence[str],
     digests: np.ndarray | None,
 ) -> Examples:
-    """Makes examples of whatever gives picture `index` as uint8 `[H, W, C]`.
+    """Makes examples from a function that returns image `index` as uint8 `[H, W, C]`.
 
     Args:
-      picture: From an index to the picture.
-      shape: (N, H, W, C) of all of them.
-      labels: As `examples` takes them; so are `class_names` and `digests`.
+      image: Maps an index to the image.
+      shape: (N, H, W, C) of all images together.
+      labels: As for `examples`, and so are `class_names` and `digests`.
     """
     width = max(5, len(str(shape[0] - 1)))
     return Examples(
@@ -64,19 +64,19 @@ def of(
         labels.astype(np.int32),
         tuple(class_names),
         channels=shape[3],
-        load=functools.partial(_load, picture),
+        load=functools.partial(_load, image),
         digests=digests,
-        content=lambda index: png(picture(index)),
+        content=lambda index: png(image(index)),
     )
 
 
 def digests(images: np.ndarray) -> np.ndarray:
-    """Hashes each of `[N, ...]` pictures, `[N]` of dtype `content.DIGEST`."""
+    """Hashes each of `[N, ...]` images, `[N]` of dtype `duplicates.DIGEST`."""
     return np.array([decode.digest_of(image.tobytes()) for image in images], DIGEST)
 
 
 def png(image: np.ndarray) -> bytes:
-    """Writes uint8 `[H, W, 1 or 3]` as a PNG file."""
+    """Encodes uint8 `[H, W, 1 or 3]` as a PNG file."""
     buffer = io.BytesIO()
     Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).save(buffer, "PNG")
     return buffer.getvalue()
@@ -88,12 +88,14 @@ def read_idx(
     """Reads a part, "train" or "test", of a data set of the MNIST family.
 
     Args:
-      class_names: One name per class; by default numbers, "0" to "9" at least.
+      folder: The folder of the files.
+      part: "train" or "test".
+      class_names: One name per class; by default numbers, at least "0" to "9".
 
     Raises:
-      DataError: As `idx.read`, or a label without a class name.
+      DataError: As `idx.read_part`, or a label without a class name.
     """
-    images, labels = idx.read(folder, part)
+    images, labels = idx.read_part(folder, part)
     highest = int(labels.max())
     if class_names is None:
         class_names = [str(label) for label in range(max(10, highest + 1))]
@@ -105,5 +107,5 @@ def read_idx(
     return examples(images[..., np.newaxis], labels, class_names, digests=digests(images))
 
 
-def _load(picture: Callable[[int], np.ndarray], index: int, short_side: int) -> np.ndarray:
-    return decode.resize(picture(index), short_side)
+def _load(image: Callable[[int], np.ndarray], index: int, short_side: int) -> np.ndarray:
+    return decode.resize(image(index), short_side)

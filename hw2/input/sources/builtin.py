@@ -1,4 +1,4 @@
-"""Data sets by name: real pictures that are on the machine, or are checked when fetched."""
+"""Built-in data sets, by name: on this machine already, or downloaded and verified."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hw2.input.sources import arrays, idx
 PARTS = {"digits": ("train",), "fashion_mnist": ("train", "test")}
 NAMES = tuple(PARTS)
 
-FASHION_FOLDER = "/usr/share/datasets/fashion-mnist"  # of Debian's dataset-fashion-mnist
+FASHION_FOLDER = "/usr/share/datasets/fashion-mnist"  # of Debian's package dataset-fashion-mnist
 FASHION_CLASSES = (  # github.com/zalandoresearch/fashion-mnist
     "T-shirt/top",
     "Trouser",
@@ -27,26 +27,28 @@ FASHION_CLASSES = (  # github.com/zalandoresearch/fashion-mnist
     "Bag",
     "Ankle boot",
 )
-FASHION_SHA256 = {  # of the bytes of the images, then of the labels
+FASHION_SHA256 = {  # of the bytes of the images followed by the labels
     "train": "16d82e2b505296aa2b78bd5ea0992634f30419a4c97def7c907d154a35ac6157",
     "test": "9f1ec356a747bfe4ebab3cfb722d3694c9ca737e2570f6f90cf31d7b6fd689d4",
 }
 
 
-def read(name: str, part: str) -> Examples:
+def load(name: str, part: str) -> Examples:
     """Reads a part, "train" or "test", of the data set called `name`.
 
     Raises:
-      DataError: The data set has no such part, cannot be fetched, or is not what it should be.
+      DataError: The data set has no such part, cannot be downloaded, or differs from the original.
     """
     return {"digits": _digits, "fashion_mnist": _fashion_mnist}[name](part)
 
 
 def _digits(part: str) -> Examples:
-    """1797 scans of handwritten digits, 8x8, which scikit-learn brings."""
+    """Reads 1797 scans of handwritten digits, 8x8, which come with scikit-learn."""
     if part != "train":
-        raise DataError(f"no {part} part in digits - it has one part, train; hold some of it out")
-    from sklearn.datasets import load_digits  # takes a second, and few ask for it
+        raise DataError(
+            f"no {part} part in digits - it has one part, train; set a part of it aside for testing"
+        )
+    from sklearn.datasets import load_digits  # takes a second, and is rarely needed
 
     data = load_digits()
     images = np.rint(data.images * (255 / 16)).astype(np.uint8)  # the scans have levels 0 to 16
@@ -54,9 +56,9 @@ def _digits(part: str) -> Examples:
 
 
 def _fashion_mnist(part: str) -> Examples:
-    """60,000 and 10,000 photographs of clothes, 28x28, arxiv.org/abs/1708.07747."""
+    """Reads 60,000 or 10,000 photographs of clothes, 28x28, arxiv.org/abs/1708.07747."""
     on_disk = idx.is_in(FASHION_FOLDER)
-    images, labels = idx.read(FASHION_FOLDER, part) if on_disk else _fetch(part)
+    images, labels = idx.read_part(FASHION_FOLDER, part) if on_disk else _fetch(part)
     digest = hashlib.sha256(images.tobytes() + labels.astype(np.uint8).tobytes()).hexdigest()
     if digest != FASHION_SHA256[part]:
         where = FASHION_FOLDER if on_disk else os.path.join("~", ".keras", "datasets")
@@ -68,7 +70,7 @@ def _fashion_mnist(part: str) -> Examples:
 
 
 def _fetch(part: str) -> tuple[np.ndarray, np.ndarray]:
-    import tensorflow as tf  # takes three seconds, and is not wanted where the files are
+    import tensorflow as tf  # takes three seconds, and is not needed if the files are there
 
     try:
         train, test = tf.keras.datasets.fashion_mnist.load_data()

@@ -1,4 +1,4 @@
-"""Class folders: every folder below the root is a class, every picture anywhere in it is one's."""
+"""Class folders: each folder below the root is a class; all images in it belong to that class."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from hw2.input.scanning import scan
 from hw2.input.scanning.listing import Listing
 
 LAYOUT = "the layout is ROOT/CLASS/.../PICTURE.jpg, with two classes at least"
-JUNK = ("__MACOSX", "Thumbs.db", "ehthumbs.db", "desktop.ini")  # left behind by other systems
-PARTS = {  # what the folders of a data set's parts are called, in any case
+JUNK = ("__MACOSX", "Thumbs.db", "ehthumbs.db", "desktop.ini")  # files of macOS and Windows
+PARTS = {  # names of the folders of a data set's parts, case-insensitive
     "train": ("train", "training"),
     "validation": ("val", "valid", "validation"),
     "test": ("test", "testing"),
@@ -28,30 +28,30 @@ PARTS = {  # what the folders of a data set's parts are called, in any case
 PICTURES = {*itertools.chain(*formats.SUFFIXES.values()), *formats.OTHER_SUFFIXES}
 
 
-def read(
+def read_folder(
     root: str | os.PathLike[str], rules: Rules | None = None, *, report: scan.Report | None = None
 ) -> Examples:
-    """Finds the pictures below `root`, and scans them.
+    """Finds the images below `root`, and scans them.
 
     Raises:
-      DataError: As `listing` and `survey.examples`.
+      DataError: As `listing` and `scan.examples`.
     """
     rules = rules or Rules()
     return scan.examples(listing(root, rules), rules, report=report)
 
 
 def listing(root: str | os.PathLike[str], rules: Rules) -> Listing:
-    """Finds the pictures below `root` by their suffixes, and opens none.
+    """Finds the images below `root` by their suffixes, without opening any.
 
-    Classes are the first-level folders in the order of their names. Hidden files and what other
-    systems leave behind are skipped; files of other kinds are counted in the notes. Links within
-    the root are followed, and nothing is read twice.
+    Classes are the first-level folders in the order of their names. Hidden files and files of
+    macOS and Windows are skipped; other kinds of files are counted in the notes. Links within the
+    root are followed, and nothing is listed twice.
 
     Raises:
-      DataError: No two classes; two class names that look the same; a folder that is a link out
-        of the root, which `rules` may allow.
+      DataError: There are fewer than two classes; two class names look the same; or a folder is a
+        link out of the root and `rules` do not allow it.
 
-    Cost: about 3 microseconds for each picture.
+    Cost: about 3 microseconds for each image.
     """
     root = os.fspath(root)
     class_names = _classes(root)
@@ -70,13 +70,13 @@ def listing(root: str | os.PathLike[str], rules: Rules) -> Listing:
 
 
 def at_any_depth(root: str | os.PathLike[str], class_names: Sequence[str], rules: Rules) -> Listing:
-    """Finds the pictures to classify below `root`, in class folders or not, in order of names.
+    """Finds the images to classify below `root`, in class folders or not, in order of names.
 
-    A picture has the label of the first folder of its path, if that is one of `class_names`.
-    Otherwise as `listing`.
+    The label of an image is the first folder of its path, if that is one of `class_names`.
+    Otherwise this is like `listing`.
 
     Raises:
-      DataError: There is no picture; a folder that is a link out of the root.
+      DataError: There are no images, or a folder is a link out of the root.
     """
     root = os.fspath(root)
     ignored: collections.Counter[str] = collections.Counter()
@@ -104,7 +104,7 @@ def at_any_depth(root: str | os.PathLike[str], class_names: Sequence[str], rules
 def parts(root: str | os.PathLike[str]) -> dict[str, str]:
     """Finds the parts that a folder holds, "train", "validation" and "test", and their paths.
 
-    A folder has parts where one is for training, and none of its folders is anything else.
+    A folder has parts if one of its folders is for training, and the others are parts too.
     """
     folders = [e for e in _scan(os.fspath(root)) if os.path.isdir(e.path) and not _is_junk(e.name)]
     found = {}
@@ -138,7 +138,7 @@ def _classes(root: str) -> list[str]:
 
 
 def _beside(root: str) -> dict[str, int]:
-    """Counts the pictures that no class folder holds."""
+    """Counts the images outside of class folders."""
     count = sum(_is_picture(e.name) and not os.path.isdir(e.path) for e in _scan(root))
     return {"outside the class folders": count} if count else {}
 
@@ -146,9 +146,9 @@ def _beside(root: str) -> dict[str, int]:
 def _files(
     root: str, class_names: Sequence[str], ignored: collections.Counter[str], rules: Rules
 ) -> tuple[list[list[str]], set[str]]:
-    """The names of each class's pictures, in order, and those of all that are links.
+    """Lists the names of each class's images in order, and the set of those that are links.
 
-    Real folders are read before those behind links.
+    Real folders are listed before linked ones.
     """
     files: list[list[str]] = [[] for _ in class_names]
     linked = set()
@@ -197,10 +197,11 @@ def _followed(
     ignored: collections.Counter[str],
     rules: Rules,
 ) -> tuple[Sequence[list[str]], dict[int, str]]:
-    """Leaves out links to pictures that are there anyway, and refuses those out of the root.
+    """Leaves out links to images that are listed anyway, and refuses links out of the root.
 
     Returns:
-      The names of each class's pictures, and why some of them, counted through, are refused.
+      The names of each class's images, and the reasons to refuse some of them, by their index
+      among all images.
     """
     if not linked:
         return files, {}
@@ -218,7 +219,7 @@ def _followed(
                     continue
                 seen.add(target)
                 if links.leads_out(root, path) and not rules.allow_outside_links:
-                    refused[count] = links.words(path)
+                    refused[count] = links.reason(path)
             kept[label].append(name)
             count += 1
     return kept, refused
@@ -234,7 +235,7 @@ def _scan(folder: str) -> list[os.DirEntry[str]]:
 
 
 def _suffix(name: str) -> str:
-    """Of a file's bare name, as `os.path.splitext` has it, in lower case."""
+    """Returns the suffix of a bare file name in lower case, as `os.path.splitext` splits it."""
     stem, _, suffix = name.rpartition(".")
     return f".{suffix.lower()}" if stem.strip(".") else ""
 
@@ -248,7 +249,7 @@ def _is_junk(name: str) -> bool:
 
 
 def _twins(root: str, class_names: Sequence[str]) -> list[str]:
-    """Refuses names that are the same in Unicode's eyes, notes those that differ in case only."""
+    """Refuses class names that are equal in Unicode, and notes those that differ in case only."""
     notes = []
     by_form: dict[str, str] = {}
     by_case: dict[str, str] = {}

@@ -22,22 +22,23 @@ MAX_DEFLATE_RATIO = 1032  # zlib.net/zlib_tech.html
 
 
 def is_in(folder: str | os.PathLike[str]) -> bool:
-    """Tells whether a folder holds any file of the MNIST family."""
+    """Whether a folder holds any file of the MNIST family."""
     return any(_find(folder, name) for names in FILES.values() for name in names)
 
 
-def read(folder: str | os.PathLike[str], part: str) -> tuple[np.ndarray, np.ndarray]:
+def read_part(folder: str | os.PathLike[str], part: str) -> tuple[np.ndarray, np.ndarray]:
     """Reads images and labels of one part, gzipped or not.
 
     Args:
-      folder: Holds `train-images-idx3-ubyte`, `train-labels-idx1-ubyte` or their `t10k` kin.
+      folder: The folder of `train-images-idx3-ubyte` and `train-labels-idx1-ubyte`, or of the
+        same with `t10k` in place of `train`.
       part: "train" or "test".
 
     Returns:
       uint8 `[N, H, W]` and uint8 `[N]`.
 
     Raises:
-      DataError: A file is missing, is not what it should be, or the two do not fit together.
+      DataError: A file is missing, damaged or of another kind, or the two do not fit together.
 
     Source: the format is described at yann.lecun.com/exdb/mnist.
     """
@@ -52,15 +53,15 @@ def read(folder: str | os.PathLike[str], part: str) -> tuple[np.ndarray, np.ndar
 
 
 def to_classify(folder: str | os.PathLike[str], part: str) -> tuple[np.ndarray, np.ndarray | None]:
-    """As `read`, but the file of labels may be missing."""
+    """Reads one part like `read_part`, but the labels are None if their file is missing."""
     images, labels = FILES[part]
     if _find(folder, labels):
-        return read(folder, part)
+        return read_part(folder, part)
     return _array(_existing(folder, images), 3), None
 
 
 def is_images(path: str | os.PathLike[str]) -> bool:
-    """Tells whether a file is called as files of images are."""
+    """Whether a file has the name of a file of images."""
     return os.path.basename(path).removesuffix(".gz").endswith("idx3-ubyte")
 
 
@@ -68,7 +69,7 @@ def images(path: str | os.PathLike[str]) -> np.ndarray:
     """Reads one file of images, uint8 `[N, H, W]`.
 
     Raises:
-      DataError: It is something else, or damaged.
+      DataError: It is damaged or of another kind.
     """
     return _array(os.fspath(path), 3)
 
@@ -86,7 +87,7 @@ def _existing(folder: str | os.PathLike[str], name: str) -> str:
 
 
 def _array(path: str, dimensions: int) -> np.ndarray:
-    """Reads one file, and never more of it than its header promises."""
+    """Reads one file, but at most one byte more than its header promises."""
     header = 4 + 4 * dimensions
     try:
         with open(path, "rb") as file:
@@ -107,7 +108,7 @@ def _array(path: str, dimensions: int) -> np.ndarray:
 
 
 def _shape(path: str, header: bytes, dimensions: int) -> list[int]:
-    """Sizes of the dimensions, after checking what stands before them."""
+    """Checks the start of a header, and returns the sizes of the dimensions."""
     mark = bytes([0, 0, UNSIGNED_BYTE, dimensions])
     if header[:4] != mark:
         is_other = header[:3] == mark[:3] and header[3] in KINDS

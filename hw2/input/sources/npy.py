@@ -1,14 +1,11 @@
-"""Pictures in `.npy` and `.npz` files, with their labels beside them or inside."""
+"""Examples from `.npy` and `.npz` files, with their labels beside them or inside."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import math
 import os
-import zipfile
-from collections.abc import Callable, Iterator, Sequence
-from typing import BinaryIO
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -19,24 +16,12 @@ from hw2.input.files.duplicates import DIGEST
 from hw2.input.files.names import shown
 from hw2.input.files.rules import Rules
 from hw2.input.scanning import scan
-from hw2.input.sources import arrays, table
+from hw2.input.sources import arrays, npy_files, table
 
 SUFFIXES = (".npy", ".npz")
-FORMS = (
-    "images are [N, H, W] or [N, H, W, 1 or 3], of uint8 or uint16, or of float in [0, 1] or "
-    "[0, 255]"
-)
-IMAGES = ("images", "x", "data", "arr_0")  # what images are called in an .npz, best first
-LABELS = ("labels", "y", "target", "arr_1")
-PREFIXES = {  # of the parts, in the names of files and in the names within an .npz
-    "train": ("train", "training"),
-    "validation": ("val", "valid", "validation"),
-    "test": ("test", "testing"),
-}
-MAX_DEFLATE_RATIO = 1032  # zlib.net/zlib_tech.html
 
 
-def read(
+def read_arrays(
     path: str | os.PathLike[str],
     labels_path: str | os.PathLike[str] | None,
     part: str,
@@ -48,21 +33,21 @@ def read(
     """Reads images and labels; an `.npy` file of images stays on disk, mapped into memory.
 
     Args:
-      path: An `.npy` file of images, or an `.npz` file of images or of both.
+      path: An `.npy` file of images, or an `.npz` file of images, with or without labels.
       labels_path: A `.csv` or `.npy` file. None looks into the `.npz`, then beside `path`.
-      part: "train", "validation" or "test", where an `.npz` holds several.
+      part: "train", "validation" or "test", for an `.npz` that holds several.
       rules: What is accepted.
-      class_names: The classes there may be; by default those that the labels name.
-      report: As `survey.of`.
+      class_names: The classes, if known; by default those that the labels name.
+      report: Called from time to time with the number of images checked, and of all.
 
     Raises:
-      DataError: A file is damaged or holds something else; there are not as many labels as
-        images; a label is no class. Nothing that is pickled is ever loaded.
+      DataError: A file is damaged or holds something else, the numbers of labels and images
+        differ, or a label is not one of the classes. Pickled data is never loaded.
 
     Cost: one pass over all pixels, which checks their range and hashes them.
     """
     path, rules = os.fspath(path), rules or Rules()
-    images, labels = _images_in(path, part)
+    images, labels = npy_files.images_and_labels(path, part)
     if labels_path is not None:
         labels = None
     elif labels is None:
@@ -80,7 +65,7 @@ def read(
     if bad:
         raise next(iter(bad.values()))
     notes = scan.check_conflicts(path, _Numbers(), labels, digests, rules)
-    examples = arrays.of(
+    examples = arrays.lazy_examples(
         lambda index: _levels(images[index], scale), images.shape, labels, classes, digests
     )
     return dataclasses.replace(examples, notes=notes)
@@ -91,10 +76,10 @@ class Opened:
     """Images to classify.
 
     Attributes:
-      picture: From an index to uint8 `[H, W, C]`; raises a `DataError` where one is bad.
+      picture: Maps an index to uint8 `[H, W, C]`; raises a `DataError` for a bad image.
       shape: (N, H, W, C).
-      labels: `[N]` int32, -1 where nothing says.
-      notes: Why labels that were found are not used.
+      labels: `[N]` int32; -1 for an image without a label.
+      notes: The reason if labels were found but cannot be used.
     """
 
     picture: Callable[[int], np.ndarray] = dataclasses.field(repr=False)
@@ -111,18 +96,18 @@ def to_classify(
     *,
     report: scan.Report | None = None,
 ) -> Opened:
-    """Opens images to classify, with labels if there are any, as `read` finds them.
+    """Opens images to classify, with labels if there are any; arguments as for `read_arrays`.
 
-    Labels that were given must fit; those that were found in or beside a file are left out
-    where they do not, with a note.
+    Labels that the user gave must fit the images. Labels that were found in or beside the file are
+    ignored with a note if they do not.
 
     Raises:
       DataError: A file is damaged or holds something else.
 
-    Cost: one pass over the pixels of floats, which finds their range; none otherwise.
+    Cost: for floats, one pass over all pixels, to find their range; otherwise none.
     """
     path = os.fspath(path)
-    images, inside = _images_in(path, part)
+    images, inside = npy_files.images_and_labels(path, part)
     labels, notes = np.full(len(images), -1, np.int32), ()
     found = labels_path or (find_labels(path) if inside is None else path)
     try:
@@ -147,7 +132,7 @@ def to_classify(
 
 
 class _Numbers:
-    """Names of the pictures of an array, without making them all."""
+    """The names of an array's images, made on demand."""
 
     def __getitem__(self, index: int) -> str:
         return f"{index:05d}"
@@ -156,8 +141,10 @@ class _Numbers:
 def find(folder: str | os.PathLike[str], part: str) -> str | None:
     """Finds the images of a part in a folder: `train_images.npy`, `train.npz` and the like."""
     names = {name.lower(): name for name in os.listdir(folder)}
-    stems = [f"{p}{end}" for p in PREFIXES[part] for end in ("_images", "-images", "", "_x")]
-    stems += [f"x_{p}" for p in PREFIXES[part]]
+    stems = [
+        f"{p}{end}" for p in npy_files.PREFIXES[part] for end in ("_images", "-images", "", "_x")
+    ]
+    stems += [f"x_{p}" for p in npy_files.PREFIXES[part]]
     stems += ["images", "data"] if part == "train" else []
     for stem in stems:
         for suffix in SUFFIXES:
@@ -169,7 +156,7 @@ def find(folder: str | os.PathLike[str], part: str) -> str | None:
 def find_labels(path: str) -> str | None:
     """Finds the labels of a file of images: `X_images.npy` has `X_labels.csv` or `.npy`.
 
-    As with images, capitals do not matter; what is spelt alike goes first.
+    As for images, case does not matter; an exact match takes precedence.
     """
     folder, stem = os.path.split(_stem(path))
     there = os.listdir(folder or os.curdir)
@@ -189,104 +176,18 @@ def find_labels(path: str) -> str | None:
     return None
 
 
-def _images_in(path: str, part: str) -> tuple[np.ndarray, np.ndarray | None]:
-    """Images `[N, H, W, C]`, and the labels that an `.npz` has besides."""
-    images, labels = _in_archive(path, part) if path.endswith(".npz") else (_mapped(path), None)
-    return _checked_shape(path, images), labels
-
-
 def _stem(path: str) -> str:
     return os.path.splitext(path)[0]
-
-
-def _mapped(path: str) -> np.ndarray:
-    """Maps an `.npy` file, after checking that it is as long as its header says."""
-    with _naming(path), open(path, "rb") as file:
-        shape, fortran, dtype, start = _header(file)
-        _check_length(shape, dtype, os.fstat(file.fileno()).st_size - start)
-        if 0 in shape:  # an empty file cannot be mapped
-            return np.zeros(shape, dtype)
-        order = "F" if fortran else "C"
-        return np.memmap(path, dtype, "r", offset=start, shape=shape, order=order)
-
-
-def _in_archive(path: str, part: str) -> tuple[np.ndarray, np.ndarray | None]:
-    """Images and, where they are there, labels of a part."""
-    with _naming(path), zipfile.ZipFile(path) as archive:
-        members = {m.filename.removesuffix(".npy").lower(): m for m in archive.infolist()}
-        prefixed = [
-            ([f"x_{p}", f"{p}_images", f"{p}_x"], [f"y_{p}", f"{p}_labels", f"{p}_y"])
-            for p in PREFIXES[part]
-        ]
-        for images, labels in [*prefixed, (IMAGES, LABELS)]:
-            found = next((members[name] for name in images if name in members), None)
-            if found is not None:
-                other = next((members[name] for name in labels if name in members), None)
-                named = _member(archive, other) if other is not None else None
-                return _member(archive, found), named
-        wanted = ", ".join(IMAGES[:2])
-        raise _Refused(f"no {part} images among {sorted(members)[:8]}", f"call them {wanted}")
-
-
-def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
-    if member.file_size > max(member.compress_size, 1) * MAX_DEFLATE_RATIO:
-        raise _Refused(f"{member.filename} claims {member.file_size} bytes", "fetch it again")
-    with archive.open(member) as file:
-        shape, fortran, dtype, start = _header(file)
-        _check_length(shape, dtype, member.file_size - start)
-        content = file.read()
-    return np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
-
-
-def _header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype, int]:
-    """Shape, order, dtype, and where the values begin."""
-    start = file.read(8)
-    if not start:
-        raise _Refused("empty", "fetch it again")
-    if start[:6] != b"\x93NUMPY":
-        raise _Refused(f"not an array (starts with {start!r})", "write it with numpy.save")
-    file.seek(0)
-    version = np.lib.format.read_magic(file)
-    readers = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }
-    if version not in readers:
-        raise _Refused(f"version {version} of the format", "write it with numpy.save")
-    shape, fortran, dtype = readers[version](file)
-    if dtype.hasobject:
-        raise _Refused("it holds pickled objects, which may run code", FORMS)
-    return shape, fortran, dtype, file.tell()
-
-
-def _check_length(shape: tuple[int, ...], dtype: np.dtype, found: int) -> None:
-    expected = math.prod(shape) * dtype.itemsize
-    if found < expected:
-        raise _Refused(
-            f"truncated: its header says {expected} bytes of values, there are {found}",
-            "fetch it again",
-        )
-
-
-def _checked_shape(path: str, images: np.ndarray) -> np.ndarray:
-    """`[N, H, W, C]` images, or a refusal."""
-    got = f"got {images.dtype} {list(images.shape)}"
-    kind, width = images.dtype.kind, images.dtype.itemsize
-    if kind != "f" and not (kind == "u" and width <= 2):
-        raise _bad(path, got, FORMS)
-    if images.ndim not in (3, 4) or 0 in images.shape or images.shape[3:] not in ((), (1,), (3,)):
-        raise _bad(path, got, FORMS)
-    return images[..., np.newaxis] if images.ndim == 3 else images
 
 
 def _pass(
     path: str, images: np.ndarray, report: scan.Report | None
 ) -> tuple[float | None, np.ndarray, dict[int, DataError]]:
-    """Checks the range of all values, and hashes every picture.
+    """Checks the range of all values, and hashes every image.
 
     Returns:
-      By what floats are multiplied to become levels, None for integers; the hashes; what is
-      wrong with bad pictures, which have no say in the first.
+      The factor that turns floats into levels, None for integers; the hashes; and the errors
+      about bad images by index, which do not affect the factor.
     """
     is_float = images.dtype.kind == "f"
     highest, bad = -math.inf, {}
@@ -296,9 +197,13 @@ def _pass(
         if is_float:
             low, high = float(image.min()), float(image.max())  # NaN if one value is
             if not (math.isfinite(low) and math.isfinite(high)):
-                bad[index] = _bad(path, f"image {index} has NaN or infinite values", FORMS)
+                bad[index] = npy_files.bad(
+                    path, f"image {index} has NaN or infinite values", npy_files.FORMS
+                )
             elif low < 0 or high > 255:
-                bad[index] = _bad(path, f"image {index} has values in [{low:g}, {high:g}]", FORMS)
+                bad[index] = npy_files.bad(
+                    path, f"image {index} has values in [{low:g}, {high:g}]", npy_files.FORMS
+                )
             else:
                 highest = max(highest, high)
         digests[index] = decode.digest_of(image.tobytes())
@@ -308,7 +213,7 @@ def _pass(
 
 
 def _levels(image: np.ndarray, scale: float | None) -> np.ndarray:
-    """One picture as uint8; 16 bits keep their high byte, as in PNG files."""
+    """Converts an image to uint8; 16-bit values keep their high byte, as in PNG files."""
     if image.dtype == np.uint8:
         return np.asarray(image)
     if scale is None:
@@ -321,13 +226,13 @@ def _read_labels(
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     if path.endswith(".csv"):
         return table.read_labels(path, count, class_names)
-    return _named(path, np.asarray(_mapped(path)), count, class_names)
+    return _named(path, np.asarray(npy_files.mapped(path)), count, class_names)
 
 
 def _named(
     path: str, labels: np.ndarray, count: int, class_names: Sequence[str] | None
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Labels of an array by the names of their classes, numbers or words."""
+    """Returns labels and classes from an array of numbers or words."""
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1 or labels.dtype.kind not in "iuU":
@@ -343,7 +248,8 @@ def _named(
     if labels.dtype.kind == "i" and labels.min() < 0:
         row = int(np.flatnonzero(labels < 0)[0])
         raise DataError(
-            f"bad labels in {shown(path)} - label {labels[row]} of image {row} is below 0; mend it"
+            f"bad labels in {shown(path)} - label {labels[row]} of image {row} is negative; "
+            "correct it"
         )
     values, numbers = np.unique(labels, return_inverse=True)
     names = [str(value) for value in values]
@@ -358,33 +264,8 @@ def _named(
         if name not in position:
             row = int(np.flatnonzero(numbers == value)[0])
             raise DataError(
-                f"bad labels in {shown(path)} - label {shown(repr(name))} of image {row} is none "
-                f"of the {len(position)} classes; leave the picture out, or train a model on it"
+                f"bad labels in {shown(path)} - label {shown(repr(name))} of image {row} is "
+                f"not one of the {len(position)} classes; leave the picture out, or train a model "
+                "on it"
             )
     return np.array([position[name] for name in names], np.int32)[numbers], tuple(class_names)
-
-
-class _Refused(Exception):
-    """A reason and a remedy, to which `_naming` adds the path."""
-
-
-@contextlib.contextmanager
-def _naming(path: str) -> Iterator[None]:
-    """Turns whatever goes wrong with a file into a `DataError` that names it."""
-    try:
-        yield
-    except _Refused as refused:
-        raise _bad(path, *refused.args) from None
-    except zipfile.BadZipFile as error:
-        raise _bad(path, f"not a whole archive ({shown(str(error))})", "fetch it again") from error
-    except MemoryError:
-        raise
-    except Exception as error:  # a damaged file makes zipfile and NumPy raise nearly anything
-        text = shown(str(error))[:200] or type(error).__name__
-        is_of_disk = isinstance(error, OSError) and error.strerror
-        why = error.strerror.lower() if is_of_disk else f"damaged ({text})"
-        raise _bad(path, why, "fetch it again") from error
-
-
-def _bad(path: str, why: str, remedy: str) -> DataError:
-    return DataError(f"bad array in {shown(path)} - {why}; {remedy}")

@@ -1,8 +1,8 @@
-"""TFRecord shards of pictures: few large files in place of many small ones, read at random.
+"""TFRecord shards of images: few large files in place of many small ones, read at random.
 
 A record is a `tf.train.Example` with the features that TensorFlow's own image tools write:
-`image/encoded`, the bytes of a picture file; `image/class/text`, or `image/class/label` where
-there is no text; `image/filename`. An index beside the shards says where each record lies.
+`image/encoded`, the bytes of an image file; `image/class/text`, or `image/class/label` where
+there is no text; `image/filename`. An index beside the shards gives the position of each record.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ PLACE = np.dtype([("shard", np.int32), ("start", np.int64), ("length", np.int64)
 
 
 def shards(path: str | os.PathLike[str], part: str) -> list[str]:
-    """Finds the shards of a part: those it names, or all where no name tells a part.
+    """Finds the shards of a part: those with its name, or all if no name contains a part.
 
     Args:
       path: A shard, or a folder of shards.
@@ -48,34 +48,34 @@ def shards(path: str | os.PathLike[str], part: str) -> list[str]:
     if os.path.isfile(path):
         return [path] if SHARD.fullmatch(os.path.basename(path)) else []
     names = sorted(name for name in os.listdir(path) if SHARD.fullmatch(name))
-    told = {name: _part(name) for name in names}
-    if any(told.values()):
-        names = [name for name in names if told[name] == part]
+    named = {name: _part(name) for name in names}
+    if any(named.values()):
+        names = [name for name in names if named[name] == part]
     return [os.path.join(path, name) for name in names]
 
 
 def has_part(path: str | os.PathLike[str], part: str) -> bool:
-    """Tells whether the names of the shards tell parts, and this one is among them."""
+    """Whether there are shards with the name of this part."""
     return any(_part(os.path.basename(shard)) == part for shard in shards(path, part))
 
 
-def read(
+def read_shards(
     paths: Sequence[str],
     rules: Rules | None = None,
     *,
     class_names: Sequence[str] | None = None,
     report: scan.Report | None = None,
 ) -> Examples:
-    """Indexes shards, and scans the pictures in them.
+    """Indexes shards, and scans the images in them.
 
     Args:
-      paths: Of the shards.
+      paths: Paths of the shards.
       rules: What is accepted.
-      class_names: The classes there may be; by default those in the records, and in the index.
-      report: As `survey.of`.
+      class_names: The classes, if known; by default those in the records and in the index.
+      report: As for `scan.survey`.
 
     Raises:
-      DataError: A shard is damaged, a record has no picture or no label, or as `survey.examples`.
+      DataError: A shard is damaged, a record has no image or no label, or as `scan.examples`.
     """
     rules = scan.lenient(rules or Rules(), class_names)
     index = _Index.load(paths) or _Index.walk(paths)
@@ -83,17 +83,17 @@ def read(
 
 
 def to_classify(paths: Sequence[str], class_names: Sequence[str]) -> Listing:
-    """Indexes shards of pictures to classify; a record may have no label, or an unknown one.
+    """Indexes shards of images to classify; a record may have no label, or an unknown one.
 
     Raises:
-      DataError: A shard is damaged, or a record has no picture.
+      DataError: A shard is damaged, or a record has no image.
     """
     index = _Index.load(paths) or _Index.walk(paths, labelled=False)
     return index.listing(class_names, labelled=False)
 
 
 def example(content: bytes, class_name: str, label: int, name: str) -> bytes:
-    """A record, serialized."""
+    """Serializes a record: the bytes of an image file, its class and its name."""
     features = {
         ENCODED: [content],
         TEXT: [class_name.encode("utf-8", "surrogateescape")],
@@ -107,7 +107,7 @@ def example(content: bytes, class_name: str, label: int, name: str) -> bytes:
 
 
 class _Index:
-    """Where the records of some shards lie, and what they are."""
+    """The positions, names and classes of the records in some shards."""
 
     def __init__(
         self,
@@ -117,14 +117,14 @@ class _Index:
         classes: Sequence[str],
         known: Sequence[str] = (),
     ):
-        """Holds one entry for each record.
+        """Keeps one entry for each record.
 
         Args:
-          paths: Of the shards.
+          paths: Paths of the shards.
           places: `[N]` of dtype `PLACE`.
-          names: `[N]`.
-          classes: `[N]` names of classes.
-          known: Names of all classes, where the writer knew them.
+          names: `[N]` names of the images.
+          classes: `[N]` names of their classes.
+          known: Names of all classes, if the writer knew them.
         """
         self.paths, self.places, self.names = list(paths), places, list(names)
         self.classes, self.known = list(classes), tuple(known)
@@ -133,7 +133,7 @@ class _Index:
 
     @classmethod
     def load(cls, paths: Sequence[str]) -> _Index | None:
-        """Reads what `save` wrote, or None where it is not there or not of these shards."""
+        """Reads the index that `save` wrote, or returns None if it is missing or does not fit."""
         try:
             path = os.path.join(os.path.dirname(paths[0]), INDEX)
             with open(path, "rb") as opened, np.load(opened) as file:
@@ -162,7 +162,7 @@ class _Index:
 
     @classmethod
     def walk(cls, paths: Sequence[str], *, labelled: bool = True) -> _Index:
-        """Reads every shard from its beginning to its end, checksums included."""
+        """Makes the index by reading every shard from start to end, and checks its checksums."""
         places, names, classes = [], [], []
         for number, path in enumerate(paths):
             start, count = 0, 0
@@ -199,14 +199,14 @@ class _Index:
             )
 
     def listing(self, class_names: Sequence[str] | None, *, labelled: bool = True) -> Listing:
-        """The records as a scan takes them, or as prediction does if not `labelled`."""
+        """Lists the records for a scan, or for prediction unless `labelled`."""
         source = os.path.dirname(self.paths[0]) if len(self.paths) > 1 else self.paths[0]
         known = self.known or tuple(sorted(set(self.classes), key=_natural))
         known = tuple(class_names or known)
         unknown = sorted(set(self.classes) - set(known))
         if unknown and labelled:
             raise DataError(
-                f"unknown classes in {shown(source)} - {shown(unknown[0])} is none of the "
+                f"unknown classes in {shown(source)} - {shown(unknown[0])} is not one of the "
                 f"{len(known)} classes; leave those pictures out, or train a model on them"
             )
         if len(known) < 2:
@@ -228,7 +228,7 @@ class _Index:
         )
 
     def encoded(self, index: int) -> bytes:
-        """The bytes of picture `index`; safe to call from several threads."""
+        """Returns the bytes of image `index`; safe to call from several threads."""
         shard, start, length = self.places[index].tolist()
         path = self.paths[shard]
         with self._lock:
@@ -243,7 +243,7 @@ class _Index:
         except Exception as error:  # protobuf's own
             raise DataError(
                 f"bad picture in {shown(path)} ({shown(self.names[index])}) - not the record that "
-                "was there; start again, which scans anew"
+                "was there; rerun the command, which scans again"
             ) from error
         return content
 
@@ -253,7 +253,7 @@ class _Index:
 
 
 def _described(path: str, row: int, record: bytes, labelled: bool) -> tuple[str, str]:
-    """Name and class of a record; one that need not be labelled may be of class ""."""
+    """Returns name and class of a record; the class is "" if there is none and need not be."""
     try:
         fields = tf.train.Example.FromString(record).features.feature
     except Exception as error:  # protobuf's own

@@ -1,4 +1,4 @@
-"""Writes any source of pictures as TFRecord shards."""
+"""Writes any data set as TFRecord shards."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from hw2.input.examples import Examples
 from hw2.input.files.names import shown
 from hw2.input.sources import records
 
-PARTIAL = ".partial"  # ends the names of shards at work
+PARTIAL = ".partial"  # suffix of shards that are being written
 
 
 def write(examples: Examples, folder: str | os.PathLike[str], *, shard_mb: int = 256) -> list[str]:
-    """Writes examples as shards, in an order that mixes the classes, and an index beside them.
+    """Writes examples as shards, in an order that mixes the classes, with an index beside them.
 
     Args:
-      examples: What to write.
-      folder: Is made; it must hold no shards.
-      shard_mb: About the size of a shard, in MB.
+      examples: The examples to write.
+      folder: A new or empty folder.
+      shard_mb: Approximate size of a shard, in MB.
 
     Returns:
       Paths of the shards.
@@ -45,7 +45,7 @@ def write(examples: Examples, folder: str | os.PathLike[str], *, shard_mb: int =
                     places.append((number, start, length))
                     names.append(examples.names[index])
                     classes.append(examples.class_names[examples.labels[index]])
-        except BaseException:  # Ctrl-C too: what is left would stand in the way of the next try
+        except BaseException:  # after Ctrl-C too: leftovers would be in the way of the next attempt
             for name in os.listdir(folder):
                 if name.endswith(PARTIAL):
                     os.remove(os.path.join(folder, name))
@@ -67,7 +67,7 @@ def write(examples: Examples, folder: str | os.PathLike[str], *, shard_mb: int =
 def _shards(
     examples: Examples, order: np.ndarray, folder: str, shard_mb: int
 ) -> Iterator[tuple[str, list[tuple[int, int, int]]]]:
-    """Writes shard after shard; gives the path of each, and index, start and length of its rows."""
+    """Writes shard after shard; yields its path, and index, start and length of its records."""
     at, number = 0, 0
     while at < len(order):
         path = os.path.join(folder, f".{number:05d}{PARTIAL}")

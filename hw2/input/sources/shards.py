@@ -1,4 +1,4 @@
-"""TFRecord shards, found without TensorFlow where there is none."""
+"""Finds TFRecord shards, and imports TensorFlow only if there are any."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import types
 
 
 def find(path: str, part: str) -> list[str]:
-    """Shards at a path, without TensorFlow where there is none."""
+    """Finds the shards of a part at a path; imports TensorFlow only if a name looks like one."""
     names = [os.path.basename(path)] if os.path.isfile(path) else os.listdir(path)
     if not any(name.endswith((".tfrecord", ".tfrecords")) or "-of-" in name for name in names):
         return []
@@ -15,7 +15,7 @@ def find(path: str, part: str) -> list[str]:
 
 
 def reader() -> types.ModuleType:
-    """What reads them; it brings TensorFlow, which scanning a folder does not need."""
+    """Imports the module that reads shards, and with it TensorFlow, which folders do not need."""
     from hw2.input.sources import records
 
     return records

@@ -1,4 +1,4 @@
-"""A CSV file that lists pictures and their classes, or the labels of an array, line by line."""
+"""CSV files: lists of images and their classes, and labels of arrays."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ _INTEGER = re.compile(r"-?[0-9]{1,18}")
 _NUMERIC = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
-def read(
+def read_list(
     path: str | os.PathLike[str],
     rules: Rules | None = None,
     *,
     class_names: Sequence[str] | None = None,
     report: scan.Report | None = None,
 ) -> Examples:
-    """Reads a list of picture files, `file,class`, relative to its own folder, and scans them.
+    """Reads a list of image files, `file,class`, relative to its own folder, and scans them.
 
     Args:
-      path: UTF-8 text with commas and a header, a BOM or not, any line ends.
+      path: UTF-8 text with commas and a header, with or without a BOM, with any line ends.
       rules: What is accepted.
-      class_names: The classes there may be; by default those that are in the list.
-      report: As `survey.of`.
+      class_names: The classes, if known; by default those in the list.
+      report: As for `scan.survey`.
 
     Raises:
-      DataError: A line breaks the rules, or as `survey.examples`; the message names the line.
+      DataError: A line is malformed, or as `scan.examples`; the message names the line.
     """
     rules = scan.lenient(rules or Rules(), class_names)
     return scan.examples(listing(path, class_names, rules), rules, report=report)
@@ -55,9 +55,9 @@ def listing(
     class_names: Sequence[str] | None = None,
     rules: Rules | None = None,
 ) -> Listing:
-    """Reads a list of picture files, and opens none of them.
+    """Reads a list of image files without opening any of them.
 
-    Links within the list's folder are followed, those out of it as `rules` have it.
+    Links within the list's folder are followed; links out of it only if `rules` allow it.
     """
     path = os.fspath(path)
     rows = _rows(path)
@@ -73,49 +73,49 @@ def listing(
 def to_classify(
     path: str | os.PathLike[str], class_names: Sequence[str], rules: Rules | None = None
 ) -> Listing:
-    """Reads a list of picture files to classify, `file` or `file,class`; a class may be empty.
+    """Reads a list of image files to classify, `file` or `file,class`; a class may be empty.
 
     Raises:
-      DataError: A line breaks the rules, or names a class that is none of `class_names`.
+      DataError: A line is malformed, or names a class that is not one of `class_names`.
     """
     path = os.fspath(path)
     rows = _rows(path)
     line, header = next(rows)
     if not 1 <= len(header) <= 2 or header[0] not in FILE or header[-1] not in (*FILE, *CLASS):
         why = f"expected the header file, or file,class, got {_quoted(header)}"
-        raise _bad(path, line, why, "mend it")
+        raise _bad(path, line, why, "correct it")
     names, texts, lines = _listed(path, rows)
     if not names:
         raise _bad(path, 1, "no line after the header", "list the pictures")
     labels = np.full(len(names), -1, np.int32)
-    told = [row for row, text in enumerate(texts) if text]
-    where = [lines[row] for row in told]
-    labels[told] = _known(path, [texts[row] for row in told], where, class_names)
+    labelled = [row for row, text in enumerate(texts) if text]
+    where = [lines[row] for row in labelled]
+    labels[labelled] = _known(path, [texts[row] for row in labelled], where, class_names)
     root, refused, classes = os.path.dirname(path), _refused(path, names, rules), tuple(class_names)
     return Listing(root, names, labels, classes, source=path, lines=lines, refused=refused)
 
 
 def is_list(path: str | os.PathLike[str]) -> bool:
-    """Tells whether a CSV file names pictures; else its lines are the labels of an array."""
+    """Whether a CSV file lists image files; otherwise its lines are the labels of an array."""
     try:
         _, header = next(_rows(os.fspath(path)))
     except DataError:
-        return True  # reading it will say what is wrong
+        return True  # reading it will give the reason
     return not header or header[0] in FILE or header[0] not in (*CLASS, *NUMBER)
 
 
 def read_labels(
     path: str | os.PathLike[str], count: int, class_names: Sequence[str] | None = None
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Reads the labels of `count` pictures: one a line, or `id,label` in any order.
+    """Reads the labels of `count` images: one per line, or `id,label` in any order.
 
-    Ids are the numbers of the pictures, from 0 or from 1.
+    Ids are the indices of the images, counted from 0 or from 1.
 
     Returns:
-      `[count]` int32, and the names of the classes.
+      Labels, `[count]` int32, and the names of the classes.
 
     Raises:
-      DataError: A line breaks the rules, or there are more or fewer than `count`.
+      DataError: A line is malformed, or there are more or fewer than `count`.
     """
     path = os.fspath(path)
     rows = _rows(path)
@@ -139,7 +139,7 @@ def read_labels(
 def _listed(
     path: str, rows: Iterator[tuple[int, list[str]]]
 ) -> tuple[list[str], list[str], list[int]]:
-    """Names, classes ("" without a column of them) and line numbers; no name twice."""
+    """Returns names, classes ("" without such a column) and line numbers; names must differ."""
     names, texts, lines = [], [], []
     seen: dict[str, int] = {}
     for line, (name, *label) in rows:
@@ -154,14 +154,14 @@ def _listed(
 
 
 def _refused(path: str, names: Sequence[str], rules: Rules | None) -> dict[int, str]:
-    """Why some files of a list must not be opened."""
+    """Returns the reasons why some files of a list must not be opened, by their index."""
     if rules and rules.allow_outside_links:
         return {}
     return links.refused(os.path.dirname(path), names, "the folder of the list")
 
 
 def _order(path: str, ids: Sequence[tuple[int, str]]) -> np.ndarray:
-    """The row of each picture, by the ids of the rows."""
+    """Returns the row of each image, by the ids of the rows."""
     first = 0 if any(text == "0" for _, text in ids) else 1
     rows = np.full(len(ids), -1, np.int64)
     for row, (line, text) in enumerate(ids):
@@ -174,7 +174,7 @@ def _order(path: str, ids: Sequence[tuple[int, str]]) -> np.ndarray:
                 "ids are the numbers of the images",
             )
         if rows[number] >= 0:
-            raise _bad(path, line, f"id {text} is there twice", "remove one")
+            raise _bad(path, line, f"id {text} occurs twice", "remove one")
         rows[number] = row
     return rows
 
@@ -182,7 +182,7 @@ def _order(path: str, ids: Sequence[tuple[int, str]]) -> np.ndarray:
 def _labels(
     path: str, texts: Sequence[str], lines: Sequence[int], class_names: Sequence[str] | None
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Labels by the names of their classes; numbers, where the first is one, sorted as such."""
+    """Returns labels and classes, sorted by name; by value if the first name is a number."""
     if not texts:
         raise _bad(path, 1, "no line after the header", "list the pictures")
     if class_names is not None:
@@ -197,7 +197,7 @@ def _labels(
                 line,
                 "labels must be whole numbers of at least 0, as the first one is a number, got "
                 f"{shown(repr(text))}",
-                "mend it",
+                "correct it",
             )
     if numbered:
         texts = [str(int(text)) for text in texts]
@@ -214,7 +214,7 @@ def _labels(
 def _known(
     path: str, texts: Sequence[str], lines: Sequence[int], class_names: Sequence[str]
 ) -> np.ndarray:
-    """Labels by the names of the classes there may be; "007" is also found as "7"."""
+    """Returns labels by the names of the known classes; "007" also matches "7"."""
     number = {name: label for label, name in enumerate(class_names)}
     labels = []
     for text, line in zip(texts, lines, strict=True):
@@ -224,7 +224,7 @@ def _known(
             raise _bad(
                 path,
                 line,
-                f"label {shown(repr(text))} is none of the {len(number)} classes "
+                f"label {shown(repr(text))} is not one of the {len(number)} classes "
                 f"{first_few(list(class_names), 10)}",
                 "leave the picture out, or train a model on it",
             )
@@ -250,9 +250,10 @@ def _checked_name(path: str, line: int, name: str) -> str:
 
 
 def _rows(path: str) -> Iterator[tuple[int, list[str]]]:
-    """Line number and fields of every line, the header in lower case; all of the same length.
+    """Yields line number and fields of every row, the header first and in lower case.
 
-    A row spans lines where a quoted field does; it is named by its last one.
+    All rows must have the same length. A row with a quoted line break spans several lines, and has
+    the number of the last.
     """
     line, width = 1, None
     try:
@@ -264,7 +265,9 @@ def _rows(path: str) -> Iterator[tuple[int, list[str]]]:
                     if not row:
                         raise _bad(path, line, "no header", LIST_FORM)
                     if len(row) == 1 and ";" in row[0]:
-                        raise _bad(path, line, "fields are parted by ;", "part them by commas")
+                        raise _bad(
+                            path, line, "fields are separated by ;", "separate them by commas"
+                        )
                     width = len(row)
                     yield line, [field.strip().lower() for field in row]
                     continue
@@ -272,10 +275,10 @@ def _rows(path: str) -> Iterator[tuple[int, list[str]]]:
                     raise _bad(path, line, "the line is empty", "remove it")
                 if len(row) != width:
                     why = f"expected {width} fields, as in the header, got {len(row)}"
-                    raise _bad(path, line, why, "mend it")
+                    raise _bad(path, line, why, "correct it")
                 yield line, row
     except csv.Error as error:
-        raise _bad(path, line + 1, shown(str(error)), "mend the quotes") from error
+        raise _bad(path, line + 1, shown(str(error)), "correct the quotes") from error
     except OSError as error:
         why = (error.strerror or str(error)).lower()
         raise DataError(f"unreadable list in {shown(path)} - {why}; make it readable") from error
@@ -284,10 +287,10 @@ def _rows(path: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _without_nul(path: str, lines: Iterator[str]) -> Iterator[str]:
-    """Refuses NUL, which the reader of Python 3.10 does not take."""
+    """Refuses NUL, which the CSV reader of Python 3.10 does not accept."""
     for number, line in enumerate(lines, start=1):
         if "\0" in line:
-            raise _bad(path, number, "the line holds a NUL", "mend it")
+            raise _bad(path, number, "the line holds a NUL", "correct it")
         yield line
 
 

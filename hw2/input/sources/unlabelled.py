@@ -1,4 +1,4 @@
-"""Pictures to classify, of any source that training reads, labelled or not; none is opened yet."""
+"""Finds images to classify, labelled or not, in any source that training reads."""
 
 from __future__ import annotations
 
@@ -25,15 +25,14 @@ FORMS = (
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Pictures:
-    """Pictures to classify, in the order of their source.
+    """Images to classify, in the order of their source; none is opened yet.
 
     Attributes:
-      names: What each is called in the answer: the path below a folder or a list, the number
-        from 0 in an array.
-      labels: `[N]` int32, indices into the model's classes; -1 where nothing says.
-      channels: Channels of every picture: 3 for files, the data's own for arrays.
-      load: `load(index, short_side)` as in `Examples`. Raises `DataError` for a bad picture.
-      notes: What was left out or is odd, one sentence each.
+      names: The names in the results: the path below a folder or a list, the index in an array.
+      labels: `[N]` int32 indices into the model's classes; -1 for an image without a label.
+      channels: Number of channels of every image: 3 for files; arrays keep their own.
+      load: `load(index, short_side)` as in `Examples`. Raises `DataError` for a bad image.
+      notes: Sentences about what was left out or is unusual.
     """
 
     names: Sequence[str] = dataclasses.field(repr=False)
@@ -48,11 +47,12 @@ class Pictures:
     def forgiving(
         self, class_names: Sequence[str], failed: Callable[[int, DataError], None]
     ) -> Examples:
-        """The same for a pipeline: a bad picture is told of and blank in place of an error.
+        """Makes examples for a pipeline; a bad image is reported and replaced by a blank one.
 
         Args:
-          class_names: The model's. Labels that nothing says are 0 there.
-          failed: Called with the index and what is wrong, by any thread, before the batch comes.
+          class_names: The model's classes. Images without a label get label 0.
+          failed: Called with the index of a bad image and the error, by any thread, before its
+            batch is ready.
         """
 
         def load(index: int, short_side: int) -> np.ndarray:
@@ -67,7 +67,7 @@ class Pictures:
         )
 
 
-def read(
+def find_pictures(
     path: str | os.PathLike[str],
     class_names: Sequence[str],
     rules: Rules | None = None,
@@ -75,26 +75,25 @@ def read(
     part: str = "test",
     report: scan.Report | None = None,
 ) -> Pictures:
-    """Finds the pictures that a path or a name stands for, told as `source.read` tells them.
+    """Finds the images of a path or a name, whose kind is recognized as by `source.read`.
 
-    The order is that of names in folders, of lines in lists, of numbers in arrays, and of
-    shards, by their names, and records.
+    They are in the order of names in folders, of lines in lists, of indices in arrays, and of
+    records in shards, which are sorted by name.
 
     Args:
-      path: As `source.read`, or a folder of pictures at any depth, or one picture.
-      class_names: The model's. Labels are found by them; where a folder or a record has another
-        class, its pictures have none, with a note.
-      rules: Limits of a picture, and where links may lead.
-      part: "train", "validation" or "test", of a data set that has several.
-      report: As `survey.of`.
+      path: As for `source.read`, or a folder of images at any depth, or one image.
+      class_names: The model's classes. Images of other classes have no label, with a note.
+      rules: Limits on an image, and whether links may lead out of the folder.
+      part: "train", "validation" or "test", for a data set that has several.
+      report: As for `scan.survey`.
 
     Raises:
-      DataError: The path is none of these, there is no picture, or a list or an array cannot be
-        read. Of single pictures nothing is known before they are loaded.
+      DataError: The path is none of these, there are no images, or a list or an array cannot be
+        read. Bad image files are found only when they are loaded.
     """
     path, rules = os.fspath(path), rules or Rules()
     if path in builtin.NAMES:
-        return _of_examples(builtin.read(path, part_of(path, part)), class_names)
+        return _of_examples(builtin.load(path, part_of(path, part)), class_names)
     if os.path.isdir(path):
         return _in_folder(path, class_names, rules, part, report)
     images, comma, labels = path.rpartition(",")
@@ -120,7 +119,7 @@ def read(
 
 
 def part_of(name: str, part: str) -> str:
-    """The part of a built-in data set that comes nearest to `part`."""
+    """Returns the part of a built-in data set that is closest to `part`."""
     return "test" if part != "train" and "test" in builtin.PARTS[name] else "train"
 
 
@@ -143,7 +142,7 @@ def _in_folder(
         return _of_records(found, class_names, rules)
     if parts := folder.parts(path):
         if found := next(filter(None, map(parts.get, others)), None):
-            return read(found, class_names, rules, part=part, report=report)
+            return find_pictures(found, class_names, rules, part=part, report=report)
         raise DataError(
             f"no {part} part in {shown(path)} - it holds {', '.join(parts)}; give one of its "
             "folders, or --part"
@@ -161,7 +160,7 @@ def _of_listing(listing: Listing, rules: Rules) -> Pictures:
             return decode.picture_in(listing.read(index), place, short_side, **limits)
         try:
             return decode.picture(listing.path(index), short_side, **limits)
-        except DataError as error:  # a list names its line
+        except DataError as error:  # messages about a list name its line
             message = str(error).replace(shown(listing.path(index)), listing.place(index), 1)
             raise DataError(message) from error
 
@@ -170,7 +169,7 @@ def _of_listing(listing: Listing, rules: Rules) -> Pictures:
     unknown = int((listing.labels < 0).sum())
     if inside and 0 < unknown < len(listing) and listing.read is None and listing.lines is None:
         tops = {n.split("/", 1)[0] for n in listing.names if "/" in n} - {*listing.class_names}
-        words = f": {first_few(sorted(tops))} name none of the model's classes" if tops else ""
+        words = f": {first_few(sorted(tops))} - no such class in the model" if tops else ""
         notes += (f"{unknown} of {len(listing)} pictures have no label{words}",)
     return Pictures(listing.names, listing.labels, 3, load, notes)
 
@@ -192,7 +191,7 @@ def _of_array(opened: npy.Opened) -> Pictures:
 
 
 def _of_images(images: np.ndarray) -> Pictures:
-    """Of uint8 `[N, H, W, C]`."""
+    """Makes unlabelled images from uint8 `[N, H, W, C]`."""
     labels = np.full(len(images), -1, np.int32)
     return _of_array(npy.Opened(lambda index: images[index], images.shape, labels))
 
@@ -205,7 +204,7 @@ def _of_examples(examples: Examples, class_names: Sequence[str]) -> Pictures:
 
 
 def _labelled(pictures: Pictures, classes: Sequence[str], class_names: Sequence[str]) -> Pictures:
-    """Labels by the names of the classes; with a note of those that the model does not know."""
+    """Sets labels by the names of their classes, with a note about those the model lacks."""
     number = {name: label for label, name in enumerate(class_names)}
     labels = np.array([number.get(name, -1) for name in classes], np.int32)
     notes = pictures.notes
@@ -226,4 +225,4 @@ def _is_picture(path: str) -> bool:
         with open(path, "rb") as file:
             return formats.name(file.read(formats.SIGNATURE_BYTES)) is not None
     except OSError:
-        return True  # loading it will say why
+        return True  # loading it will give the reason

@@ -1,1 +1,1 @@
-"""The order of pictures, and how they are loaded and kept."""
+"""The order of training, and the loading and caching of images."""

@@ -1,10 +1,10 @@
-"""Decoded pictures, kept on a disk from one start to the next.
+"""A cache of decoded images on disk, kept from one start to the next.
 
-A folder holds segments, two files each: pixels one after another, and an index of them. A process
-writes one segment of its own, and reads all. A picture is found by the hash of its content, so what
-is found is never that of an older file; folders are told apart by whatever else the pixels depend
-on. A row of the index counts only where its checksum is that of the pixels, so a process may be
-killed at any moment.
+A folder holds segments of two files each: pixels one after another, and an index of them. Each
+process writes a segment of its own and reads all of them. An image is found by the hash of its
+file's content, so a file that has changed is never confused with its older version; whatever else
+the pixels depend on is part of the folder's name. A row of the index counts only if its checksum
+fits the pixels, so a process may be killed at any moment.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ ROW = np.dtype(
     ]
 )
 PIXELS, INDEX = ".pixels", ".index"
-RESERVE = 2**30  # bytes of the disk that are left free, for checkpoints
+RESERVE = 2**30  # bytes of the disk to leave free for checkpoints
 
 
 def kept(
@@ -51,16 +51,17 @@ def kept(
     reserve: int = RESERVE,
     warn: Callable[[str], None] | None = None,
 ) -> Examples:
-    """Gives the same examples, which decode a picture once and then read it from the disk.
+    """Returns the same examples, but each image is decoded once and then read from the disk.
 
     Args:
-      examples: Of picture files or records; of others, which need no decoding, only a note.
-      folder: Where to keep pixels; made when missing.
+      examples: Examples from image files or records. Others need no decoding, and only get a note.
+      folder: Where to keep pixels; it is created if missing.
       reserve: Bytes to leave free on its disk.
-      warn: Called once if the disk is full; by default it writes to stderr. Training goes on.
+      warn: Called once with a sentence if the disk is full, after which images are decoded every
+        time; by default it writes to stderr.
 
     Raises:
-      RunError: The folder cannot be made.
+      RunError: The folder cannot be created.
     """
     if not examples.from_content or examples.digests is None:
         note = "nothing is kept on disk: these pictures need no decoding"
@@ -87,15 +88,15 @@ def kept(
 
 
 class DiskCache:
-    """Pictures by the hash of their content; safe to use from several threads and processes."""
+    """Images by the hash of their content; safe to use from several threads and processes."""
 
     def __init__(self, folder: str, *, reserve: int, warn: Callable[[str], None]):
-        """Reads the indices that are there; what other processes write later is not seen.
+        """Reads the indices that exist; it does not see what other processes write later.
 
         Args:
-          folder: Of the segments, made at the first picture.
+          folder: The folder of the segments, created with the first image.
           reserve: Bytes to leave free on its disk.
-          warn: Called with a sentence when nothing more can be kept.
+          warn: Called with a sentence once the disk is full.
         """
         self.folder, self.reserve, self.warn = folder, reserve, warn
         self.lock = threading.Lock()
@@ -105,7 +106,9 @@ class DiskCache:
         self.full = False
         rows, numbers = [np.zeros(0, ROW)], [np.zeros(0, np.int64)]
         for name in sorted(_segments(folder)):
-            with contextlib.suppress(OSError):  # another user's, or gone: then decode again
+            with contextlib.suppress(
+                OSError
+            ):  # unreadable or deleted: its images are decoded again
                 found = self._open(name)
                 rows.append(found)
                 numbers.append(np.full(len(found), len(self.files) - 1))
@@ -115,10 +118,10 @@ class DiskCache:
         self.digests = self.rows["digest"].copy()  # in one piece, to be searched
 
     def get(self, digest: bytes) -> np.ndarray | None:
-        """The picture, uint8 `[h, w, channels]`; None if it is not there or is damaged."""
+        """Returns an image, uint8 `[h, w, channels]`; None if it is missing or damaged."""
         number, row = self.added.get(digest, (-1, None))
         if row is None:
-            # Of several the last: it was written because one before it was damaged.
+            # The last of several: it was written because an earlier one was damaged.
             place = int(np.searchsorted(self.digests, np.array(digest, DIGEST), "right")) - 1
             if not digest or place < 0 or self.digests[place] != digest:
                 return None
@@ -133,7 +136,7 @@ class DiskCache:
         return np.frombuffer(pixels, np.uint8).reshape(shape)
 
     def put(self, digest: bytes, picture: np.ndarray) -> None:
-        """Keeps a picture, unless the disk is full."""
+        """Stores an image, unless the disk is full."""
         with self.lock:
             if self.full or digest in self.added:  # another thread was as fast
                 return
@@ -148,7 +151,7 @@ class DiskCache:
                 )
 
     def _append(self, digest: bytes, picture: np.ndarray) -> None:
-        """Pixels first, then the row that says where they are."""
+        """Writes the pixels first, then the row that says where they are."""
         if self.writer is None:
             self.writer = self._begin()
         number, pixels, index = self.writer
@@ -167,7 +170,7 @@ class DiskCache:
 
     def _begin(self) -> tuple[int, int, int]:
         os.makedirs(self.folder, exist_ok=True)
-        name = f"{time.time_ns():020d}-{uuid.uuid4().hex}"  # read in the order of their beginning
+        name = f"{time.time_ns():020d}-{uuid.uuid4().hex}"  # sorts by the time of creation
         path = os.path.join(self.folder, name)
         create = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         pixels = os.open(path + PIXELS, create, 0o666)
@@ -175,7 +178,7 @@ class DiskCache:
         return len(self.files) - 1, pixels, os.open(path + INDEX, create, 0o666)
 
     def _open(self, name: str) -> np.ndarray:
-        """Opens a segment, and reads those rows whose pixels can be there."""
+        """Opens a segment, and reads the rows whose pixels lie within the file."""
         path = os.path.join(self.folder, name)
         with open(path + INDEX, "rb") as file:
             content = file.read()
@@ -194,14 +197,14 @@ class DiskCache:
 
 
 def _rules(short_side: int) -> str:
-    """Names what the pixels depend on besides the content: short side, decoder, libraries."""
+    """Names the folder by what pixels depend on besides the content: side, decoder, libraries."""
     parts = [decode.VERSION, PIL.__version__, *(features.version(n) for n in ("jpg", "webp"))]
     digest = hashlib.blake2b(repr(parts).encode(), digest_size=4).hexdigest()
     return f"decoded-{short_side}-{digest}"
 
 
 def _segments(folder: str) -> list[str]:
-    """Names of the segments of which both files are there."""
+    """Lists the names of segments that have both files."""
     if not os.path.isdir(folder):
         return []
     names = set(os.listdir(folder))

@@ -1,4 +1,4 @@
-"""Pictures from Python's side into `tf.data`, and their errors back out of it."""
+"""Images from Python into `tf.data`, and errors from its threads back out of it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from hw2.errors import DataError
 from hw2.input.examples import Examples
 from hw2.input.stream.memory_cache import Cache
 
-CHUNK = 16  # pictures in one call of Python, which takes a third off the cost of one call for each
-NO_PICTURE = -1  # the index of a blank one, of label 0 and weight 0
+CHUNK = 16  # images per call into Python; a third cheaper than one call for each
+NO_IMAGE = -1  # the index of a blank image, of label 0 and weight 0
 
-_failures: collections.deque[DataError] = collections.deque(maxlen=16)  # of the loading threads
+_failures: collections.deque[DataError] = collections.deque(maxlen=16)  # in loading threads
 
 
 def stream(
@@ -29,19 +29,19 @@ def stream(
     cache_mb: int,
     parallel_calls: int,
 ) -> tf.data.Dataset:
-    """Loads and changes the pictures at consecutive positions.
+    """Loads and preprocesses the images at consecutive positions.
 
     Args:
-      examples: Where pictures come from.
+      examples: The examples.
       starts: Every `CHUNK`th position, int64.
-      find: From positions, `[CHUNK]` int64, to the indices of the examples there.
-      change: From a uint8 picture `[h, w, channels]` and its position to what the model sees.
-      short_side: Of the loaded pictures.
-      cache_mb: Memory for loaded pictures.
-      parallel_calls: Threads that load, and threads that change.
+      find: Maps positions, `[CHUNK]` int64, to the indices of the examples there.
+      change: Maps a uint8 image `[h, w, channels]` and its position to the model's input.
+      short_side: Short side of the loaded images, in pixels.
+      cache_mb: Memory for loaded images, in MB.
+      parallel_calls: Number of threads that load, and of threads that preprocess.
 
     Returns:
-      A dataset of changed pictures, int32 labels and float32 weights, in order.
+      A dataset of preprocessed images, int32 labels and float32 weights, in order.
     """
     load = _loader(examples, find, short_side, cache_mb)
 
@@ -67,7 +67,7 @@ def stream(
 
 @contextlib.contextmanager
 def naming_errors() -> Iterator[None]:
-    """Raises the `DataError` of a loading thread in place of the error TensorFlow made of it."""
+    """Raises the `DataError` of a loading thread in place of TensorFlow's error about it."""
     try:
         yield
     except tf.errors.OpError as error:
@@ -80,22 +80,22 @@ def naming_errors() -> Iterator[None]:
 def _loader(
     examples: Examples, find: Callable[[np.ndarray], np.ndarray], short_side: int, cache_mb: int
 ) -> Callable[[np.ndarray], tuple[np.ndarray, ...]]:
-    """From the start of a chunk to positions, labels, weights, shapes, and all bytes in a row."""
+    """Makes the loader of chunks: from a start to positions, labels, weights, shapes and bytes."""
     cached = Cache(lambda index: examples.load(index, short_side), megabytes=cache_mb)
     blank = np.zeros([short_side, short_side, examples.channels], np.uint8)
 
     def load(start: np.ndarray) -> tuple[np.ndarray, ...]:
         positions = start + np.arange(CHUNK)
         indices = find(positions)
-        present = indices != NO_PICTURE
+        present = indices != NO_IMAGE
         try:
-            pictures = [cached(int(i)) if i != NO_PICTURE else blank for i in indices]
+            images = [cached(int(i)) if i != NO_IMAGE else blank for i in indices]
         except DataError as error:
             _failures.append(error)
             raise
         labels = np.where(present, examples.labels[indices], np.int32(0))
-        shapes = np.array([picture.shape for picture in pictures], np.int64)
-        content = np.concatenate([picture.ravel() for picture in pictures])
+        shapes = np.array([image.shape for image in images], np.int64)
+        content = np.concatenate([image.ravel() for image in images])
         return positions, labels, present.astype(np.float32), shapes, content
 
     return load

@@ -1,4 +1,4 @@
-"""Loaded pictures, kept in memory as long as there is room."""
+"""A cache of loaded images in memory."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 
 
 class Cache:
-    """Calls `load(index)` once for each picture that fits into `megabytes`, every time for others.
+    """Calls `load(index)` once for each image that fits into `megabytes`, every time for others.
 
-    Nothing is thrown out for a newcomer: an epoch asks for every picture once, so whatever was
-    thrown out would have been asked for just as soon.
+    Nothing is evicted: an epoch asks for every image once, so an evicted image would be needed
+    just as soon as the one that replaced it.
     """
 
     def __init__(self, load: Callable[[int], np.ndarray], *, megabytes: int):
@@ -22,12 +22,12 @@ class Cache:
         self.lock = threading.Lock()
 
     def __call__(self, index: int) -> np.ndarray:
-        """The picture `index`; safe to call from several threads."""
-        picture = self.kept.get(index)
-        if picture is None:
-            picture = self.load(index)
+        """Returns image `index`; safe to call from several threads."""
+        image = self.kept.get(index)
+        if image is None:
+            image = self.load(index)
             with self.lock:
-                if index not in self.kept and picture.nbytes <= self.bytes_left:
-                    self.kept[index] = picture
-                    self.bytes_left -= picture.nbytes
-        return picture
+                if index not in self.kept and image.nbytes <= self.bytes_left:
+                    self.kept[index] = image
+                    self.bytes_left -= image.nbytes
+        return image

@@ -8,20 +8,20 @@ import numpy as np
 
 
 def at(positions: np.ndarray, count: int, seed: int, *, since: int = 0) -> np.ndarray:
-    """Says which of `count` pictures stands at each position of the stream.
+    """Returns which of `count` images is at each position of the training stream.
 
     The stream is one permutation after another without gaps, so position `p` is element
     `p % count` of epoch `p // count`, and any position is found without those before it.
 
     Args:
       positions: `[B]` int64, counted from the start of training.
-      count: Pictures in an epoch.
+      count: Number of images in an epoch.
       seed: At least 0.
-      since: Position where these pictures took the place of others; there an epoch begins. Its
-        number is `since + 1`, which no epoch before can have had.
+      since: Position at which these images replaced others; an epoch begins there. It is numbered
+        `since + 1`, which no earlier epoch can have been.
 
     Returns:
-      `[B]` int64 in [0, count).
+      `[B]` int64 indices in [0, count).
     """
     if since:
         positions = positions - since + (since + 1) * count
@@ -35,12 +35,12 @@ def at(positions: np.ndarray, count: int, seed: int, *, since: int = 0) -> np.nd
     )
 
 
-@functools.lru_cache(maxsize=4)  # the epochs in flight; 8 bytes a picture
+@functools.lru_cache(maxsize=4)  # the epochs in use; 8 bytes an image
 def permutation(count: int, seed: int, epoch: int) -> np.ndarray:
-    """Orders `count` pictures, `[count]` int64, the same for a seed and an epoch on any machine.
+    """Shuffles `count` indices, `[count]` int64, alike for a seed and an epoch on any machine.
 
-    It sorts the raw output of a counter-based generator, which NumPy promises never to change,
-    as it does not for `Generator.permutation`. Two of 64 bits all but never tie.
+    It sorts the raw 64-bit output of a counter-based generator, which NumPy promises never to
+    change, unlike `Generator.permutation`. Ties are all but impossible.
 
     Source: Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", 2011.
     """

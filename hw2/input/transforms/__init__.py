@@ -1,1 +1,1 @@
-"""What is done to pictures before a model sees them."""
+"""Preprocessing and random augmentation of images."""

@@ -1,9 +1,9 @@
-"""Random changes of one picture: pure functions of the picture and a seed.
+"""Random changes of one image: pure functions of the image and a seed.
 
-A picture is float32 `[h, w, c]` with levels from 0 to 255, and a seed `[2]` integers; the same
+An image is float32 `[h, w, c]` with levels from 0 to 255, and a seed is `[2]` integers. The same
 seed makes the same change, in eager code and within `Dataset.map`. Each function draws its own
-numbers from the seed, so that one seed serves all of them. Nothing is clipped, except where it
-says so.
+random numbers from the seed, so that one seed serves all of them. Levels are not clipped, except
+where the function says so.
 """
 
 from __future__ import annotations
@@ -12,19 +12,20 @@ import math
 
 import tensorflow as tf
 
-# Which number of a picture's first six each of these takes.
+# Which of the six numbers drawn from an image's seed each of these uses.
 _SIDE, _TOP, _LEFT, _FLIP, _BRIGHTNESS, _CONTRAST = range(6)
-# Others draw from a seed of their own, folded from the picture's with these.
+# The others draw from their own seeds, folded from the image's with these salts.
 _UP_DOWN, _AFFINE, _SATURATION, _HUE, _SALT, _ERASE = range(6)
 
 
 def crop(image: tf.Tensor, seed: tf.Tensor, *, smallest: int, largest: int) -> tf.Tensor:
-    """Cuts out a square of a random side in [smallest, largest], anywhere.
+    """Crops a square of a random side in [smallest, largest] at a random position.
 
     Args:
       image: `[h, w, c]` of any dtype, no side shorter than `largest`.
+      seed: `[2]` integers.
       smallest: Side of the smallest square, in pixels.
-      largest: Side of the largest.
+      largest: Side of the largest square, in pixels.
 
     Returns:
       `[side, side, c]`.
@@ -38,12 +39,12 @@ def crop(image: tf.Tensor, seed: tf.Tensor, *, smallest: int, largest: int) -> t
 
 
 def flip_left_right(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Mirrors half of the pictures left to right."""
+    """Mirrors half of the images left to right."""
     return tf.where(_first(seed, _FLIP) < 0.5, tf.reverse(image, [1]), image)
 
 
 def flip_up_down(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Mirrors half of the pictures top to bottom."""
+    """Mirrors half of the images top to bottom."""
     return tf.where(_own(seed, _UP_DOWN, 1)[0] < 0.5, tf.reverse(image, [0]), image)
 
 
@@ -53,7 +54,7 @@ def brightness(image: tf.Tensor, seed: tf.Tensor, *, delta: float) -> tf.Tensor:
 
 
 def contrast(image: tf.Tensor, seed: tf.Tensor, *, low: float, high: float) -> tf.Tensor:
-    """Moves levels away from their channel's mean by a factor in [low, high)."""
+    """Scales the difference to each channel's mean by a factor in [low, high)."""
     factor = low + (high - low) * _first(seed, _CONTRAST)
     return tf.image.adjust_contrast(image, factor)
 
@@ -74,21 +75,6 @@ def hue(image: tf.Tensor, seed: tf.Tensor, *, delta: float) -> tf.Tensor:
     return 255 * tf.image.adjust_hue(tf.clip_by_value(image, 0, 255) / 255, turn)
 
 
-def rotate(image: tf.Tensor, seed: tf.Tensor, *, degrees: float, fill: float = 0) -> tf.Tensor:
-    """Turns a picture about its centre by up to `degrees` either way."""
-    return affine(image, seed, degrees=degrees, fill=fill)
-
-
-def shift(image: tf.Tensor, seed: tf.Tensor, *, fraction: float, fill: float = 0) -> tf.Tensor:
-    """Moves a picture by up to `fraction` of its height and its width, by whole pixels."""
-    return affine(image, seed, fraction=fraction, fill=fill)
-
-
-def scale(image: tf.Tensor, seed: tf.Tensor, *, change: float, fill: float = 0) -> tf.Tensor:
-    """Enlarges or shrinks what is in a picture by a factor in [1 - change, 1 + change)."""
-    return affine(image, seed, change=change, fill=fill)
-
-
 def affine(
     image: tf.Tensor,
     seed: tf.Tensor,
@@ -106,21 +92,21 @@ def affine(
       degrees: Largest rotation about the centre, either way.
       fraction: Largest shift, of height and width, each way.
       change: Largest relative enlargement, and reduction.
-      fill: Level of what comes in from outside.
+      fill: Level of pixels from outside the image.
 
     Returns:
-      `[h, w, c]`, bilinear; if it is only shifted, by whole pixels.
+      `[h, w, c]`, interpolated bilinearly; a shift alone is by whole pixels.
     """
     turn, zoom, down, right = tf.unstack(2 * _own(seed, _AFFINE, 4) - 1)
     height, width = (tf.cast(tf.shape(image)[axis], tf.float32) for axis in (0, 1))
-    moves = down * fraction * height, right * fraction * width
+    shift = down * fraction * height, right * fraction * width
     if not degrees and not change:
-        moves = tuple(tf.round(move) for move in moves)  # small pictures stay sharp
+        shift = tuple(tf.round(pixels) for pixels in shift)  # small images stay sharp
     return transformed(
         image,
         angle=turn * math.radians(degrees),
         zoom=1 + zoom * change,
-        shift=moves,
+        shift=shift,
         fill=fill,
     )
 
@@ -139,10 +125,10 @@ def transformed(
     Args:
       image: float32 `[h, w, c]`.
       angle: In radians, counterclockwise as seen.
-      zoom: Above 1 enlarges.
-      shear: Pixels down for a pixel to the right, and pixels right for a pixel down; one is 0.
+      zoom: Factor of enlargement.
+      shear: Pixels down per pixel to the right, and pixels right per pixel down; one must be 0.
       shift: Pixels down and right.
-      fill: Level of what comes in from outside.
+      fill: Level of pixels from outside the image.
     """
     cos, sin = tf.cos(angle) / zoom, tf.sin(angle) / zoom
     shape = tf.cast(tf.shape(image), tf.float32)
@@ -167,7 +153,7 @@ def transformed(
 
 
 def salt_and_pepper(image: tf.Tensor, seed: tf.Tensor, *, fraction: float) -> tf.Tensor:
-    """Makes a fraction of the pixels white or black, in all channels, half of them each."""
+    """Makes a fraction of the pixels white or black in all channels, half of them each."""
     shape = tf.shape(image)
     draws = tf.random.stateless_uniform([shape[0], shape[1], 1], _fold(seed, _SALT))
     image = tf.where(draws < fraction, 255.0, image)
@@ -180,8 +166,8 @@ def erase(image: tf.Tensor, seed: tf.Tensor, *, probability: float, fill: float 
     Args:
       image: float32 `[h, w, c]` of any range.
       seed: `[2]` integers.
-      probability: Of doing so.
-      fill: What to fill it with: 0 is the mean of a standardized picture.
+      probability: Probability of erasing at all.
+      fill: The value to fill with; 0 is the mean of a standardized image.
 
     Source: Zhong et al., "Random Erasing Data Augmentation", 2017, arxiv.org/abs/1708.04896.
     """
@@ -203,17 +189,17 @@ def _between(size: tf.Tensor, start: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
 
 
 def _below(limit: tf.Tensor | int, draw: tf.Tensor) -> tf.Tensor:
-    """A whole number in [0, limit) from a number in [0, 1)."""
+    """Maps a number in [0, 1) to an integer in [0, limit)."""
     return tf.cast(draw * tf.cast(limit, tf.float32), tf.int32)
 
 
 def _first(seed: tf.Tensor, place: int) -> tf.Tensor:
-    """One of the six numbers in [0, 1) that the seed itself gives; drawn once in a graph."""
+    """Returns one of six random numbers in [0, 1) of the seed itself; drawn once in a graph."""
     return tf.random.stateless_uniform([6], seed)[place]
 
 
 def _own(seed: tf.Tensor, salt: int, count: int) -> tf.Tensor:
-    """Numbers in [0, 1), `[count]`."""
+    """Draws random numbers in [0, 1), `[count]`, from a seed folded with a salt."""
     return tf.random.stateless_uniform([count], _fold(seed, salt))
 
 

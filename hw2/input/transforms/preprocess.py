@@ -1,4 +1,4 @@
-"""What happens to a picture between its file and the model, in training and in evaluation."""
+"""Preprocessing of an image between its file and the model, in training and in evaluation."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hw2.input.transforms import augment
 from hw2.input.transforms.rand_augment import LARGEST, rand_augment
 
 STANDARDS = ("image", "channel", "given", "none")
-STATISTICS = {  # means and deviations by name, of red, green and blue, of 1
-    # Of ImageNet's training pictures, as github.com/pytorch/vision gives them.
+STATISTICS = {  # mean and deviation of red, green and blue in [0, 1], by name
+    # ImageNet's training images, as given by github.com/pytorch/vision.
     "imagenet": {"mean": [0.485, 0.456, 0.406], "deviation": [0.229, 0.224, 0.225]},
 }
 
@@ -25,29 +25,30 @@ class Preprocessing:
     Attributes:
       image_size: Side of the square that the model sees, in pixels.
       channels: Channels that the model sees, 1 or 3; grey is repeated, colour becomes luma.
-      short_side: Short side of a loaded picture, and side of the largest square crop.
-      crop_size: Side of the smallest crop, and to which every crop is scaled. Where it is
-        `short_side` nothing is random about it: it is the middle, as in evaluation.
-      flip: Whether half of the pictures are mirrored left to right.
-      brightness: Largest change of all pixels, of 255.
-      contrast_min: Smallest factor by which pixels move away from their channel's mean.
+      short_side: Short side of a loaded image, and side of the largest square crop.
+      crop_size: Side of the smallest crop, to which every crop is scaled. If it equals
+        `short_side`, cropping is not random but central, as in evaluation.
+      flip: Whether half of the images are mirrored left to right.
+      brightness: Largest number added to all levels, of 255.
+      contrast_min: Smallest factor on the difference to the channel's mean.
       contrast_max: Largest such factor.
-      flip_up_down: Whether half of the pictures are mirrored top to bottom.
-      shift: Largest shift, of height and width, each way.
+      flip_up_down: Whether half of the images are mirrored top to bottom.
+      shift: Largest shift either way, as a fraction of height and width.
       rotation: Largest rotation in degrees, either way.
       scale: Largest relative enlargement, and reduction.
-      fill: Level of what comes in from outside, in [0, 255].
-      saturation_min: Smallest factor of the saturation of colours.
+      fill: Level of pixels from outside the image, in [0, 255].
+      saturation_min: Smallest factor on the saturation of colours.
       saturation_max: Largest such factor.
-      hue: Largest turn of the hue, in [0, 0.5] of the circle.
-      salt_and_pepper: Part of the pixels that become white or black.
-      rand_augment: How many operations of RandAugment a picture goes through.
+      hue: Largest rotation of the hue, as a fraction of the circle, in [0, 0.5].
+      salt_and_pepper: Fraction of the pixels that become white or black.
+      rand_augment: Number of RandAugment operations on each image.
       rand_augment_magnitude: Their magnitude, in [0, 10].
       erasing: Probability that a rectangle is erased.
-      standardize: What becomes mean 0 and deviation 1: each "image", each "channel" of each
-        image, or levels over 255 by "given" mean and deviation. "none" only divides by 255.
-      mean: Of levels over 255, one number or one for each channel, where it is given.
-      deviation: The same of the deviation.
+      standardize: What is brought to mean 0 and deviation 1: each "image", each "channel" of
+        each image, or levels over 255 by the "given" mean and deviation. "none" only divides by
+        255.
+      mean: The given mean of levels over 255, one number or one for each channel.
+      deviation: The given standard deviation, likewise.
 
     Raises:
       ValueError: A field is out of range.
@@ -135,20 +136,19 @@ _LIMITS = {
 
 
 def training(image: tf.Tensor, seed: tf.Tensor, p: Preprocessing) -> tf.Tensor:
-    """Changes a picture at random, and standardizes it.
+    """Augments an image at random, and standardizes it.
 
-    The crop is scaled to `crop_size`, then to `image_size`, where it is not smaller than that;
-    else straight to `image_size`. Everything else comes after that, on fewer pixels: shrinking
-    keeps the mean of a channel, so the order makes no difference to light. Light changes are not
-    clipped, so that standardization of images undoes brightness altogether, and contrast too in
-    a grey picture; in colour, contrast changes how strong the tint is. What is erased is 0 after
+    The crop is scaled to `crop_size` and then to `image_size`, or directly to `image_size` if
+    that is larger. The other changes follow, on fewer pixels; shrinking keeps the mean of a
+    channel, so changes of light give the same result in either order. Levels are not clipped, so
+    standardizing each image undoes a change of brightness, and in grey images of contrast; in
+    colour images a change of contrast still changes the tint. Erased pixels are 0 after
     standardization.
 
     Args:
       image: uint8 `[h, w, c]`, its short side `p.short_side`, c 1 or 3.
       seed: `[2]` integers; the same seed makes the same changes.
-      p: What to do; what is switched off is not in the graph. Labels and batches are not
-        changed here.
+      p: The changes to make; those that are switched off are not in the graph.
 
     Returns:
       float32 `[image_size, image_size, channels]`.
@@ -162,7 +162,7 @@ def training(image: tf.Tensor, seed: tf.Tensor, p: Preprocessing) -> tf.Tensor:
 
 
 def augmented(image: tf.Tensor, seed: tf.Tensor, p: Preprocessing) -> tf.Tensor:
-    """What `training` does before it standardizes: float32 levels, about 0 to 255."""
+    """Augments an image as `training` does, without standardizing; float32, about 0 to 255."""
     if p.crop_size < p.short_side:
         image = augment.crop(image, seed, smallest=p.crop_size, largest=p.short_side)
     else:
@@ -199,11 +199,11 @@ def augmented(image: tf.Tensor, seed: tf.Tensor, p: Preprocessing) -> tf.Tensor:
 
 
 def evaluation(image: tf.Tensor, p: Preprocessing) -> tf.Tensor:
-    """Takes the central square of a picture, and standardizes it.
+    """Crops the central square of an image, scales it to `image_size` and standardizes it.
 
     Args:
       image: uint8 `[h, w, c]`, its short side `p.short_side`, c 1 or 3.
-      p: What to do.
+      p: Sizes and standardization.
 
     Returns:
       float32 `[image_size, image_size, channels]`.
@@ -215,13 +215,13 @@ def evaluation(image: tf.Tensor, p: Preprocessing) -> tf.Tensor:
 
 
 def central(image: tf.Tensor, p: Preprocessing) -> tf.Tensor:
-    """What `evaluation` does before it standardizes: float32 levels, 0 to 255."""
+    """Crops and scales an image as `evaluation` does, without standardizing; 0 to 255."""
     square = with_channels(_middle(image, p.short_side), p)
     return _resized(square, p.short_side, p.image_size)
 
 
 def standardized(image: tf.Tensor, p: Preprocessing, seed: tf.Tensor | None = None) -> tf.Tensor:
-    """Brings levels `[h, w, c]` to what the model sees; with a seed, a rectangle may be erased."""
+    """Standardizes levels `[h, w, c]`; with a seed, also erases at random."""
     if p.standardize == "image":
         image = tf.image.per_image_standardization(image)
     elif p.standardize == "channel":
@@ -238,10 +238,11 @@ def standardized(image: tf.Tensor, p: Preprocessing, seed: tf.Tensor | None = No
 
 
 def visible(image: np.ndarray, p: Preprocessing, *, deviations: float = 2.0) -> np.ndarray:
-    """Turns what the model sees back into levels, uint8 `[h, w, channels]`, for people.
+    """Converts the model's input back to levels, uint8 `[h, w, channels]`, to be looked at.
 
-    Exactly where mean and deviation are given or nothing is standardized; where they were each
-    picture's own, grey is the mean, and black and white are some deviations away from it.
+    It is exact where mean and deviation are given or nothing is standardized. Where they were
+    each image's own, the mean becomes grey, and values `deviations` standard deviations away from
+    it become black and white.
     """
     if p.standardize == "given":
         image = image * np.array(p.deviation) + np.array(p.mean)
@@ -251,14 +252,14 @@ def visible(image: np.ndarray, p: Preprocessing, *, deviations: float = 2.0) -> 
 
 
 def _middle(image: tf.Tensor, side: int) -> tf.Tensor:
-    """Cuts the square `[side, side, c]` out of the middle of `[h, w, c]`."""
+    """Crops the central square `[side, side, c]` of `[h, w, c]`."""
     top = (tf.shape(image)[0] - side) // 2
     left = (tf.shape(image)[1] - side) // 2
     return tf.slice(image, [top, left, 0], [side, side, image.shape[2]])
 
 
 def with_channels(image: tf.Tensor, p: Preprocessing) -> tf.Tensor:
-    """Gives a picture the model's channels."""
+    """Converts an image to the model's number of channels."""
     channels = image.shape[2]
     if channels not in (1, 3):
         raise ValueError(f"image must have 1 or 3 channels, got {channels}.")
@@ -279,9 +280,9 @@ def _resized(
 
     Args:
       image: `[side, side, channels]`.
-      side: None where it is known only at run time.
+      side: Its side, or None if it is known only at run time.
       wanted: The new side.
-      shrinks: Whether a side that is not known is at least `wanted`.
+      shrinks: Whether an unknown side is known to be at least `wanted`.
 
     Cost: from 260 to 200 to 100 pixels 0.4 ms of one core, where `antialias=True` takes 1.7 ms.
     """

@@ -1,4 +1,4 @@
-"""Holds every op against its definition in float64 and against its twin in TensorFlow.
+"""Compares every op with its definition in float64, and with its counterpart in TensorFlow.
 
     python -m hw2.ops.verify
     python -m hw2.ops.verify --op conv2d fold --dtype float32 float64
@@ -69,8 +69,8 @@ def measure(case: Case, *, seed: int = 0, graph: bool = False) -> dict:
     """Runs one case, and returns its errors and figures as a dict ready for JSON.
 
     Args:
-      case: What to run.
-      seed: Of the values.
+      case: The case to run.
+      seed: Seed of the random values.
       graph: Whether to run inside `tf.function`; else eagerly.
     """
     op = OPS[case.op]

@@ -36,7 +36,7 @@ def opened(monkeypatch):
 
 
 def look(root, rules, **options):
-    return scan.of(folder.listing(root, rules), rules, **options)
+    return scan.survey(folder.listing(root, rules), rules, **options)
 
 
 def test_worked_example(root):
@@ -135,7 +135,7 @@ def test_progress_is_told_to_the_end(root, monkeypatch):
 def test_reasons_are_counted_without_their_details(root):
     for index, content in enumerate([b"abc", b"def", b"", b"II*\0"]):
         (root / "a" / f"bad{index}.png").write_bytes(content)
-    examples = folder.read(root, Rules(on_bad_file="skip", max_bad_fraction=0.4))
+    examples = folder.read_folder(root, Rules(on_bad_file="skip", max_bad_fraction=0.4))
     assert examples.notes == (
         "skipped 4 bad of 10 (2 not an image, 1 empty, 1 unsupported format TIFF)",
     )

@@ -9,7 +9,7 @@ from hw2.input.sources import builtin
 
 
 def test_digits():
-    examples = builtin.read("digits", "train")
+    examples = builtin.load("digits", "train")
     assert len(examples) == 1797
     assert examples.class_names == tuple("0123456789")
     assert examples.channels == 1
@@ -22,15 +22,15 @@ def test_digits():
 
 def test_digits_have_no_test_part():
     with pytest.raises(DataError) as caught:
-        builtin.read("digits", "test")
+        builtin.load("digits", "test")
     assert str(caught.value) == (
-        "no test part in digits - it has one part, train; hold some of it out"
+        "no test part in digits - it has one part, train; set a part of it aside for testing"
     )
 
 
 @pytest.mark.parametrize(("part", "count"), [("train", 60000), ("test", 10000)])
 def test_fashion_mnist(fashion, part, count):
-    examples = builtin.read("fashion_mnist", part)
+    examples = builtin.load("fashion_mnist", part)
     assert np.bincount(examples.labels).tolist() == [count // 10] * 10
     assert examples.class_names[0] == "T-shirt/top"
     assert examples.load(0, 28).shape == (28, 28, 1)
@@ -44,7 +44,7 @@ def test_a_changed_copy_is_refused(fashion, tmp_path, monkeypatch):
     path.write_bytes(gzip.compress(labels[:-1] + bytes([labels[-1] ^ 1])))
     monkeypatch.setattr(builtin, "FASHION_FOLDER", str(tmp_path))
     with pytest.raises(DataError, match=r"- SHA-256 \w{12}\.\.\. of the test part is not the orig"):
-        builtin.read("fashion_mnist", "test")
+        builtin.load("fashion_mnist", "test")
 
 
 def fetched(monkeypatch, tmp_path, load_data):
@@ -55,9 +55,9 @@ def fetched(monkeypatch, tmp_path, load_data):
 
 
 def test_without_the_package_keras_fetches_it(fashion, tmp_path, monkeypatch):
-    parts = tuple(builtin.idx.read(fashion, part) for part in ("train", "test"))
+    parts = tuple(builtin.idx.read_part(fashion, part) for part in ("train", "test"))
     fetched(monkeypatch, tmp_path, lambda: parts)
-    assert len(builtin.read("fashion_mnist", "test")) == 10000
+    assert len(builtin.load("fashion_mnist", "test")) == 10000
 
 
 def test_without_package_and_network(tmp_path, monkeypatch):
@@ -66,7 +66,7 @@ def test_without_package_and_network(tmp_path, monkeypatch):
 
     fetched(monkeypatch, tmp_path, offline)
     with pytest.raises(DataError) as caught:
-        builtin.read("fashion_mnist", "train")
+        builtin.load("fashion_mnist", "train")
     assert str(caught.value) == (
         f"no fashion_mnist in {tmp_path}/none - and fetching it failed; "
         "apt-get install dataset-fashion-mnist"

@@ -189,21 +189,21 @@ def test_case_39_csv_of_any_system(table, content):
     [
         ("", 1, f"the file is empty; {LIST_FORM}"),
         ("\n1.png,a\n", 1, f"no header; {LIST_FORM}"),
-        ("file;class\n1.png;a\n", 1, "fields are parted by ;; part them by commas"),
+        ("file;class\n1.png;a\n", 1, "fields are separated by ;; separate them by commas"),
         ("1.png,a\n2.png,b\n", 1, f"expected the header file,class, got '1.png,a'; {LIST_FORM}"),
         ("file,class\n", 1, "no line after the header; list the pictures"),
         ("file,class\n1.png,a\n1.png,b\n", 3, "1.png is in line 2 already; remove one"),
         ("file,class\n1.png,a\n./1.png,a\n", 3, "1.png is in line 2 already; remove one"),
         ("file,class\n1.png,a\n\n2.png,b\n", 3, "the line is empty; remove it"),
-        ("file,class\n1.png,a,x\n", 2, "expected 2 fields, as in the header, got 3; mend it"),
-        ("file,class\n1.png\n", 2, "expected 2 fields, as in the header, got 1; mend it"),
+        ("file,class\n1.png,a,x\n", 2, "expected 2 fields, as in the header, got 3; correct it"),
+        ("file,class\n1.png\n", 2, "expected 2 fields, as in the header, got 1; correct it"),
         (
             "file,class,x\n1.png,a,x\n",
             1,
             f"expected the header file,class, got 'file,class,x'; {LIST_FORM}",
         ),
-        ('file,class\n"1.png"x,a\n', 2, "',' expected after '\"'; mend the quotes"),
-        ('file,class\n1.png,a\n"2.png,b\n', 3, "unexpected end of data; mend the quotes"),
+        ('file,class\n"1.png"x,a\n', 2, "',' expected after '\"'; correct the quotes"),
+        ('file,class\n1.png,a\n"2.png,b\n', 3, "unexpected end of data; correct the quotes"),
     ],
 )
 def test_case_39_csv_with_a_mistake(table, content, line, why):
@@ -258,14 +258,14 @@ def test_case_40_csv_links_that_lead_elsewhere(table, tmp_path, monkeypatch):
     assert list(examples.names) == names
     assert examples.load(2, 30).shape == (30, 40, 3)
 
-    found = unlabelled.read(path, ["0", "1"])
+    found = unlabelled.find_pictures(path, ["0", "1"])
     for index, name in ((2, "1.png"), (3, "2.png"), (4, "3.png")):
         where = f"bad picture in {path}:{index + 2} ({names[index]})"
         with pytest.raises(DataError) as caught:
             found.load(index, 30)
         assert str(caught.value) == f"{where} - {out.format(tmp_path / name)}"
     assert found.load(5, 30).shape == (30, 40, 3)
-    allowed = unlabelled.read(path, ["0", "1"], Rules(allow_outside_links=True))
+    allowed = unlabelled.find_pictures(path, ["0", "1"], Rules(allow_outside_links=True))
     assert allowed.load(3, 30).shape == (30, 40, 3)
 
     monkeypatch.chdir(root)  # a list in the working folder has no folder in its path
@@ -274,7 +274,7 @@ def test_case_40_csv_links_that_lead_elsewhere(table, tmp_path, monkeypatch):
 
 def test_case_40_csv_with_a_nul(table):
     path = table("file,class\n1.png,a\n2.png\0,b\n")
-    assert refused(path) == f"bad line in {path}:3 - the line holds a NUL; mend it"
+    assert refused(path) == f"bad line in {path}:3 - the line holds a NUL; correct it"
 
 
 @pytest.mark.parametrize(
@@ -292,7 +292,7 @@ def test_case_41_csv_labels_that_are_no_number(table, label, why):
     path = table(f"file,class\n1.png,0\n2.png,1\n3.png,{label}\n")
     assert refused(path) == (
         f"bad line in {path}:4 - labels must be whole numbers of at least 0, as the first one is a "
-        f"number, {why}; mend it"
+        f"number, {why}; correct it"
     )
 
 
@@ -308,7 +308,7 @@ def test_case_41_csv_labels_out_of_range(table, label):
     """Of a part that is scored, where the model says which classes there are."""
     path = table(f"file,class\n1.png,0\n2.png,{label}\n")
     assert refused(path, "test", class_names=["0", "1", "2"]) == (
-        f"bad line in {path}:3 - label {label!r} is none of the 3 classes 0, 1, 2; leave the "
+        f"bad line in {path}:3 - label {label!r} is not one of the 3 classes 0, 1, 2; leave the "
         "picture out, or train a model on it"
     )
 
@@ -320,7 +320,7 @@ def test_case_41_csv_labels_of_an_array(tmp_path, label):
     table = tmp_path / "x_labels.csv"
     table.write_text(f"id,label\n1,0\n2,1\n3,{label}\n4,0\n")
     assert refused(path, "test", class_names=["0", "1"]) == (
-        f"bad line in {table}:4 - label {label!r} is none of the 2 classes 0, 1; leave the "
+        f"bad line in {table}:4 - label {label!r} is not one of the 2 classes 0, 1; leave the "
         "picture out, or train a model on it"
     )
 

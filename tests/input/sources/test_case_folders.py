@@ -192,9 +192,7 @@ def test_case_30_the_same_picture_in_two_classes(root, scan):
 
 def test_case_30_the_same_picture_twice_in_a_class(root):
     shutil.copy(root / "a" / "good.png", root / "a" / "same.png")
-    assert source.read(root).notes == (
-        "1 pictures are there again in their class: a/good.png = a/same.png",
-    )
+    assert source.read(root).notes == ("1 repeated within their class: a/good.png = a/same.png",)
 
 
 @pytest.mark.parametrize("other", ["val", "test"])

@@ -124,7 +124,7 @@ def test_case_07_webp_named_jpg(root):
     np.testing.assert_array_equal(one, other)
     assert examples.notes == (
         "content and suffix disagree in 1: a/y.jpg",
-        "1 pictures are there again in their class: a/x.webp = a/y.jpg",
+        "1 repeated within their class: a/x.webp = a/y.jpg",
     )
 
 
@@ -290,7 +290,7 @@ def test_case_19_after_the_scan(root, fault):
     else:
         noise(7).save(path)
         os.utime(path, ns=(1, 1))
-        why = "content changed since scan; start again, which scans anew"
+        why = "content changed since scan; rerun the command, which scans again"
     plain = Preprocessing(8, 3, 8, 8, False, 0.0, 1.0, 1.0)
     for dataset in (
         pipeline.training_batches(examples, [0, 1], plain, batch_size=2, seed=0),

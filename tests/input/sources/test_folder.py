@@ -22,14 +22,14 @@ def add(root, *names, color="red"):
 
 def refusal(root):
     with pytest.raises(DataError) as caught:
-        folder.read(root)
+        folder.read_folder(root)
     return str(caught.value).replace(str(root), "ROOT")
 
 
 def test_worked_example(tmp_path):
     add(tmp_path, "dogs/b.png", "cats/2.png", "cats/more/deep/1.PNG", "cats/10.png")
     add(tmp_path, "dogs/a.png", color="blue")
-    examples = folder.read(tmp_path)
+    examples = folder.read_folder(tmp_path)
     assert examples.class_names == ("cats", "dogs")
     names = ("cats/10.png", "cats/2.png", "cats/more/deep/1.PNG", "dogs/a.png", "dogs/b.png")
     assert examples.names == names
@@ -48,7 +48,7 @@ def test_real_pictures(stamps):
         for path in stamps.rglob("*")
         if path.suffix.lower() in folder.PICTURES and path.is_file()
     ]
-    examples = folder.read(stamps)
+    examples = folder.read_folder(stamps)
     assert len(examples) == len(expected) > 700
     assert len(examples.class_names) == len({p.relative_to(stamps).parts[0] for p in expected})
     assert examples.notes[0].startswith("ignored 7")
@@ -68,21 +68,21 @@ def test_junk_is_skipped_and_other_files_are_counted(tmp_path):
     add(tmp_path, "__MACOSX/a/1.png", "a/.1.png", "a/__MACOSX/1.png")
     for name in ("a/.DS_Store", "a/Thumbs.db", "a/x.txt", "b/y.TXT", "b/LICENSE", "stray.csv"):
         (tmp_path / name).write_text("?")
-    examples = folder.read(tmp_path)
+    examples = folder.read_folder(tmp_path)
     assert examples.names == ("a/1.png", "b/1.png")
     assert examples.notes == ("ignored 2 .txt, 1 without suffix",)
 
 
 def test_pictures_beside_the_classes_are_noted(tmp_path):
     add(tmp_path, "a/1.png", "b/1.png", "c.png")
-    assert folder.read(tmp_path).notes == ("ignored 1 outside the class folders",)
+    assert folder.read_folder(tmp_path).notes == ("ignored 1 outside the class folders",)
 
 
 def test_odd_things_are_noted(tmp_path):
     add(tmp_path, "A/x.jpg", "a/1.png", "a/y.png/1.png")
     red, blue = Image.new("RGB", (4, 4), "red"), Image.new("RGB", (4, 4), "blue")
     red.save(tmp_path / "A" / "moving.gif", save_all=True, append_images=[blue])
-    examples = folder.read(tmp_path)
+    examples = folder.read_folder(tmp_path)
     assert examples.names == ("A/moving.gif", "A/x.jpg", "a/1.png")
     assert examples.notes == (
         "classes A and a differ in case only",
@@ -104,7 +104,7 @@ def linked(tmp_path):
 
 
 def test_links_are_followed_and_nothing_is_read_twice(tmp_path):
-    examples = folder.read(linked(tmp_path))
+    examples = folder.read_folder(linked(tmp_path))
     assert examples.names == ("a/1.png", "b/1.png")
     assert examples.notes == (
         "ignored 2 links to folders read already, 1 links to pictures read already, "
@@ -127,9 +127,9 @@ def test_links_out_of_the_root_are_refused_unless_they_are_allowed(tmp_path):
         f"link out of the root in ROOT/b/outside - it leads to {target}; "
         "--allow_outside_links follows it"
     )
-    examples = folder.read(root, Rules(allow_outside_links=True))
+    examples = folder.read_folder(root, Rules(allow_outside_links=True))
     assert examples.names == ("a/1.png", "b/1.png", "b/3.png", "b/outside/2.png", "b/outside/3.png")
-    assert "1 pictures are there again in their class: b/3.png = b/outside/3.png" in examples.notes
+    assert "1 repeated within their class: b/3.png = b/outside/3.png" in examples.notes
 
 
 def test_names_of_any_bytes(tmp_path):
@@ -139,7 +139,7 @@ def test_names_of_any_bytes(tmp_path):
         path = os.path.join(os.fsencode(tmp_path), name, name + b".png")
         with open(path, "wb") as file:
             Image.new("RGB", (4, 4), (names.index(name), 0, 0)).save(file, "PNG")
-    examples = folder.read(tmp_path)
+    examples = folder.read_folder(tmp_path)
     assert sorted(map(os.fsencode, examples.class_names)) == sorted(names)
     for index in range(len(examples)):
         assert examples.load(index, 4).shape == (4, 4, 3)
@@ -164,7 +164,7 @@ def test_empty_classes_are_listed(tmp_path):
         "--allow_empty_class keeps their numbers"
     )
     add(tmp_path, "d/1.png")
-    examples = folder.read(tmp_path, Rules(allow_empty_class=True))
+    examples = folder.read_folder(tmp_path, Rules(allow_empty_class=True))
     assert examples.class_names == ("a", "b", "c", "d")
     assert examples.labels.tolist() == [0, 3]
 
@@ -228,7 +228,7 @@ def test_an_unreadable_folder(tmp_path, monkeypatch):
 
 def test_a_picture_that_vanishes_is_named(tmp_path):
     add(tmp_path, "a/1.png", "b/1.png")
-    examples = folder.read(tmp_path)
+    examples = folder.read_folder(tmp_path)
     (tmp_path / "b" / "1.png").unlink()
     with pytest.raises(DataError, match=r"bad picture in .*b/1\.png - no such file; restore or"):
         examples.load(1, 4)

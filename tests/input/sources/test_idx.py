@@ -34,13 +34,13 @@ def fill(folder, *, part="train", images=None, labels=None, suffix="", squeeze=l
     ("suffix", "squeeze"), [("", bytes), (".gz", gzip.compress), ("", gzip.compress)]
 )
 def test_worked_example(tmp_path, part, suffix, squeeze):
-    images, labels = idx.read(fill(tmp_path, part=part, suffix=suffix, squeeze=squeeze), part)
+    images, labels = idx.read_part(fill(tmp_path, part=part, suffix=suffix, squeeze=squeeze), part)
     np.testing.assert_array_equal(images, IMAGES)
     np.testing.assert_array_equal(labels, LABELS)
 
 
 def test_real_files(fashion):
-    images, labels = idx.read(fashion, "test")
+    images, labels = idx.read_part(fashion, "test")
     assert images.shape == (10000, 28, 28)
     assert np.bincount(labels).tolist() == [1000] * 10
 
@@ -53,7 +53,7 @@ def test_is_in(tmp_path):
 
 def refusal(folder):
     with pytest.raises(DataError) as caught:
-        idx.read(folder, "train")
+        idx.read_part(folder, "train")
     return str(caught.value).replace(str(folder), "ROOT")
 
 

@@ -202,7 +202,7 @@ def test_a_member_that_claims_to_be_large(tmp_path):
     [
         (np.zeros(6), "got float64 [6]; labels are [N] integers or words"),
         (np.zeros([6, 2], int), "got int64 [6, 2]; labels are [N] integers or words"),
-        (np.array([0, 1, 0, -3, 0, 1]), "label -3 of image 3 is below 0; mend it"),
+        (np.array([0, 1, 0, -3, 0, 1]), "label -3 of image 3 is negative; correct it"),
         (np.zeros(5, int), "5 labels for 6 images; take both from one data set"),
     ],
 )
@@ -221,8 +221,8 @@ def test_one_class(tmp_path):
 def test_a_label_that_the_model_does_not_know(tmp_path):
     path = save(tmp_path)
     assert refused(path, "test", class_names=["0", "1"]) == (
-        f"bad labels in {tmp_path}/x_labels.npy - label '2' of image 0 is none of the 2 classes; "
-        "leave the picture out, or train a model on it"
+        f"bad labels in {tmp_path}/x_labels.npy - label '2' of image 0 is not one of the 2 "
+        "classes; leave the picture out, or train a model on it"
     )
 
 

@@ -217,7 +217,7 @@ def test_a_shard_that_changes_after_the_scan(shards):
         except DataError as error:
             said.append(str(error))
     assert len(said) == 1
-    why = "content changed since scan; start again, which scans anew"
+    why = "content changed since scan; rerun the command, which scans again"
     assert re.fullmatch(
         rf"bad picture in {re.escape(str(shards))}.* \([ab]/\d\.png\) - {why}", said[0]
     )
@@ -225,12 +225,13 @@ def test_a_shard_that_changes_after_the_scan(shards):
         file.truncate(100)
     with pytest.raises(DataError) as caught:
         [found.load(index, 20) for index in range(len(found))]
-    assert "- not the record that was there; start again, which scans anew" in str(caught.value)
+    why = "- not the record that was there; rerun the command, which scans again"
+    assert why in str(caught.value)
 
 
 def test_classes(shards, tmp_path):
     assert refused(shards, "test", class_names=["a", "c"]) == (
-        f"unknown classes in {shards}/pictures-00000-of-00001.tfrecord - b is none of the 2 "
+        f"unknown classes in {shards}/pictures-00000-of-00001.tfrecord - b is not one of the 2 "
         "classes; leave those pictures out, or train a model on them"
     )
     found = source.read(shards, "test", class_names=["b", "c", "a"])

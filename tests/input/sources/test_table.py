@@ -110,7 +110,7 @@ def test_labels(tmp_path, text, expected):
     ("text", "line", "why"),
     [
         ("label,x\n1,2\n", 1, "expected the header label, got 'label,x'; labels of an array have "),
-        ("id,label\n1,0\n1,1\n2,0\n", 3, "id 1 is there twice; remove one"),
+        ("id,label\n1,0\n1,1\n2,0\n", 3, "id 1 occurs twice; remove one"),
         ("id,label\n1,0\n4,1\n2,0\n", 3, "expected an id in [1, 4), got '4'; ids are the numbers "),
         ("id,label\n0,0\n3,1\n2,0\n", 3, "expected an id in [0, 3), got '3'; ids are the numbers "),
         ("id,label\n1,0\nx,1\n2,0\n", 3, "expected an id in [1, 4), got 'x'; ids are the numbers "),

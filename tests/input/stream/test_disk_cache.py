@@ -58,13 +58,13 @@ def assert_same(some, others):
 
 def start(data, cache, **options):
     """As another process would begin."""
-    examples, decoded = counted(folder.read(data))
+    examples, decoded = counted(folder.read_folder(data))
     options = {"reserve": 0, **options}
     return disk_cache.kept(examples, str(cache), **options), decoded
 
 
 def test_a_picture_is_decoded_once_for_all_starts(data, tmp_path):
-    plain = everything(folder.read(data))
+    plain = everything(folder.read_folder(data))
     first, decoded = start(data, tmp_path / "cache")
     assert_same(everything(first), plain)
     assert_same(everything(first), plain)
@@ -72,7 +72,7 @@ def test_a_picture_is_decoded_once_for_all_starts(data, tmp_path):
     second, decoded = start(data, tmp_path / "cache")
     assert_same(everything(second), plain)
     assert decoded == []
-    assert_same(everything(second, 9), everything(folder.read(data), 9))  # other pixels
+    assert_same(everything(second, 9), everything(folder.read_folder(data), 9))  # other pixels
     assert len(decoded) == 12
     assert len(list((tmp_path / "cache").iterdir())) == 2
 
@@ -82,7 +82,7 @@ def test_what_is_renamed_is_found_and_what_changes_is_not(data, tmp_path):
     (data / "a" / "2.png").rename(data / "b" / "new.png")
     Image.new("RGB", (20, 20), "red").save(data / "b" / "3.png")
     examples, decoded = start(data, tmp_path / "cache")
-    assert_same(everything(examples), everything(folder.read(data)))
+    assert_same(everything(examples), everything(folder.read_folder(data)))
     assert [examples.names[index] for index, _ in decoded] == ["b/3.png"]
 
 
@@ -107,7 +107,7 @@ def test_content_that_changed_unseen_is_not_kept_under_the_old_digest(data, tmp_
     path.write_bytes(content)
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     again, _ = start(data, tmp_path / "cache")
-    np.testing.assert_array_equal(again.load(index, 16), folder.read(data).load(index, 16))
+    np.testing.assert_array_equal(again.load(index, 16), folder.read_folder(data).load(index, 16))
 
 
 def spoil(path, how):
@@ -149,7 +149,7 @@ def test_damage_costs_time_and_no_pixel(data, tmp_path, suffix, how):
     [path] = (tmp_path / "cache").rglob(f"*{suffix}")
     spoil(path, how)
     examples, decoded = start(data, tmp_path / "cache")
-    plain = everything(folder.read(data))
+    plain = everything(folder.read_folder(data))
     assert_same(everything(examples), plain)
     assert decoded
     again, decoded = start(data, tmp_path / "cache")
@@ -237,12 +237,12 @@ def test_a_full_disk_is_named_once_and_training_goes_on(data, tmp_path, monkeypa
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "write", write)
-        assert_same(everything(examples), everything(folder.read(data)))
+        assert_same(everything(examples), everything(folder.read_folder(data)))
     [words] = told
     assert words.startswith(f"no more pictures are kept in {tmp_path / 'cache'}")
     assert words.endswith("no space left on device; the others are decoded every time")
     again, decoded = start(data, tmp_path / "cache")
-    assert_same(everything(again), everything(folder.read(data)))
+    assert_same(everything(again), everything(folder.read_folder(data)))
     assert len(decoded) == 11
 
 
@@ -250,7 +250,7 @@ def test_room_is_left_on_the_disk(data, tmp_path, capsys):
     space = os.statvfs(tmp_path)
     reserve = 2 * space.f_blocks * space.f_frsize
     examples, _ = start(data, tmp_path / "cache", reserve=reserve)
-    assert_same(everything(examples), everything(folder.read(data)))
+    assert_same(everything(examples), everything(folder.read_folder(data)))
     err = capsys.readouterr().err
     assert re.fullmatch(
         r"warning: no more pictures are kept in .* - no space left but the \d+ megabytes to keep "
@@ -267,7 +267,7 @@ def test_a_folder_that_cannot_be_made_is_named(data, tmp_path):
 
 
 def test_what_needs_no_decoding_is_not_kept(tmp_path):
-    digits = builtin.read("digits", "train")
+    digits = builtin.load("digits", "train")
     same = disk_cache.kept(digits, str(tmp_path / "cache"))
     assert same.load is digits.load
     assert same.notes[-1] == "nothing is kept on disk: these pictures need no decoding"
@@ -275,7 +275,7 @@ def test_what_needs_no_decoding_is_not_kept(tmp_path):
 
 
 def test_a_joined_source_is_kept_as_a_whole(data, tmp_path):
-    both = joined(folder.read(data), folder.read(data))
+    both = joined(folder.read_folder(data), folder.read_folder(data))
     counting, decoded = counted(both)
     examples = disk_cache.kept(counting, str(tmp_path / "cache"), reserve=0)
     assert_same(everything(examples), everything(both))

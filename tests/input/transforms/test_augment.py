@@ -18,9 +18,9 @@ CHANGES = {
     "contrast": lambda x, s: augment.contrast(x, s, low=0.2, high=1.8),
     "saturation": lambda x, s: augment.saturation(x, s, low=0.2, high=1.8),
     "hue": lambda x, s: augment.hue(x, s, delta=0.3),
-    "rotate": lambda x, s: augment.rotate(x, s, degrees=30.0),
-    "shift": lambda x, s: augment.shift(x, s, fraction=0.3),
-    "scale": lambda x, s: augment.scale(x, s, change=0.3),
+    "rotate": lambda x, s: augment.affine(x, s, degrees=30.0),
+    "shift": lambda x, s: augment.affine(x, s, fraction=0.3),
+    "scale": lambda x, s: augment.affine(x, s, change=0.3),
     "salt_and_pepper": lambda x, s: augment.salt_and_pepper(x, s, fraction=0.3),
     "erase": lambda x, s: augment.erase(x, s, probability=1.0),
     "rand_augment": lambda x, s: rand_augment.rand_augment(x, s, operations=3, magnitude=9.0),
@@ -64,9 +64,9 @@ def test_small_examples_readable_by_eye():
     flipped = {augment.flip_up_down(x, [0, i]).numpy().tobytes() for i in range(20)}
     assert flipped == {x.numpy().tobytes(), x.numpy()[::-1].tobytes()}
     for none in (
-        augment.rotate(x, [1, 2], degrees=0.0),
-        augment.shift(x, [1, 2], fraction=0.0),
-        augment.scale(x, [1, 2], change=0.0),
+        augment.affine(x, [1, 2], degrees=0.0),
+        augment.affine(x, [1, 2], fraction=0.0),
+        augment.affine(x, [1, 2], change=0.0),
         augment.salt_and_pepper(x, [1, 2], fraction=0.0),
         augment.erase(x, [1, 2], probability=0.0),
         augment.brightness(x, [1, 2], delta=0.0),
@@ -80,7 +80,7 @@ def test_a_shift_alone_is_of_whole_pixels_and_goes_everywhere():
     places = {
         padded[top : top + 10, left : left + 10].tobytes() for top in range(5) for left in range(5)
     }
-    found = {augment.shift(x, [7, i], fraction=0.2).numpy().tobytes() for i in range(300)}
+    found = {augment.affine(x, [7, i], fraction=0.2).numpy().tobytes() for i in range(300)}
     assert found == places
 
 

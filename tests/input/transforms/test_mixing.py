@@ -121,7 +121,7 @@ def test_odd_rows_are_refused(count, of):
     images, labels = batch(count)
     words = re.escape(f"rows must be an even number, got {count} of {of}.")
     with pytest.raises(ValueError, match=words):
-        mixing.mixed(images, labels, [0, 0], mixup_alpha=1.0, of=of)
+        mixing.mixed(images, labels, [0, 0], mixup_alpha=1.0, batch_size=of)
 
 
 # In the pipeline.
