@@ -1,0 +1,424 @@
+// The convolution and its two gradients, as TensorFlow ops. Each is linear in each of two tensors,
+// so that the gradients of the three are the three again.
+#include "sweep.h"
+#include "filter_gradient.h"
+#include "winograd.h"
+
+#include "tensorflow/core/framework/op.h"
+#include "tensorflow/core/framework/op_kernel.h"
+#include "tensorflow/core/framework/shape_inference.h"
+
+namespace hw2 {
+namespace {
+
+using tensorflow::OpKernel;
+using tensorflow::OpKernelConstruction;
+using tensorflow::OpKernelContext;
+using tensorflow::Tensor;
+using tensorflow::TensorShape;
+
+// TensorFlow's names of the types of numbers.
+template <class T>
+struct Named;
+template <>
+struct Named<float> { using Type = float; };
+template <>
+struct Named<double> { using Type = double; };
+template <>
+struct Named<BFloat16> { using Type = tensorflow::bfloat16; };
+template <>
+struct Named<Float16> { using Type = Eigen::half; };
+
+template <class T>
+const T* values(const Tensor& tensor) {
+  return reinterpret_cast<const T*>(tensor.tensor_data().data());
+}
+template <class T>
+T* values(Tensor* tensor) {
+  return const_cast<T*>(values<T>(*tensor));
+}
+
+// The options of an op, and what its sizes become once those of the image are known.
+class Options {
+ public:
+  explicit Options(OpKernelConstruction* c) {
+    std::vector<int> strides, dilations;
+    std::string padding;
+    OP_REQUIRES_OK(c, c->GetAttr("strides", &strides));
+    OP_REQUIRES_OK(c, c->GetAttr("dilations", &dilations));
+    OP_REQUIRES_OK(c, c->GetAttr("padding", &padding));
+    OP_REQUIRES_OK(c, c->GetAttr("pads", &pads_));
+    OP_REQUIRES_OK(c, c->GetAttr("tile", &tile));
+    OP_REQUIRES(c, strides.size() == 2 && dilations.size() == 2 && pads_.size() == 4,
+                absl::InvalidArgumentError("strides, dilations must be pairs, pads four numbers"));
+    stride_[0] = strides[0], stride_[1] = strides[1];
+    dilation_[0] = dilations[0], dilation_[1] = dilations[1];
+    padding_ = padding == "SAME"    ? Padding::SAME
+               : padding == "VALID" ? Padding::VALID
+                                    : Padding::EXPLICIT;
+  }
+
+  Axis rows(int size, int taps) const { return axis(0, size, taps); }
+  Axis columns(int size, int taps) const { return axis(1, size, taps); }
+
+  int tile;  // outputs of a tile of Winograd along each axis; 0 for none
+
+ private:
+  Axis axis(int i, int size, int taps) const {
+    return lay(size, taps, stride_[i], dilation_[i], padding_, pads_[2 * i], pads_[2 * i + 1]);
+  }
+
+  int stride_[2], dilation_[2];
+  Padding padding_;
+  std::vector<int> pads_;
+};
+
+// Shares work out on TensorFlow's own threads.
+struct Threads {
+  explicit Threads(OpKernelContext* c)
+      : pool(c->device()->tensorflow_cpu_worker_threads()->workers),
+        count(c->device()->tensorflow_cpu_worker_threads()->num_threads),
+        each([this](long total, const std::function<void(long)>& work) {
+          const long shares = std::min<long>(total, count);
+          if (shares <= 1) {
+            for (long i = 0; i < total; i++) work(i);
+            return;
+          }
+          std::atomic<long> next{0};
+          pool->ParallelFor(
+              shares,
+              tsl::thread::ThreadPool::SchedulingParams(
+                  tsl::thread::ThreadPool::SchedulingStrategy::kFixedBlockSize, {}, 1),
+              [&](int64_t, int64_t) {
+                for (long i; (i = next++) < total;) work(i);
+              });
+        }) {}
+
+  tsl::thread::ThreadPool* pool;
+  int count;
+  Each each;
+};
+
+// Memory for the length of a call.
+template <class T>
+T* memory(OpKernelContext* c, Tensor* holder, size_t count) {
+  const int64_t bytes = std::max<size_t>(count, 1) * sizeof(T) + 64;
+  const auto status = c->allocate_temp(tensorflow::DT_UINT8, TensorShape({bytes}), holder);
+  if (!status.ok()) {
+    c->CtxFailure(status);
+    return nullptr;
+  }
+  return values<T>(holder);
+}
+
+// Convolves `count` images of [height, width, groups * channels] by filters that `read` gives.
+template <class Kind, class T, class Read>
+void convolve_group(OpKernelContext* c, const Sweep& sweep, const Images<T>& x, Read read,
+                    int filters, const Results<T>& y, const typename Kind::Sum* bias, bool relu,
+                    const Threads& threads) {
+  const Panels panels(filters, tiling(sweep.columns, (filters + LANES<typename Kind::Sum> - 1) /
+                                                         LANES<typename Kind::Sum>).columns,
+                      LANES<typename Kind::Sum>);
+  const size_t size = (size_t)panels.registers * panels.lanes * sweep.taps.size() * x.channels;
+  Tensor holder;
+  auto* packed = memory<typename Kind::Value>(c, &holder, size);
+  if (!packed) return;
+  threads.each(panels.count, [&](long p) {
+    pack<Kind>(panels, p, sweep.taps, x.channels, read, packed);
+  });
+  convolve<Kind>(sweep, x, packed, panels, y, bias, relu, threads.each);
+}
+
+// The same with the sums' type and instructions that suit the numbers.
+template <class T, class Read>
+void convolve_numbers(OpKernelContext* c, Sweep sweep, Images<T> x, Read read, int filters,
+                      Results<T> y, const SumOf<T>* bias, bool relu, const Threads& threads) {
+  using Sum = SumOf<T>;
+  if (sweep.rows <= 0 || sweep.columns <= 0) return;
+  const bool single = sweep.taps.size() == 1 && sweep.row_stride == 1 && sweep.column_stride == 1 &&
+                      !sweep.top && !sweep.left && sweep.rows == x.height &&
+                      sweep.columns == x.width && y.row == y.pixel * x.width &&
+                      y.image == y.row * x.height;
+  if (single && x.width != BAND_PIXELS) {  // 1x1: pixels are pixels, cut where it suits
+    const long pixels = (long)x.count * x.height * x.width, whole = pixels / BAND_PIXELS;
+    auto flat = [&](long first, int rows, int columns) {
+      if (!rows || !columns) return;
+      Sweep part = sweep;
+      part.rows = rows, part.columns = columns;
+      Images<T> images{x.data + first * x.pixel, 1, rows, columns, x.pixel, x.channels};
+      Results<T> results{y.data + first * y.pixel, 0, y.pixel * columns, y.pixel};
+      convolve_numbers(c, part, images, read, filters, results, bias, relu, threads);
+    };
+    if (pixels <= BAND_PIXELS) {
+      if (x.count * x.height != 1) return flat(0, 1, pixels);
+    } else {
+      flat(0, whole, BAND_PIXELS);
+      return flat(whole * BAND_PIXELS, 1, pixels % BAND_PIXELS);
+    }
+  }
+  if constexpr (std::is_same_v<T, BFloat16>) {
+#if defined(__AVX512BF16__)
+    if (x.channels % 2 == 0) {
+      convolve_group<Pairs>(c, sweep, x, read, filters, y, bias, relu, threads);
+      return;
+    }
+#endif
+  }
+  convolve_group<Plain<Sum>>(
+      c, sweep, x, [&](int t, int i, int o) -> Sum { return widen(read(t, i, o)); }, filters, y,
+      bias, relu, threads);
+}
+
+template <int M, class Read>
+void winograd_op(OpKernelContext* c, const Axis& rows, const Axis& columns, int top, int left,
+                 const Images<float>& x, Read read, int filters, const Results<float>& y,
+                 const float* bias, bool relu, const Threads& threads) {
+  Tiles tiles(rows, columns, x.count, M);
+  tiles.top = top, tiles.left = left;
+  const Panels panels(filters, tiling(LEAST_TILES, whole(filters) / LANES<float>).columns,
+                      LANES<float>);
+  Tensor holder;
+  constexpr int POINTS = (M + 2) * (M + 2);
+  float* packed = memory<float>(c, &holder, (size_t)POINTS * x.channels * whole(filters));
+  if (!packed) return;
+  threads.each(panels.count,
+               [&](long p) { transform_filters<M>(panels, p, x.channels, read, packed); });
+  winograd<M>(x, tiles, packed, panels, y, bias, relu, threads.count, threads.each);
+}
+
+template <class Read>
+void winograd_op(OpKernelContext* c, int tile, const Axis& rows, const Axis& columns, int top,
+                 int left, const Images<float>& x, Read read, int filters,
+                 const Results<float>& y, const float* bias, bool relu, const Threads& threads) {
+  auto call = [&](auto m) {
+    winograd_op<decltype(m)::value>(c, rows, columns, top, left, x, read, filters, y, bias, relu,
+                                    threads);
+  };
+  switch (tile) {
+    case 2: return call(std::integral_constant<int, 2>{});
+    case 3: return call(std::integral_constant<int, 3>{});
+    case 4: return call(std::integral_constant<int, 4>{});
+    default: return call(std::integral_constant<int, 5>{});
+  }
+}
+
+template <class T>
+class Conv2D : public OpKernel {
+ public:
+  explicit Conv2D(OpKernelConstruction* c) : OpKernel(c), options_(c) {
+    OP_REQUIRES_OK(c, c->GetAttr("relu", &relu_));
+  }
+
+  void Compute(OpKernelContext* c) override {
+    const Tensor &x = c->input(0), &w = c->input(1), &b = c->input(2);
+    const int n = x.dim_size(0), height = x.dim_size(1), width = x.dim_size(2);
+    const int channels = w.dim_size(2), filters = w.dim_size(3), taps = w.dim_size(1);
+    const int groups = channels ? x.dim_size(3) / channels : 1;
+    const Axis rows = options_.rows(height, w.dim_size(0));
+    const Axis columns = options_.columns(width, taps);
+    Tensor* y;
+    OP_REQUIRES_OK(c, c->allocate_output(0, {n, rows.out, columns.out, filters}, &y));
+    if (y->NumElements() == 0) return;
+    const Threads threads(c);
+    std::vector<SumOf<T>> bias(b.NumElements());
+    widen_all(values<T>(b), bias.data(), bias.size());
+    const Sweep sweep = forward_sweep(rows, columns);
+    const int each = filters / std::max(groups, 1);
+    for (int g = 0; g < groups; g++) {
+      const Images<T> images{values<T>(x) + g * channels, n, height, width, x.dim_size(3), channels};
+      const Results<T> results{values<T>(y) + g * each, (long)rows.out * columns.out * filters,
+                               (long)columns.out * filters, filters};
+      const T* from = values<T>(w) + g * each;
+      auto read = [=](int t, int i, int o) { return from[((long)t * channels + i) * filters + o]; };
+      const SumOf<T>* offset = bias.empty() ? nullptr : bias.data() + g * each;
+      if constexpr (std::is_same_v<T, float>)
+        if (options_.tile) {
+          winograd_op(c, options_.tile, rows, columns, rows.before, columns.before, images, read,
+                      each, results, offset, relu_, threads);
+          continue;
+        }
+      convolve_numbers(c, sweep, images, read, each, results, offset, relu_, threads);
+    }
+  }
+
+ private:
+  Options options_;
+  bool relu_;
+};
+
+template <class T>
+class Conv2DGradInput : public OpKernel {
+ public:
+  explicit Conv2DGradInput(OpKernelConstruction* c) : OpKernel(c), options_(c) {
+    OP_REQUIRES_OK(c, c->GetAttr("groups", &groups_));
+  }
+
+  void Compute(OpKernelContext* c) override {
+    const Tensor &w = c->input(0), &dy = c->input(1), &size = c->input(2);
+    const int n = dy.dim_size(0), height = size.flat<int32_t>()(0), width = size.flat<int32_t>()(1);
+    const int channels = w.dim_size(2), filters = w.dim_size(3);
+    const Axis rows = options_.rows(height, w.dim_size(0));
+    const Axis columns = options_.columns(width, w.dim_size(1));
+    OP_REQUIRES(c, dy.dim_size(1) == rows.out && dy.dim_size(2) == columns.out,
+                absl::InvalidArgumentError("dy must have the size of the convolution's result"));
+    Tensor* dx;
+    OP_REQUIRES_OK(c, c->allocate_output(0, {n, height, width, groups_ * channels}, &dx));
+    if (dx->NumElements() == 0) return;
+    const Threads threads(c);
+    const int each = filters / groups_;
+    const long pixel = groups_ * channels;
+    for (int g = 0; g < groups_; g++) {
+      const Images<T> images{values<T>(dy) + g * each, n, rows.out, columns.out, filters, each};
+      const T* from = values<T>(w) + g * each;
+      // The roles of channels and filters change.
+      auto read = [=](int t, int i, int o) { return from[((long)t * channels + o) * filters + i]; };
+      T* to = values<T>(dx) + g * channels;
+      if constexpr (std::is_same_v<T, float>)
+        if (options_.tile) {
+          Axis back_rows = rows, back_columns = columns;
+          back_rows.out = height, back_columns.out = width;
+          auto flipped = [=](int t, int i, int o) { return read(TAPS * TAPS - 1 - t, i, o); };
+          winograd_op(c, options_.tile, back_rows, back_columns, TAPS - 1 - rows.before,
+                      TAPS - 1 - columns.before, images, flipped, channels,
+                      Results<float>{to, height * width * pixel, width * pixel, pixel}, nullptr,
+                      false, threads);
+          continue;
+        }
+      for (int a = 0; a < rows.stride; a++)
+        for (int b = 0; b < columns.stride; b++) {
+          const Results<T> results{to + (a * width + b) * pixel, height * width * pixel,
+                                   rows.stride * width * pixel, columns.stride * pixel};
+          convolve_numbers<T>(c, gradient_sweep(rows, columns, a, b), images, read, channels,
+                              results, nullptr, false, threads);
+        }
+    }
+  }
+
+ private:
+  Options options_;
+  int groups_;
+};
+
+template <class T>
+class Conv2DGradFilter : public OpKernel {
+ public:
+  explicit Conv2DGradFilter(OpKernelConstruction* c) : OpKernel(c), options_(c) {
+    OP_REQUIRES_OK(c, c->GetAttr("groups", &groups_));
+    OP_REQUIRES_OK(c, c->GetAttr("kernel", &kernel_));
+  }
+
+  void Compute(OpKernelContext* c) override {
+    using Sum = SumOf<T>;
+    const Tensor &x = c->input(0), &dy = c->input(1);
+    const int n = x.dim_size(0), height = x.dim_size(1), width = x.dim_size(2);
+    const int channels = x.dim_size(3) / groups_, filters = dy.dim_size(3);
+    const Axis rows = options_.rows(height, kernel_[0]);
+    const Axis columns = options_.columns(width, kernel_[1]);
+    OP_REQUIRES(c, dy.dim_size(1) == rows.out && dy.dim_size(2) == columns.out,
+                absl::InvalidArgumentError("dy must have the size of the convolution's result"));
+    Tensor* dw;
+    OP_REQUIRES_OK(
+        c, c->allocate_output(0, {kernel_[0], kernel_[1], channels, filters}, &dw));
+    if (dw->NumElements() == 0) return;
+    if (dy.NumElements() == 0 || x.NumElements() == 0) {
+      std::memset(values<T>(dw), 0, dw->TotalBytes());
+      return;
+    }
+    const Threads threads(c);
+    const int each = filters / groups_;
+    for (int g = 0; g < groups_; g++) {
+      const Images<T> images{values<T>(x) + g * channels, n, height, width, x.dim_size(3), channels};
+      const T* errors = values<T>(dy) + g * each;
+      T* to = values<T>(dw) + g * each;
+      if constexpr (std::is_same_v<T, float>)
+        if (options_.tile) {
+          const Images<float> errors_of{errors, n, rows.out, columns.out, filters, each};
+          winograd_gradient(c, rows, columns, images, errors_of, to, threads);
+          continue;
+        }
+      FilterGradientPlan plan = filter_gradient_plan(forward_sweep(rows, columns));
+      const Slices slices = Slices::of((long)plan.sweep.taps.size() * channels, each,
+                                       (long)n * plan.bands, Sum{});
+      Tensor holder;
+      Sum* parts = memory<Sum>(c, &holder, slices.values());
+      if (!parts) return;
+      filter_gradient(plan, images, errors, filters, each, slices, parts, to, filters,
+                      threads.each);
+    }
+  }
+
+ private:
+  void winograd_gradient(OpKernelContext* c, const Axis& rows, const Axis& columns,
+                         const Images<float>& x, const Images<float>& dy, float* dw,
+                         const Threads& threads) {
+    auto call = [&](auto m) {
+      constexpr int M = decltype(m)::value, POINTS = (M + 2) * (M + 2);
+      const Tiles tiles(rows, columns, x.count, M);
+      const long a = whole(x.channels), b = whole(dy.channels);
+      const long block = std::min(tiles.count, std::max(SUMMED_TILES, GRADIENT_BYTES / (4 * POINTS * (a + b))));
+      Tensor holders[3];
+      float* v = memory<float>(c, holders, POINTS * (block * a + 16) + 16);
+      float* d = memory<float>(c, holders + 1, POINTS * (block * b + 16) + 16);
+      float* sums = memory<float>(c, holders + 2, POINTS * x.channels * b);
+      if (v && d && sums)
+        winograd_filter_gradient<M>(x, dy, tiles, block, v, d, sums, dw, threads.each);
+    };
+    switch (options_.tile) {
+      case 2: return call(std::integral_constant<int, 2>{});
+      case 3: return call(std::integral_constant<int, 3>{});
+      case 4: return call(std::integral_constant<int, 4>{});
+      default: return call(std::integral_constant<int, 5>{});
+    }
+  }
+
+  Options options_;
+  int groups_;
+  std::vector<int> kernel_;
+};
+
+#define OPTIONS                                 \
+  Attr("T: {bfloat16, half, float, double}")    \
+      .Attr("strides: list(int)")               \
+      .Attr("dilations: list(int)")             \
+      .Attr("padding: {'SAME', 'VALID', 'EXPLICIT'}") \
+      .Attr("pads: list(int)")                  \
+      .Attr("tile: int = 0")
+
+REGISTER_OP("Hw2Conv2D").Input("x: T").Input("w: T").Input("bias: T").Output("y: T").OPTIONS
+    .Attr("relu: bool = false").SetShapeFn([](tensorflow::shape_inference::InferenceContext* c) {
+      c->set_output(0, c->UnknownShapeOfRank(4));
+      return absl::OkStatus();
+    });
+REGISTER_OP("Hw2Conv2DGradInput").Input("w: T").Input("dy: T").Input("image_size: int32")
+    .Output("dx: T").OPTIONS.Attr("groups: int = 1")
+    .SetShapeFn([](tensorflow::shape_inference::InferenceContext* c) {
+      c->set_output(0, c->UnknownShapeOfRank(4));
+      return absl::OkStatus();
+    });
+REGISTER_OP("Hw2Conv2DGradFilter").Input("x: T").Input("dy: T").Output("dw: T").OPTIONS
+    .Attr("groups: int = 1").Attr("kernel: list(int)")
+    .SetShapeFn([](tensorflow::shape_inference::InferenceContext* c) {
+      c->set_output(0, c->UnknownShapeOfRank(4));
+      return absl::OkStatus();
+    });
+
+#define KERNELS(T)                                                                       \
+  REGISTER_KERNEL_BUILDER(                                                               \
+      Name("Hw2Conv2D").Device(tensorflow::DEVICE_CPU).TypeConstraint<Named<T>::Type>("T"), \
+      Conv2D<T>);                                                                        \
+  REGISTER_KERNEL_BUILDER(Name("Hw2Conv2DGradInput")                                     \
+                              .Device(tensorflow::DEVICE_CPU)                            \
+                              .HostMemory("image_size")                                  \
+                              .TypeConstraint<Named<T>::Type>("T"),                      \
+                          Conv2DGradInput<T>);                                           \
+  REGISTER_KERNEL_BUILDER(Name("Hw2Conv2DGradFilter")                                    \
+                              .Device(tensorflow::DEVICE_CPU)                            \
+                              .TypeConstraint<Named<T>::Type>("T"),                      \
+                          Conv2DGradFilter<T>)
+KERNELS(float);
+KERNELS(double);
+KERNELS(BFloat16);
+KERNELS(Float16);
+
+}  // namespace
+}  // namespace hw2

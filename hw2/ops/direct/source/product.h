@@ -1,0 +1,175 @@
+// The inner loops: a tile of the result is held in registers while everything is added to it.
+//
+// A tile has M rows (pixels, or filter taps) and N registers of columns (filters). One step of the
+// sum loads N registers of one operand, broadcasts M values of the other, and does M*N fused
+// multiply-adds; M*N + N + 1 registers are in use, and the CPU has no more.
+#pragma once
+
+#include <algorithm>
+
+#include "numbers.h"
+#include "vectors.h"
+
+namespace hw2 {
+
+constexpr int MOST_ROWS = 14, MOST_COLUMNS = 4;
+
+constexpr int rows_in_registers(int columns) {
+  return std::min(MOST_ROWS, (REGISTERS - 1 - columns) / columns);
+}
+
+// Values that lie side by side, `offset` behind where a window starts.
+struct Run {
+  long offset;
+  int length;
+};
+
+// Where a tile goes, and what happens to it on the way: y = max(tile + bias, 0).
+template <class Sum>
+struct Finish {
+  const Sum* bias = nullptr;  // of the tile's first column
+  bool relu = false;
+};
+
+// Multiplies what lies under M windows by N registers of filters.
+//
+//   image   first window; the next is `step` values behind it
+//   runs    what a window holds, in the order of the filters
+//   filters [sum of lengths / DEPTH, N registers, DEPTH]
+//   y       [M, columns], rows `y_step` apart
+template <class Kind, int M, int N, class Out>
+void windows(const typename Kind::Value* image, long step, const Run* runs, int run_count,
+             const typename Kind::Value* filters, Out* y, long y_step, int columns,
+             Finish<typename Kind::Sum> finish) {
+  using Sum = typename Kind::Sum;
+  constexpr int WIDTH = LANES<Sum>;
+  Vec<Sum> tile[M][N];
+#pragma GCC unroll 14
+  for (int i = 0; i < M; i++)
+#pragma GCC unroll 4
+    for (int j = 0; j < N; j++) tile[i][j] = Vec<Sum>{};
+  for (const Run* run = runs; run < runs + run_count; run++) {
+    const typename Kind::Value* at = image + run->offset;
+    for (int k = 0; k < run->length; k += Kind::DEPTH, at += Kind::DEPTH) {
+      typename Kind::Filters w[N];
+#pragma GCC unroll 4
+      for (int j = 0; j < N; j++, filters += WIDTH * Kind::DEPTH) w[j] = Kind::load(filters);
+#pragma GCC unroll 14
+      for (int i = 0; i < M; i++) {
+        typename Kind::Filters x = Kind::broadcast(at + i * step);
+#pragma GCC unroll 4
+        for (int j = 0; j < N; j++) tile[i][j] = Kind::add(tile[i][j], x, w[j]);
+      }
+    }
+  }
+  Vec<Sum> bias[N] = {};
+  if (finish.bias)
+    for (int j = 0; j < N; j++)
+      bias[j] = load_part(finish.bias + j * WIDTH, std::clamp(columns - j * WIDTH, 0, WIDTH));
+#pragma GCC unroll 14
+  for (int i = 0; i < M; i++)
+#pragma GCC unroll 4
+    for (int j = 0; j < N; j++) {
+      Vec<Sum> value = tile[i][j] + bias[j];
+      if (finish.relu) value = value < 0 ? Vec<Sum>{} : value;  // keeps what is not a number
+      write(y + i * y_step + j * WIDTH, value, columns - j * WIDTH);
+    }
+}
+
+// Adds, over a rectangle of pixels, each of M values times each of N registers of columns.
+//
+//   image  [rows, columns] pixels, `row_step` and `step` apart; M values at each
+//   dy     [rows * columns, ...], `dy_step` apart; N registers of values at each
+//   dw     [M, N registers], rows `dw_step` apart; `add` says whether something is there already
+template <class Sum, int M, int N>
+void outer(const Sum* image, long row_step, long step, const Sum* dy, long dy_step, int rows,
+           int columns, Sum* dw, long dw_step, bool add) {
+  constexpr int WIDTH = LANES<Sum>;
+  Vec<Sum> tile[M][N];
+#pragma GCC unroll 14
+  for (int i = 0; i < M; i++)
+#pragma GCC unroll 4
+    for (int j = 0; j < N; j++)
+      tile[i][j] = add ? load(dw + i * dw_step + j * WIDTH) : Vec<Sum>{};
+  for (int row = 0; row < rows; row++, image += row_step) {
+    const Sum* at = image;
+    for (int column = 0; column < columns; column++, at += step, dy += dy_step) {
+      Vec<Sum> w[N];
+#pragma GCC unroll 4
+      for (int j = 0; j < N; j++) w[j] = load(dy + j * WIDTH);
+#pragma GCC unroll 14
+      for (int i = 0; i < M; i++) {
+        Vec<Sum> x = broadcast(at[i]);
+#pragma GCC unroll 4
+        for (int j = 0; j < N; j++) tile[i][j] += x * w[j];
+      }
+    }
+  }
+#pragma GCC unroll 14
+  for (int i = 0; i < M; i++)
+#pragma GCC unroll 4
+    for (int j = 0; j < N; j++) store(dw + i * dw_step + j * WIDTH, tile[i][j]);
+}
+
+// The tables: one compiled function for each tile.
+template <class Kind, class Out>
+using Windows = void (*)(const typename Kind::Value*, long, const Run*, int,
+                         const typename Kind::Value*, Out*, long, int,
+                         Finish<typename Kind::Sum>);
+template <class Sum>
+using Outer = void (*)(const Sum*, long, long, const Sum*, long, int, int, Sum*, long, bool);
+
+template <class Kind, class Out, int N, int... M>
+Windows<Kind, Out> windows_of(int rows, std::integer_sequence<int, M...>) {
+  static constexpr Windows<Kind, Out> TABLE[] = {windows<Kind, M + 1, N, Out>...};
+  return TABLE[rows - 1];
+}
+template <class Sum, int N, int... M>
+Outer<Sum> outer_of(int rows, std::integer_sequence<int, M...>) {
+  static constexpr Outer<Sum> TABLE[] = {outer<Sum, M + 1, N>...};
+  return TABLE[rows - 1];
+}
+template <int N>
+using Rows = std::make_integer_sequence<int, rows_in_registers(N)>;
+
+template <class Kind, class Out>
+Windows<Kind, Out> windows_for(int rows, int columns) {
+  switch (columns) {
+    case 1: return windows_of<Kind, Out, 1>(rows, Rows<1>{});
+    case 2: return windows_of<Kind, Out, 2>(rows, Rows<2>{});
+    case 3: return windows_of<Kind, Out, 3>(rows, Rows<3>{});
+    default: return windows_of<Kind, Out, 4>(rows, Rows<4>{});
+  }
+}
+template <class Sum>
+Outer<Sum> outer_for(int rows, int columns) {
+  switch (columns) {
+    case 1: return outer_of<Sum, 1>(rows, Rows<1>{});
+    case 2: return outer_of<Sum, 2>(rows, Rows<2>{});
+    case 3: return outer_of<Sum, 3>(rows, Rows<3>{});
+    default: return outer_of<Sum, 4>(rows, Rows<4>{});
+  }
+}
+
+// How a matrix of rows x registers is cut into tiles.
+struct Tiling {
+  int rows, columns;  // of a tile; the last ones may be smaller
+};
+
+// The tiling of least time: multiply-adds, loads and latency, each at two per cycle.
+inline Tiling tiling(long rows, long registers) {
+  Tiling best{1, 1};
+  double least = 1e300;
+  for (int n = 1; n <= std::min<long>(MOST_COLUMNS, registers); n++) {
+    const long blocks = (rows + rows_in_registers(n) - 1) / rows_in_registers(n);
+    const int m = (rows + blocks - 1) / blocks;
+    auto cycles = [&](long width) {
+      return blocks * std::max({m * width, m + width + 1, 8L}) / 2.0;
+    };
+    const double total = registers / n * cycles(n) + (registers % n ? cycles(registers % n) : 0);
+    if (total <= least) best = {m, n}, least = total;
+  }
+  return best;
+}
+
+}  // namespace hw2
