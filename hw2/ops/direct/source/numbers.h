@@ -112,6 +112,12 @@ inline void widen_all(const T* from, Sum* to, long count) {
     for (long i = 0; i < count; i++) to[i] = widen(from[i]);
 }
 
+// Rounds `count` values to the type they are stored in.
+template <class T, class Sum>
+inline void narrow_all(const Sum* from, T* to, long count) {
+  for (long i = 0; i < count; i++) to[i] = narrow(from[i], T{});
+}
+
 // Writes the first `count` lanes, rounded to the type of `y`.
 template <class T, class Sum = SumOf<T>>
 inline void write(T* y, Vec<SumOf<T>> value, int count) {
