@@ -99,6 +99,10 @@ struct Threads {
   Each each;
 };
 
+// Whether Winograd is compiled for numbers of a type.
+template <class T>
+constexpr bool WINOGRAD = std::is_same_v<T, float> || std::is_same_v<T, BFloat16>;
+
 // Memory for the length of a call.
 template <class T>
 T* memory(OpKernelContext* c, Tensor* holder, size_t count) {
@@ -174,10 +178,10 @@ void convolve_numbers(OpKernelContext* c, Sweep sweep, Images<T> x, Read read, i
       bias, relu, threads);
 }
 
-template <int M>
+template <int M, class T>
 void winograd_op(OpKernelContext* c, const Axis& rows, const Axis& columns, int top, int left,
-                 const Images<float>& x, const float* w, FilterSteps steps, int filters,
-                 const Results<float>& y, const float* bias, bool relu, const Threads& threads) {
+                 const Images<T>& x, const T* w, FilterSteps steps, int filters,
+                 const Results<T>& y, const float* bias, bool relu, const Threads& threads) {
   Tiles tiles(rows, columns, x.count, M);
   tiles.top = top, tiles.left = left;
   const Panels panels(filters, tiling<float>(LEAST_TILES, whole(filters) / LANES<float>).columns,
@@ -191,9 +195,10 @@ void winograd_op(OpKernelContext* c, const Axis& rows, const Axis& columns, int 
   winograd<M>(x, tiles, packed, panels, y, bias, relu, threads.count, threads.each);
 }
 
+template <class T>
 void winograd_op(OpKernelContext* c, int tile, const Axis& rows, const Axis& columns, int top,
-                 int left, const Images<float>& x, const float* w, FilterSteps steps, int filters,
-                 const Results<float>& y, const float* bias, bool relu, const Threads& threads) {
+                 int left, const Images<T>& x, const T* w, FilterSteps steps, int filters,
+                 const Results<T>& y, const float* bias, bool relu, const Threads& threads) {
   auto call = [&](auto m) {
     winograd_op<decltype(m)::value>(c, rows, columns, top, left, x, w, steps, filters, y, bias, relu,
                                     threads);
@@ -235,7 +240,7 @@ class Conv2D : public OpKernel {
       const T* from = values<T>(w) + g * each;
       auto read = [=](int t, int i, int o) { return from[((long)t * channels + i) * filters + o]; };
       const SumOf<T>* offset = bias.empty() ? nullptr : bias.data() + g * each;
-      if constexpr (std::is_same_v<T, float>)
+      if constexpr (WINOGRAD<T>)
         if (options_.tile) {
           winograd_op(c, options_.tile, rows, columns, rows.before, columns.before, images, from,
                       {(long)channels * filters, filters, 1}, each, results, offset, relu_, threads);
@@ -277,7 +282,7 @@ class Conv2DGradInput : public OpKernel {
       // The roles of channels and filters change.
       auto read = [=](int t, int i, int o) { return from[((long)t * channels + o) * filters + i]; };
       T* to = values<T>(dx) + g * channels;
-      if constexpr (std::is_same_v<T, float>)
+      if constexpr (WINOGRAD<T>)
         if (options_.tile) {
           Axis back_rows = rows, back_columns = columns;
           back_rows.out = height, back_columns.out = width;
@@ -285,7 +290,7 @@ class Conv2DGradInput : public OpKernel {
           winograd_op(c, options_.tile, back_rows, back_columns, TAPS - 1 - rows.before,
                       TAPS - 1 - columns.before, images, from + (TAPS * TAPS - 1) * tap,
                       {-tap, 1, filters}, channels,
-                      Results<float>{to, height * width * pixel, width * pixel, pixel}, nullptr,
+                      Results<T>{to, height * width * pixel, width * pixel, pixel}, nullptr,
                       false, threads);
           continue;
         }
@@ -335,9 +340,9 @@ class Conv2DGradFilter : public OpKernel {
       const Images<T> images{values<T>(x) + g * channels, n, height, width, x.dim_size(3), channels};
       const T* errors = values<T>(dy) + g * each;
       T* to = values<T>(dw) + g * each;
-      if constexpr (std::is_same_v<T, float>)
+      if constexpr (WINOGRAD<T>)
         if (options_.tile) {
-          const Images<float> errors_of{errors, n, rows.out, columns.out, filters, each};
+          const Images<T> errors_of{errors, n, rows.out, columns.out, filters, each};
           winograd_gradient(c, rows, columns, images, errors_of, to, threads);
           continue;
         }
@@ -354,7 +359,7 @@ class Conv2DGradFilter : public OpKernel {
 
  private:
   void winograd_gradient(OpKernelContext* c, const Axis& rows, const Axis& columns,
-                         const Images<float>& x, const Images<float>& dy, float* dw,
+                         const Images<T>& x, const Images<T>& dy, T* dw,
                          const Threads& threads) {
     auto call = [&](auto m) {
       constexpr int M = decltype(m)::value, POINTS = (M + 2) * (M + 2);

@@ -186,7 +186,8 @@ void convolve(const Sweep& sweep, const Images<T>& x, const typename Kind::Value
             const int width = panels.width(p) * panels.lanes;
             product(at, step, runs.data(), runs.size(), w, sums, width, width, finish);
             for (int i = 0; i < rows; i++)
-              narrow_all(sums + i * width, to + i * y.pixel, std::min(width, columns));
+              for (int j = 0; j < width; j += panels.lanes)
+                write(to + i * y.pixel + j, load(sums + i * width + j), columns - j);
           }
         }
     }

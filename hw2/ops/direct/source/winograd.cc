@@ -3,9 +3,9 @@
 
 namespace hw2 {
 
-EACH_TILE(, 2)
-EACH_TILE(, 3)
-EACH_TILE(, 4)
-EACH_TILE(, 5)
+EACH_NUMBER(, 2)
+EACH_NUMBER(, 3)
+EACH_NUMBER(, 4)
+EACH_NUMBER(, 5)
 
 }  // namespace hw2

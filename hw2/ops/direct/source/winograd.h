@@ -148,20 +148,20 @@ struct Tiles {
 // Transforms squares of an image, `side` pixels wide and `m` apart, to points.
 //
 //   to  [P*P points][tiles][whole(channels)], points `point` values apart
-template <int M, Transform WHICH>
-void transform_tiles(const Images<float>& x, const Tiles& tiles, int top, int left, long first,
+template <int M, Transform WHICH, class T>
+void transform_tiles(const Images<T>& x, const Tiles& tiles, int top, int left, long first,
                      long last, float* to, long point) {
   using L = Lines<M, WHICH>;
   constexpr int SIDE = L::FROM, POINTS = L::TO * L::TO, W = LANES<float>;
   const long c = x.channels, row = whole(c);
-  const float* zeros = scratch<float>(row, 3);
-  std::memset(const_cast<float*>(zeros), 0, row * sizeof(float));
+  T* zeros = scratch<T>(row, 3);
+  std::memset(zeros, 0, row * sizeof(T));
   for (long t = first; t < last; t++, to += row) {
     const long n = t / (tiles.down * tiles.across);
     const int at = t % (tiles.down * tiles.across);
     const int y0 = at / tiles.across * M - top, x0 = at % tiles.across * M - left;
-    const float* image = x.data + n * x.height * x.width * x.pixel;
-    const float* pixels[SIDE * SIDE];
+    const T* image = x.data + n * x.height * x.width * x.pixel;
+    const T* pixels[SIDE * SIDE];
     for (int i = 0; i < SIDE; i++)
       for (int j = 0; j < SIDE; j++) {
         const int r = y0 + i, q = x0 + j;
@@ -172,9 +172,9 @@ void transform_tiles(const Images<float>& x, const Tiles& tiles, int top, int le
       Vec<float> from[SIDE * SIDE], points[POINTS];
       if (k + W <= c)
 #pragma GCC unroll 49
-        for (int i = 0; i < SIDE * SIDE; i++) from[i] = load(pixels[i] + k);
+        for (int i = 0; i < SIDE * SIDE; i++) from[i] = load_wide(pixels[i] + k);
       else
-        for (int i = 0; i < SIDE * SIDE; i++) from[i] = load_part(pixels[i] + k, c - k);
+        for (int i = 0; i < SIDE * SIDE; i++) from[i] = load_wide_part(pixels[i] + k, c - k);
       square<L>(from, points);
 #pragma GCC unroll 49
       for (int i = 0; i < POINTS; i++) store(to + i * point + k, points[i]);
@@ -188,8 +188,8 @@ struct FilterSteps {
 };
 
 // Transforms filters of a panel: [panel][points][channels][registers of the panel].
-template <int M>
-void transform_filters_of(const Panels& panels, int panel, int channels, const float* filters,
+template <int M, class T>
+void transform_filters_of(const Panels& panels, int panel, int channels, const T* filters,
                           FilterSteps steps, float* to) {
   using L = Lines<M, Transform::FILTER>;
   constexpr int POINTS = L::TO * L::TO, W = LANES<float>;
@@ -200,9 +200,9 @@ void transform_filters_of(const Panels& panels, int panel, int channels, const f
       Vec<float> taps[TAPS * TAPS], points[POINTS];
       for (int t = 0; t < TAPS * TAPS; t++) {
         float lanes[W];
-        const float* from = filters + t * steps.tap + c * steps.channel + (first + j) * steps.filter;
+        const T* from = filters + t * steps.tap + c * steps.channel + (first + j) * steps.filter;
         for (int o = 0; o < W; o++)
-          lanes[o] = first + j + o < panels.filters ? from[o * steps.filter] : 0;
+          lanes[o] = first + j + o < panels.filters ? widen(from[o * steps.filter]) : 0;
         taps[t] = load(lanes);
       }
       square<L>(taps, points);
@@ -214,9 +214,9 @@ constexpr long TILES_BYTES = 512 << 10;  // of the transformed tiles: half a sec
 constexpr long LEAST_TILES = 28;         // a filter's load from the third level serves so many
 
 // Convolves: y = transform back of (points of x times points of the filters).
-template <int M>
-void winograd(const Images<float>& x, const Tiles& tiles, const float* filters,
-              const Panels& panels, const Results<float>& y, const float* bias, bool relu,
+template <int M, class T>
+void winograd(const Images<T>& x, const Tiles& tiles, const float* filters, const Panels& panels,
+              const Results<T>& y, const float* bias, bool relu,
               int threads, const Each& each) {
   constexpr int POINTS = (M + 2) * (M + 2), W = LANES<float>;
   using Back = Lines<M, Transform::OUTPUT>;
@@ -253,7 +253,7 @@ void winograd(const Images<float>& x, const Tiles& tiles, const float* filters,
         const int at = t % (tiles.down * tiles.across);
         const int y0 = at / tiles.across * M, x0 = at % tiles.across * M;
         const int down = std::min(M, tiles.rows - y0), across = std::min(M, tiles.columns - x0);
-        float* out = y.data + n * y.image + y0 * y.row + x0 * y.pixel + o;
+        T* out = y.data + n * y.image + y0 * y.row + x0 * y.pixel + o;
         for (int j = 0; j < lanes && o + j < panels.filters; j += W) {
           const int real = std::min(W, panels.filters - o - j);
           Vec<float> from[POINTS], results[M * M];
@@ -281,9 +281,9 @@ constexpr long SUMMED_TILES = 64;         // a tile of the result stays in regis
 //
 //   sums  [points][channels][whole(filters)]
 //   v, d  memory for `block` tiles of both: [points][tiles][whole(channels)], and of filters
-template <int M>
-void winograd_filter_gradient(const Images<float>& x, const Images<float>& dy, const Tiles& tiles,
-                              long block, float* v, float* d, float* sums, float* dw,
+template <int M, class T>
+void winograd_filter_gradient(const Images<T>& x, const Images<T>& dy, const Tiles& tiles,
+                              long block, float* v, float* d, float* sums, T* dw,
                               const Each& each) {
   constexpr int POINTS = (M + 2) * (M + 2), W = LANES<float>;
   const long c = x.channels, o = dy.channels, rows = whole(c), columns = whole(o);
@@ -330,17 +330,18 @@ void winograd_filter_gradient(const Images<float>& x, const Images<float>& dy, c
 }
 
 // winograd.cc holds the compiled functions of each tile.
-#define EACH_TILE(PREFIX, M)                                                                      \
-  PREFIX template void transform_filters_of<M>(const Panels&, int, int, const float*, FilterSteps, \
-                                               float*);                                           \
-  PREFIX template void winograd<M>(const Images<float>&, const Tiles&, const float*, const Panels&, \
-                                   const Results<float>&, const float*, bool, int, const Each&);  \
-  PREFIX template void winograd_filter_gradient<M>(const Images<float>&, const Images<float>&,    \
-                                                   const Tiles&, long, float*, float*, float*,    \
-                                                   float*, const Each&);
-EACH_TILE(extern, 2)
-EACH_TILE(extern, 3)
-EACH_TILE(extern, 4)
-EACH_TILE(extern, 5)
+#define EACH_TILE(PREFIX, M, T)                                                                    \
+  PREFIX template void transform_filters_of<M>(const Panels&, int, int, const T*, FilterSteps,     \
+                                               float*);                                            \
+  PREFIX template void winograd<M>(const Images<T>&, const Tiles&, const float*, const Panels&,    \
+                                   const Results<T>&, const float*, bool, int, const Each&);       \
+  PREFIX template void winograd_filter_gradient<M>(const Images<T>&, const Images<T>&,             \
+                                                   const Tiles&, long, float*, float*, float*, T*, \
+                                                   const Each&);
+#define EACH_NUMBER(PREFIX, M) EACH_TILE(PREFIX, M, float) EACH_TILE(PREFIX, M, BFloat16)
+EACH_NUMBER(extern, 2)
+EACH_NUMBER(extern, 3)
+EACH_NUMBER(extern, 4)
+EACH_NUMBER(extern, 5)
 
 }  // namespace hw2
