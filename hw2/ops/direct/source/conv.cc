@@ -16,6 +16,9 @@ using tensorflow::OpKernelConstruction;
 using tensorflow::OpKernelContext;
 using tensorflow::Tensor;
 using tensorflow::TensorShape;
+using tensorflow::shape_inference::DimensionHandle;
+using tensorflow::shape_inference::InferenceContext;
+using tensorflow::shape_inference::ShapeHandle;
 
 // TensorFlow's names of the types of numbers.
 template <class T>
@@ -41,36 +44,45 @@ T* values(Tensor* tensor) {
 // The options of an op, and what its sizes become once those of the image are known.
 class Options {
  public:
-  explicit Options(OpKernelConstruction* c) {
-    std::vector<int> strides, dilations;
+  Options() = default;
+  explicit Options(OpKernelConstruction* c) { OP_REQUIRES_OK(c, read(c)); }
+
+  // Reads the attributes, before running or while shapes are inferred.
+  template <class Context>
+  absl::Status read(Context* c) {
     std::string padding;
-    OP_REQUIRES_OK(c, c->GetAttr("strides", &strides));
-    OP_REQUIRES_OK(c, c->GetAttr("dilations", &dilations));
-    OP_REQUIRES_OK(c, c->GetAttr("padding", &padding));
-    OP_REQUIRES_OK(c, c->GetAttr("pads", &pads_));
-    OP_REQUIRES_OK(c, c->GetAttr("tile", &tile));
-    OP_REQUIRES(c, strides.size() == 2 && dilations.size() == 2 && pads_.size() == 4,
-                absl::InvalidArgumentError("strides, dilations must be pairs, pads four numbers"));
-    stride_[0] = strides[0], stride_[1] = strides[1];
-    dilation_[0] = dilations[0], dilation_[1] = dilations[1];
+    TF_RETURN_IF_ERROR(c->GetAttr("strides", &strides_));
+    TF_RETURN_IF_ERROR(c->GetAttr("dilations", &dilations_));
+    TF_RETURN_IF_ERROR(c->GetAttr("padding", &padding));
+    TF_RETURN_IF_ERROR(c->GetAttr("pads", &pads_));
+    TF_RETURN_IF_ERROR(c->GetAttr("tile", &tile));
+    if (strides_.size() != 2 || dilations_.size() != 2 || pads_.size() != 4)
+      return absl::InvalidArgumentError("strides and dilations must be pairs, pads four numbers");
     padding_ = padding == "SAME"    ? Padding::SAME
                : padding == "VALID" ? Padding::VALID
                                     : Padding::EXPLICIT;
+    return absl::OkStatus();
   }
 
   Axis rows(int size, int taps) const { return axis(0, size, taps); }
   Axis columns(int size, int taps) const { return axis(1, size, taps); }
 
-  int tile;  // outputs of a tile of Winograd along each axis; 0 for none
+  // Positions of the window along an axis whose sizes may be unknown.
+  DimensionHandle positions(InferenceContext* c, int i, DimensionHandle size,
+                            DimensionHandle taps) const {
+    if (!c->ValueKnown(size) || !c->ValueKnown(taps)) return c->UnknownDim();
+    return c->MakeDim(axis(i, c->Value(size), c->Value(taps)).out);
+  }
+
+  int tile = 0;  // outputs of a tile of Winograd along each axis; 0 for none
 
  private:
   Axis axis(int i, int size, int taps) const {
-    return lay(size, taps, stride_[i], dilation_[i], padding_, pads_[2 * i], pads_[2 * i + 1]);
+    return lay(size, taps, strides_[i], dilations_[i], padding_, pads_[2 * i], pads_[2 * i + 1]);
   }
 
-  int stride_[2], dilation_[2];
-  Padding padding_;
-  std::vector<int> pads_;
+  std::vector<int> strides_, dilations_, pads_;
+  Padding padding_ = Padding::VALID;
 };
 
 // Shares work out on TensorFlow's own threads.
@@ -241,7 +253,7 @@ class Conv2D : public OpKernel {
       auto read = [=](int t, int i, int o) { return from[((long)t * channels + i) * filters + o]; };
       const SumOf<T>* offset = bias.empty() ? nullptr : bias.data() + g * each;
       if constexpr (WINOGRAD<T>)
-        if (options_.tile) {
+        if (options_.tile && x.NumElements()) {
           winograd_op(c, options_.tile, rows, columns, rows.before, columns.before, images, from,
                       {(long)channels * filters, filters, 1}, each, results, offset, relu_, threads);
           continue;
@@ -273,6 +285,10 @@ class Conv2DGradInput : public OpKernel {
     Tensor* dx;
     OP_REQUIRES_OK(c, c->allocate_output(0, {n, height, width, groups_ * channels}, &dx));
     if (dx->NumElements() == 0) return;
+    if (dy.NumElements() == 0 || w.NumElements() == 0) {
+      std::memset(values<T>(dx), 0, dx->TotalBytes());
+      return;
+    }
     const Threads threads(c);
     const int each = filters / groups_;
     const long pixel = groups_ * channels;
@@ -386,31 +402,77 @@ class Conv2DGradFilter : public OpKernel {
   std::vector<int> kernel_;
 };
 
-#define OPTIONS                                 \
-  Attr("T: {bfloat16, half, float, double}")    \
-      .Attr("strides: list(int)")               \
-      .Attr("dilations: list(int)")             \
+absl::Status conv_shape(InferenceContext* c) {
+  ShapeHandle x, w;
+  Options options;
+  TF_RETURN_IF_ERROR(c->WithRank(c->input(0), 4, &x));
+  TF_RETURN_IF_ERROR(c->WithRank(c->input(1), 4, &w));
+  TF_RETURN_IF_ERROR(options.read(c));
+  c->set_output(0, c->MakeShape({c->Dim(x, 0), options.positions(c, 0, c->Dim(x, 1), c->Dim(w, 0)),
+                                 options.positions(c, 1, c->Dim(x, 2), c->Dim(w, 1)),
+                                 c->Dim(w, 3)}));
+  return absl::OkStatus();
+}
+
+absl::Status grad_input_shape(InferenceContext* c) {
+  ShapeHandle w, dy, size;
+  int groups;
+  DimensionHandle channels;
+  TF_RETURN_IF_ERROR(c->WithRank(c->input(0), 4, &w));
+  TF_RETURN_IF_ERROR(c->WithRank(c->input(1), 4, &dy));
+  TF_RETURN_IF_ERROR(c->MakeShapeFromShapeTensor(2, &size));
+  TF_RETURN_IF_ERROR(c->WithRank(size, 2, &size));
+  TF_RETURN_IF_ERROR(c->GetAttr("groups", &groups));
+  TF_RETURN_IF_ERROR(c->Multiply(c->Dim(w, 2), groups, &channels));
+  c->set_output(0, c->MakeShape({c->Dim(dy, 0), c->Dim(size, 0), c->Dim(size, 1), channels}));
+  return absl::OkStatus();
+}
+
+absl::Status grad_filter_shape(InferenceContext* c) {
+  ShapeHandle x, dy;
+  std::vector<int> kernel;
+  int groups;
+  DimensionHandle channels;
+  TF_RETURN_IF_ERROR(c->WithRank(c->input(0), 4, &x));
+  TF_RETURN_IF_ERROR(c->WithRank(c->input(1), 4, &dy));
+  TF_RETURN_IF_ERROR(c->GetAttr("kernel", &kernel));
+  TF_RETURN_IF_ERROR(c->GetAttr("groups", &groups));
+  if (kernel.size() != 2) return absl::InvalidArgumentError("kernel must be a pair");
+  TF_RETURN_IF_ERROR(c->Divide(c->Dim(x, 3), groups, true, &channels));
+  c->set_output(0, c->MakeShape({c->MakeDim(kernel[0]), c->MakeDim(kernel[1]), channels,
+                                 c->Dim(dy, 3)}));
+  return absl::OkStatus();
+}
+
+#define OPTIONS                                       \
+  Attr("T: {bfloat16, half, float, double}")          \
+      .Attr("strides: list(int)")                     \
+      .Attr("dilations: list(int)")                   \
       .Attr("padding: {'SAME', 'VALID', 'EXPLICIT'}") \
-      .Attr("pads: list(int)")                  \
+      .Attr("pads: list(int)")                        \
       .Attr("tile: int = 0")
 
-REGISTER_OP("Hw2Conv2D").Input("x: T").Input("w: T").Input("bias: T").Output("y: T").OPTIONS
-    .Attr("relu: bool = false").SetShapeFn([](tensorflow::shape_inference::InferenceContext* c) {
-      c->set_output(0, c->UnknownShapeOfRank(4));
-      return absl::OkStatus();
-    });
-REGISTER_OP("Hw2Conv2DGradInput").Input("w: T").Input("dy: T").Input("image_size: int32")
-    .Output("dx: T").OPTIONS.Attr("groups: int = 1")
-    .SetShapeFn([](tensorflow::shape_inference::InferenceContext* c) {
-      c->set_output(0, c->UnknownShapeOfRank(4));
-      return absl::OkStatus();
-    });
-REGISTER_OP("Hw2Conv2DGradFilter").Input("x: T").Input("dy: T").Output("dw: T").OPTIONS
-    .Attr("groups: int = 1").Attr("kernel: list(int)")
-    .SetShapeFn([](tensorflow::shape_inference::InferenceContext* c) {
-      c->set_output(0, c->UnknownShapeOfRank(4));
-      return absl::OkStatus();
-    });
+REGISTER_OP("Hw2Conv2D")
+    .Input("x: T")
+    .Input("w: T")
+    .Input("bias: T")
+    .Output("y: T")
+    .OPTIONS.Attr("relu: bool = false")
+    .SetShapeFn(conv_shape);
+REGISTER_OP("Hw2Conv2DGradInput")
+    .Input("w: T")
+    .Input("dy: T")
+    .Input("image_size: int32")
+    .Output("dx: T")
+    .OPTIONS.Attr("groups: int = 1")
+    .SetShapeFn(grad_input_shape);
+REGISTER_OP("Hw2Conv2DGradFilter")
+    .Input("x: T")
+    .Input("dy: T")
+    .Output("dw: T")
+    .OPTIONS.Attr("groups: int = 1")
+    .Attr("kernel: list(int)")
+    .SetShapeFn(grad_filter_shape);
 
 #define KERNELS(T)                                                                       \
   REGISTER_KERNEL_BUILDER(                                                               \

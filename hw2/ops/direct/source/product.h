@@ -175,7 +175,7 @@ Tiling tiling(long rows, long registers) {
   Tiling best{1, 1};
   double least = 1e300;
   for (int n = 1; n <= std::min<long>(MOST_COLUMNS, registers); n++) {
-    const long blocks = (rows + most_rows<Sum>(n) - 1) / most_rows<Sum>(n);
+    const long blocks = std::max(1L, (rows + most_rows<Sum>(n) - 1) / most_rows<Sum>(n));
     const int m = (rows + blocks - 1) / blocks;
     auto cycles = [&](long width) {
       return blocks * std::max({m * width, m + width + 1, 8L}) / 2.0;

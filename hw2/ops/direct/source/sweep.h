@@ -132,7 +132,7 @@ void convolve(const Sweep& sweep, const Images<T>& x, const typename Kind::Value
   const int frame_columns = (sweep.columns - 1) * sweep.column_stride + sweep.right - sweep.left + 1;
   const int taps_down = sweep.bottom - sweep.top + 1;
   const long frame_row = (long)frame_columns * c;
-  int band = std::max(1L, std::min<long>(BAND_BYTES / (sizeof(Value) * frame_row * sweep.row_stride),
+  int band = std::max(1L, std::min<long>(BAND_BYTES / std::max<long>(sizeof(Value) * frame_row * sweep.row_stride, 1),
                                          (BAND_PIXELS + sweep.columns - 1) / sweep.columns));
   band = std::min(band, sweep.rows);
   const int bands = (sweep.rows + band - 1) / band;
