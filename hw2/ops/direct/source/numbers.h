@@ -77,6 +77,7 @@ template <class T>
 struct Plain {
   using Value = T;
   using Sum = T;
+  using Factor = T;  // what is broadcast: DEPTH values
   using Filters = Vec<T>;
   static constexpr int DEPTH = 1;
   static Filters load(const T* from) { return hw2::load(from); }
@@ -89,8 +90,11 @@ struct Plain {
 struct Pairs {
   using Value = BFloat16;
   using Sum = float;
+  using Factor = uint32_t;
   using Filters = __m512bh;
   static constexpr int DEPTH = 2;
+  static Filters load(const uint32_t* from) { return (__m512bh)_mm512_loadu_si512(from); }
+  static Filters broadcast(const uint32_t* from) { return (__m512bh)_mm512_set1_epi32(*from); }
   static Filters load(const BFloat16* from) { return (__m512bh)_mm512_loadu_si512(from); }
   static Filters broadcast(const BFloat16* from) {
     int pair;
@@ -144,6 +148,19 @@ inline void store_narrow(T* to, Vec<SumOf<T>> value) {
     store(values, value);
     for (int i = 0; i < LANES<float>; i++) to[i] = narrow(values[i], T{});
   }
+}
+
+// Lays pairs side by side: `to[i]` is first[i] and second[i].
+inline void interleave(const BFloat16* first, const BFloat16* second, uint32_t* to, long count) {
+  constexpr int WIDTH = LANES<uint32_t>;
+  long i = 0;
+  for (; i + WIDTH <= count; i += WIDTH) {
+    auto words = [&](const BFloat16* from) {
+      return __builtin_convertvector(*reinterpret_cast<const Halves*>(from + i), Words);
+    };
+    store(to + i, (Vec<uint32_t>)(words(first) | words(second) << 16));
+  }
+  for (; i < count; i++) to[i] = first[i].bits | uint32_t(second[i].bits) << 16;
 }
 
 // Widens or copies `count` values.

@@ -47,19 +47,27 @@ struct Panels {
   int width(int panel) const { return std::min(columns, registers - panel * columns); }
 };
 
+// Channels of a pixel in a frame: a zero follows where they do not come in pairs.
+template <class Kind>
+constexpr int framed(int channels) {
+  return (channels + Kind::DEPTH - 1) / Kind::DEPTH * Kind::DEPTH;
+}
+
 // Packs filters for `windows`: [panels][taps, channels / DEPTH, registers, lanes, DEPTH].
 //
 //   value(tap, channel, filter)  reads one
 template <class Kind, class Read>
 void pack(const Panels& panels, int panel, const std::vector<Tap>& taps, int channels, Read value,
           typename Kind::Value* to) {
+  using Value = typename Kind::Value;
   const int width = panels.width(panel) * panels.lanes, first = panels.first(panel);
   const int real = std::min(width, panels.filters - first);
-  to += (size_t)first * taps.size() * channels;
+  to += (size_t)first * taps.size() * framed<Kind>(channels);
   for (const Tap& tap : taps)
     for (int c = 0; c < channels; c += Kind::DEPTH, to += (size_t)width * Kind::DEPTH)
       for (int d = 0; d < Kind::DEPTH; d++) {
-        for (int o = 0; o < real; o++) to[o * Kind::DEPTH + d] = value(tap.filter, c + d, first + o);
+        for (int o = 0; o < real; o++)
+          to[o * Kind::DEPTH + d] = c + d < channels ? value(tap.filter, c + d, first + o) : Value{};
         for (int o = real; o < width; o++) to[o * Kind::DEPTH + d] = {};
       }
 }
@@ -80,10 +88,11 @@ struct Results {
   long image, row, pixel;
 };
 
-// Copies columns [left, left + columns) of a row into a frame; zeros outside of the image.
+// Copies columns [left, left + columns) of a row into a frame of `c` values a pixel, perhaps one
+// more than the image has; zeros outside of the image.
 template <class T, class Value>
-void copy_row(const Images<T>& x, const T* image, int row, int left, int columns, Value* to) {
-  const int c = x.channels;
+void copy_row(const Images<T>& x, const T* image, int row, int left, int columns, int c,
+              Value* to) {
   if (row < 0 || row >= x.height) {
     std::memset(to, 0, sizeof(Value) * columns * c);
     return;
@@ -94,17 +103,14 @@ void copy_row(const Images<T>& x, const T* image, int row, int left, int columns
   std::memset(to + (long)last * c, 0, sizeof(Value) * (columns - last) * c);
   const T* from = image + ((long)row * x.width + left + first) * x.pixel;
   to += (long)first * c;
-  auto copy = [](const T* from, Value* to, long count) {
-    if constexpr (std::is_same_v<T, Value>)
-      std::memcpy(to, from, count * sizeof(T));
-    else
-      widen_all(from, to, count);
-  };
   if (x.pixel == c) {
-    copy(from, to, (long)(last - first) * c);
+    widen_all(from, to, (long)(last - first) * c);
     return;
   }
-  for (int i = first; i < last; i++, from += x.pixel, to += c) copy(from, to, c);
+  for (int i = first; i < last; i++, from += x.pixel, to += c) {
+    widen_all(from, to, x.channels);
+    for (int k = x.channels; k < c; k++) to[k] = {};
+  }
 }
 
 template <class T>
@@ -122,13 +128,14 @@ void convolve(const Sweep& sweep, const Images<T>& x, const typename Kind::Value
               const Each& each) {
   using Value = typename Kind::Value;
   using Sum = typename Kind::Sum;
-  const int c = x.channels;
+  const int c = framed<Kind>(x.channels);
   const bool one_tap = sweep.taps.size() == 1;
   const bool inside = sweep.top >= 0 && sweep.left >= 0 &&
                       sweep.bottom + (sweep.rows - 1) * sweep.row_stride < x.height &&
                       sweep.right + (sweep.columns - 1) * sweep.column_stride < x.width;
   // Nothing to pad, to widen or to gather: the image is walked where it lies.
-  const bool in_place = inside && std::is_same_v<T, Value> && (one_tap || x.pixel == c);
+  const bool in_place = inside && std::is_same_v<T, Value> && c == x.channels &&
+                        (one_tap || x.pixel == c);
   const int frame_columns = (sweep.columns - 1) * sweep.column_stride + sweep.right - sweep.left + 1;
   const int taps_down = sweep.bottom - sweep.top + 1;
   const long frame_row = (long)frame_columns * c;
@@ -158,7 +165,7 @@ void convolve(const Sweep& sweep, const Images<T>& x, const typename Kind::Value
       const int frame_rows = (last - first - 1) * sweep.row_stride + taps_down;
       Value* frame = scratch<Value>((size_t)frame_rows * frame_row + 64, 0);
       for (int r = 0; r < frame_rows; r++)
-        copy_row(x, image, first * sweep.row_stride + sweep.top + r, sweep.left, frame_columns,
+        copy_row(x, image, first * sweep.row_stride + sweep.top + r, sweep.left, frame_columns, c,
                  frame + r * frame_row);
       corner = frame;
     }
