@@ -139,6 +139,11 @@ void filter_gradient(const FilterGradientPlan& plan, const Images<T>& x, const T
           copy_errors(from + (long)r * sweep.columns * dy_pixel, copy + (long)r * columns * slices.columns);
         errors = copy;
       }
+      // The next band comes from memory while this one is at work.
+      if (b + 1 < last && dy_in_place)
+        prefetch(errors + (long)rows * sweep.columns * dy_pixel, (long)rows * sweep.columns * dy_pixel);
+      if (b + 1 < last && in_place)
+        prefetch(corner + rows * row_step, std::min<long>(rows * row_step, 16384));
       for (int p = first_panel; p < last_panel; p++) {
         const long o = (long)p * tile.columns * LANES<Sum>;
         const int width = std::min<long>(tile.columns, registers - p * tile.columns);

@@ -77,6 +77,7 @@ template <class T>
 struct Plain {
   using Value = T;
   using Sum = T;
+  using Out = T;     // what results are stored as
   using Factor = T;  // what is broadcast: DEPTH values
   using Filters = Vec<T>;
   static constexpr int DEPTH = 1;
@@ -90,6 +91,7 @@ struct Plain {
 struct Pairs {
   using Value = BFloat16;
   using Sum = float;
+  using Out = BFloat16;
   using Factor = uint32_t;
   using Filters = __m512bh;
   static constexpr int DEPTH = 2;
@@ -139,6 +141,11 @@ inline void store_narrow(T* to, Vec<SumOf<T>> value) {
   if constexpr (std::is_same_v<T, SumOf<T>>) {
     store(to, value);
   } else if constexpr (std::is_same_v<T, BFloat16>) {
+#if defined(__AVX512BF16__)
+    const __m256bh narrowed = _mm512_cvtneps_pbh((__m512)value);
+    std::memcpy(to, &narrowed, sizeof narrowed);
+    return;
+#endif
     const Words bits = (Words)value;
     const Words rounded = bits + 0x7fff + (bits >> 16 & 1);  // to nearest, ties to even
     const Words kept = (bits & 0x7fffffff) > 0x7f800000 ? bits | 0x400000 : rounded;
@@ -164,8 +171,8 @@ inline void interleave(const BFloat16* first, const BFloat16* second, uint32_t* 
 }
 
 // Widens or copies `count` values.
-template <class T, class Sum>
-inline void widen_all(const T* from, Sum* to, long count) {
+template <class T, class Sum, class Count>
+__attribute__((always_inline)) inline void widen_all(const T* from, Sum* to, Count count) {
   if constexpr (std::is_same_v<T, Sum>) {
     std::memcpy(to, from, count * sizeof(T));
   } else {

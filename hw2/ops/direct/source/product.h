@@ -41,7 +41,7 @@ struct Finish {
 //   y       [M, columns], rows `y_step` apart
 template <class Kind, int M, int N>
 void windows(const typename Kind::Value* image, long step, const Run* runs, int run_count,
-             const typename Kind::Value* filters, typename Kind::Sum* y, long y_step, int columns,
+             const typename Kind::Value* filters, typename Kind::Out* y, long y_step, int columns,
              Finish<typename Kind::Sum> finish) {
   using Sum = typename Kind::Sum;
   constexpr int WIDTH = LANES<Sum>;
@@ -119,7 +119,7 @@ void outer(const typename Kind::Factor* image, long row_step, long step,
 // The tables: one compiled function for each tile.
 template <class Kind>
 using Windows = void (*)(const typename Kind::Value*, long, const Run*, int,
-                         const typename Kind::Value*, typename Kind::Sum*, long, int,
+                         const typename Kind::Value*, typename Kind::Out*, long, int,
                          Finish<typename Kind::Sum>);
 template <class Kind>
 using Outer = void (*)(const typename Kind::Factor*, long, long, const typename Kind::Factor*, long,

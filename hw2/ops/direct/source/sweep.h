@@ -107,10 +107,16 @@ void copy_row(const Images<T>& x, const T* image, int row, int left, int columns
     widen_all(from, to, (long)(last - first) * c);
     return;
   }
-  for (int i = first; i < last; i++, from += x.pixel, to += c) {
-    widen_all(from, to, x.channels);
-    for (int k = x.channels; k < c; k++) to[k] = {};
-  }
+  auto pixels = [&](auto channels) {
+    for (int i = first; i < last; i++, from += x.pixel, to += c) {
+      widen_all(from, to, channels);
+      for (int k = channels; k < c; k++) to[k] = {};
+    }
+  };
+  if (x.channels == 3)
+    pixels(std::integral_constant<int, 3>{});  // unrolled: pictures in colour
+  else
+    pixels(x.channels);
 }
 
 template <class T>
@@ -186,7 +192,7 @@ void convolve(const Sweep& sweep, const Images<T>& x, const typename Kind::Value
           const Value* at = corner + (r - first) * row_step + q * step;
           T* to = out + (r - first) * y.row + q * y.pixel + o;
           const int columns = panels.filters - o;
-          if constexpr (std::is_same_v<T, Sum>) {
+          if constexpr (std::is_same_v<T, typename Kind::Out>) {
             product(at, step, runs.data(), runs.size(), w, to, y.pixel, columns, finish);
           } else {
             Sum sums[MOST_ROWS * MOST_COLUMNS * LANES<Sum>];
