@@ -5,10 +5,10 @@ from __future__ import annotations
 import tensorflow as tf
 
 from hw2.ops.geometry import Window
-from hw2.ops.tensors import Finish, unfinished
+from hw2.ops.tensors import UNFINISHED, Finish
 
 
-def conv2d(x: tf.Tensor, w: tf.Tensor, window: Window, finish: Finish = unfinished) -> tf.Tensor:
+def conv2d(x: tf.Tensor, w: tf.Tensor, window: Window, finish: Finish = UNFINISHED) -> tf.Tensor:
     """Calls `tf.nn.conv2d`, with its limits: on a CPU, no gradients of groups, and none of
     dilated float64.
 

@@ -66,7 +66,7 @@ def test_it_takes_the_place_of_tf_nn(data_format, options):
     assert oracle.error(y, expected) < FLOAT32
 
 
-@pytest.mark.parametrize("algorithm", ["im2col", "native"])
+@pytest.mark.parametrize("algorithm", ["im2col", "direct", "native"])
 def test_algorithms_agree(algorithm):
     # no groups: TensorFlow on a CPU has no gradients for them
     x, w = random(2, 8, 7, 4), random(3, 3, 4, 6, seed=1)
@@ -88,7 +88,7 @@ def test_a_context_sets_the_default_algorithm(convolutions):
         ops.conv2d(x, w)
         ops.conv2d(x, w, algorithm="im2col")
     ops.conv2d(x, w)
-    assert convolutions == ["native", "im2col", "native", "im2col", "im2col"]
+    assert convolutions == ["native", "im2col", "native", "im2col", "direct"]
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
@@ -219,6 +219,9 @@ SHAPES = {
     "im2col of groups": ((2, 9, 8, 6), (3, 3, 3, 4), 1),
     "pointwise": ((2, 5, 6, 6), (1, 1, 6, 4), 1),
     "winograd": ((2, 9, 8, 6), (3, 3, 6, 4), 1),
+    "direct": ((2, 9, 8, 6), (3, 3, 6, 4), 2),
+    "direct of groups": ((2, 9, 8, 6), (3, 3, 3, 4), 1),
+    **{f"direct_winograd{tile}": ((2, 9, 8, 6), (3, 3, 6, 4), 1) for tile in (2, 3, 4, 5)},
     "native": ((2, 9, 8, 6), (3, 3, 6, 4), 2),
 }
 
@@ -253,8 +256,6 @@ def test_bias_and_relu_follow_every_algorithm(case, relu):
         dy = tf.random.stateless_normal(tf.shape(y), [5, 6])
         return y, *tape.gradient(y, [x, w, b], dy)
 
-    if case == "im2col of groups":
-        options.pop("algorithm")
     for ours, expected in zip(outcome(x, w, b, relu=relu, **options), apart(x, w, b), strict=True):
         assert oracle.error(ours, expected) < 4 * FLOAT32
     with pytest.raises(ValueError, match=r"bias must be \[4\], one for each filter, got \(3,\)"):

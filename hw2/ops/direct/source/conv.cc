@@ -78,9 +78,9 @@ struct Threads {
   explicit Threads(OpKernelContext* c)
       : pool(c->device()->tensorflow_cpu_worker_threads()->workers),
         count(c->device()->tensorflow_cpu_worker_threads()->num_threads),
-        each([this](long total, const std::function<void(long)>& work) {
+        each([this](long total, long values, const std::function<void(long)>& work) {
           const long shares = std::min<long>(total, count);
-          if (shares <= 1) {
+          if (shares <= 1 || values < WORTH_WAKING) {
             for (long i = 0; i < total; i++) work(i);
             return;
           }
@@ -99,6 +99,10 @@ struct Threads {
   Each each;
 };
 
+// Whether Winograd is compiled for numbers of a type.
+template <class T>
+constexpr bool WINOGRAD = std::is_same_v<T, float> || std::is_same_v<T, BFloat16>;
+
 // Memory for the length of a call.
 template <class T>
 T* memory(OpKernelContext* c, Tensor* holder, size_t count) {
@@ -116,45 +120,50 @@ template <class Kind, class T, class Read>
 void convolve_group(OpKernelContext* c, const Sweep& sweep, const Images<T>& x, Read read,
                     int filters, const Results<T>& y, const typename Kind::Sum* bias, bool relu,
                     const Threads& threads) {
-  const Panels panels(filters, tiling(sweep.columns, (filters + LANES<typename Kind::Sum> - 1) /
+  const Panels panels(filters, tiling<typename Kind::Sum>(sweep.columns, (filters + LANES<typename Kind::Sum> - 1) /
                                                          LANES<typename Kind::Sum>).columns,
                       LANES<typename Kind::Sum>);
   const size_t size = (size_t)panels.registers * panels.lanes * sweep.taps.size() * x.channels;
   Tensor holder;
   auto* packed = memory<typename Kind::Value>(c, &holder, size);
   if (!packed) return;
-  threads.each(panels.count, [&](long p) {
+  threads.each(panels.count, size, [&](long p) {
     pack<Kind>(panels, p, sweep.taps, x.channels, read, packed);
   });
   convolve<Kind>(sweep, x, packed, panels, y, bias, relu, threads.each);
 }
 
+// A divisor of `count` near to `wanted`, or that itself where there is none.
+long divisor_near(long count, long wanted) {
+  for (long d = wanted + wanted / 4; d > wanted / 2; d--)
+    if (count % d == 0) return d;
+  return std::min(wanted, std::max(count, 1L));
+}
+
 // The same with the sums' type and instructions that suit the numbers.
 template <class T, class Read>
 void convolve_numbers(OpKernelContext* c, Sweep sweep, Images<T> x, Read read, int filters,
-                      Results<T> y, const SumOf<T>* bias, bool relu, const Threads& threads) {
+                      Results<T> y, const SumOf<T>* bias, bool relu, const Threads& threads,
+                      bool flat = false) {
   using Sum = SumOf<T>;
   if (sweep.rows <= 0 || sweep.columns <= 0) return;
   const bool single = sweep.taps.size() == 1 && sweep.row_stride == 1 && sweep.column_stride == 1 &&
                       !sweep.top && !sweep.left && sweep.rows == x.height &&
                       sweep.columns == x.width && y.row == y.pixel * x.width &&
                       y.image == y.row * x.height;
-  if (single && x.width != BAND_PIXELS) {  // 1x1: pixels are pixels, cut where it suits
-    const long pixels = (long)x.count * x.height * x.width, whole = pixels / BAND_PIXELS;
-    auto flat = [&](long first, int rows, int columns) {
+  if (single && !flat) {  // 1x1: pixels are pixels, cut where it suits
+    const long pixels = (long)x.count * x.height * x.width, row = divisor_near(pixels, BAND_PIXELS);
+    auto part = [&](long first, long rows, long columns) {
       if (!rows || !columns) return;
-      Sweep part = sweep;
-      part.rows = rows, part.columns = columns;
-      Images<T> images{x.data + first * x.pixel, 1, rows, columns, x.pixel, x.channels};
-      Results<T> results{y.data + first * y.pixel, 0, y.pixel * columns, y.pixel};
-      convolve_numbers(c, part, images, read, filters, results, bias, relu, threads);
+      Sweep one = sweep;
+      one.rows = rows, one.columns = columns;
+      const Images<T> from{x.data + first * x.pixel, 1, (int)rows, (int)columns, x.pixel, x.channels};
+      const Results<T> to{y.data + first * y.pixel, 0, y.pixel * columns, y.pixel};
+      convolve_numbers(c, one, from, read, filters, to, bias, relu, threads, true);
     };
-    if (pixels <= BAND_PIXELS) {
-      if (x.count * x.height != 1) return flat(0, 1, pixels);
-    } else {
-      flat(0, whole, BAND_PIXELS);
-      return flat(whole * BAND_PIXELS, 1, pixels % BAND_PIXELS);
-    }
+    part(0, pixels / row, row);
+    part(pixels / row * row, 1, pixels % row);
+    return;
   }
   if constexpr (std::is_same_v<T, BFloat16>) {
 #if defined(__AVX512BF16__)
@@ -169,29 +178,29 @@ void convolve_numbers(OpKernelContext* c, Sweep sweep, Images<T> x, Read read, i
       bias, relu, threads);
 }
 
-template <int M, class Read>
+template <int M, class T>
 void winograd_op(OpKernelContext* c, const Axis& rows, const Axis& columns, int top, int left,
-                 const Images<float>& x, Read read, int filters, const Results<float>& y,
-                 const float* bias, bool relu, const Threads& threads) {
+                 const Images<T>& x, const T* w, FilterSteps steps, int filters,
+                 const Results<T>& y, const float* bias, bool relu, const Threads& threads) {
   Tiles tiles(rows, columns, x.count, M);
   tiles.top = top, tiles.left = left;
-  const Panels panels(filters, tiling(LEAST_TILES, whole(filters) / LANES<float>).columns,
+  const Panels panels(filters, tiling<float>(LEAST_TILES, whole(filters) / LANES<float>).columns,
                       LANES<float>);
   Tensor holder;
   constexpr int POINTS = (M + 2) * (M + 2);
   float* packed = memory<float>(c, &holder, (size_t)POINTS * x.channels * whole(filters));
   if (!packed) return;
-  threads.each(panels.count,
-               [&](long p) { transform_filters<M>(panels, p, x.channels, read, packed); });
+  threads.each(panels.count, (long)POINTS * x.channels * whole(filters),
+               [&](long p) { transform_filters_of<M>(panels, p, x.channels, w, steps, packed); });
   winograd<M>(x, tiles, packed, panels, y, bias, relu, threads.count, threads.each);
 }
 
-template <class Read>
+template <class T>
 void winograd_op(OpKernelContext* c, int tile, const Axis& rows, const Axis& columns, int top,
-                 int left, const Images<float>& x, Read read, int filters,
-                 const Results<float>& y, const float* bias, bool relu, const Threads& threads) {
+                 int left, const Images<T>& x, const T* w, FilterSteps steps, int filters,
+                 const Results<T>& y, const float* bias, bool relu, const Threads& threads) {
   auto call = [&](auto m) {
-    winograd_op<decltype(m)::value>(c, rows, columns, top, left, x, read, filters, y, bias, relu,
+    winograd_op<decltype(m)::value>(c, rows, columns, top, left, x, w, steps, filters, y, bias, relu,
                                     threads);
   };
   switch (tile) {
@@ -231,10 +240,10 @@ class Conv2D : public OpKernel {
       const T* from = values<T>(w) + g * each;
       auto read = [=](int t, int i, int o) { return from[((long)t * channels + i) * filters + o]; };
       const SumOf<T>* offset = bias.empty() ? nullptr : bias.data() + g * each;
-      if constexpr (std::is_same_v<T, float>)
+      if constexpr (WINOGRAD<T>)
         if (options_.tile) {
-          winograd_op(c, options_.tile, rows, columns, rows.before, columns.before, images, read,
-                      each, results, offset, relu_, threads);
+          winograd_op(c, options_.tile, rows, columns, rows.before, columns.before, images, from,
+                      {(long)channels * filters, filters, 1}, each, results, offset, relu_, threads);
           continue;
         }
       convolve_numbers(c, sweep, images, read, each, results, offset, relu_, threads);
@@ -273,14 +282,15 @@ class Conv2DGradInput : public OpKernel {
       // The roles of channels and filters change.
       auto read = [=](int t, int i, int o) { return from[((long)t * channels + o) * filters + i]; };
       T* to = values<T>(dx) + g * channels;
-      if constexpr (std::is_same_v<T, float>)
+      if constexpr (WINOGRAD<T>)
         if (options_.tile) {
           Axis back_rows = rows, back_columns = columns;
           back_rows.out = height, back_columns.out = width;
-          auto flipped = [=](int t, int i, int o) { return read(TAPS * TAPS - 1 - t, i, o); };
+          const long tap = (long)channels * filters;
           winograd_op(c, options_.tile, back_rows, back_columns, TAPS - 1 - rows.before,
-                      TAPS - 1 - columns.before, images, flipped, channels,
-                      Results<float>{to, height * width * pixel, width * pixel, pixel}, nullptr,
+                      TAPS - 1 - columns.before, images, from + (TAPS * TAPS - 1) * tap,
+                      {-tap, 1, filters}, channels,
+                      Results<T>{to, height * width * pixel, width * pixel, pixel}, nullptr,
                       false, threads);
           continue;
         }
@@ -330,9 +340,9 @@ class Conv2DGradFilter : public OpKernel {
       const Images<T> images{values<T>(x) + g * channels, n, height, width, x.dim_size(3), channels};
       const T* errors = values<T>(dy) + g * each;
       T* to = values<T>(dw) + g * each;
-      if constexpr (std::is_same_v<T, float>)
+      if constexpr (WINOGRAD<T>)
         if (options_.tile) {
-          const Images<float> errors_of{errors, n, rows.out, columns.out, filters, each};
+          const Images<T> errors_of{errors, n, rows.out, columns.out, filters, each};
           winograd_gradient(c, rows, columns, images, errors_of, to, threads);
           continue;
         }
@@ -349,7 +359,7 @@ class Conv2DGradFilter : public OpKernel {
 
  private:
   void winograd_gradient(OpKernelContext* c, const Axis& rows, const Axis& columns,
-                         const Images<float>& x, const Images<float>& dy, float* dw,
+                         const Images<T>& x, const Images<T>& dy, T* dw,
                          const Threads& threads) {
     auto call = [&](auto m) {
       constexpr int M = decltype(m)::value, POINTS = (M + 2) * (M + 2);

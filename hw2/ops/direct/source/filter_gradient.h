@@ -73,11 +73,11 @@ void filter_gradient(const FilterGradientPlan& plan, const Images<T>& x, const T
   const long part = slices.depth * slices.columns;
   const long bands = (long)x.count * plan.bands;
   const long registers = slices.columns / LANES<Sum>;
-  const Tiling tile = tiling(runs.empty() ? 1 : runs[0].length, registers);
+  const Tiling tile = tiling<Sum>(runs.empty() ? 1 : runs[0].length, registers);
   const int panels = (registers + tile.columns - 1) / tile.columns;
   const int shares = std::clamp((UNITS + slices.count - 1) / slices.count, 1, std::max(panels, 1));
 
-  each((long)slices.count * shares, [&](long unit) {
+  each((long)slices.count * shares, bands * plan.band * sweep.columns * slices.depth, [&](long unit) {
     const int slice = unit / shares, share = unit % shares;
     const int first_panel = (long)panels * share / shares;
     const int last_panel = (long)panels * (share + 1) / shares;
@@ -113,7 +113,7 @@ void filter_gradient(const FilterGradientPlan& plan, const Images<T>& x, const T
       for (int p = first_panel; p < last_panel; p++) {
         const long o = (long)p * tile.columns * LANES<Sum>;
         const int width = std::min<long>(tile.columns, registers - p * tile.columns);
-        const int most = rows_in_registers(width);
+        const int most = most_rows<Sum>(width);
         long at = 0;
         for (const Run& run : runs) {
           const int cuts = (run.length + most - 1) / most, m = (run.length + cuts - 1) / cuts;
@@ -132,7 +132,7 @@ void filter_gradient(const FilterGradientPlan& plan, const Images<T>& x, const T
     if (first == last && share == 0) std::fill(sums, sums + part, Sum(0));
   });
 
-  each((slices.depth + 63) / 64, [&](long block) {
+  each((slices.depth + 63) / 64, slices.values() / 4, [&](long block) {
     for (long k = block * 64; k < std::min(slices.depth, block * 64 + 64); k++) {
       const Sum* row = parts + k * slices.columns;
       T* to = dw + k * dw_row;

@@ -103,29 +103,71 @@ struct Pairs {
 };
 #endif
 
+// A register's worth of 16-bit numbers, and of the words that they are the upper halves of.
+typedef uint16_t Halves __attribute__((vector_size(REGISTER_BYTES / 2), aligned(2), may_alias));
+typedef uint32_t Words __attribute__((vector_size(REGISTER_BYTES)));
+
+// Loads a register of sums' type from numbers as they are stored.
+template <class T>
+inline Vec<SumOf<T>> load_wide(const T* from) {
+  if constexpr (std::is_same_v<T, SumOf<T>>) {
+    return load(from);
+  } else if constexpr (std::is_same_v<T, BFloat16>) {
+    return (Vec<float>)(__builtin_convertvector(*reinterpret_cast<const Halves*>(from), Words) << 16);
+  } else {
+    float values[LANES<float>];
+    for (int i = 0; i < LANES<float>; i++) values[i] = widen(from[i]);
+    return load(values);
+  }
+}
+
+// The first `count` lanes; the rest are zero, and memory behind them is not read.
+template <class T>
+inline Vec<SumOf<T>> load_wide_part(const T* from, int count) {
+  T values[LANES<SumOf<T>>] = {};
+  std::memcpy(values, from, count * sizeof(T));
+  return load_wide(values);
+}
+
+// Stores a register, rounded to the type that is stored.
+template <class T>
+inline void store_narrow(T* to, Vec<SumOf<T>> value) {
+  if constexpr (std::is_same_v<T, SumOf<T>>) {
+    store(to, value);
+  } else if constexpr (std::is_same_v<T, BFloat16>) {
+    const Words bits = (Words)value;
+    const Words rounded = bits + 0x7fff + (bits >> 16 & 1);  // to nearest, ties to even
+    const Words kept = (bits & 0x7fffffff) > 0x7f800000 ? bits | 0x400000 : rounded;
+    *reinterpret_cast<Halves*>(to) = __builtin_convertvector(kept >> 16, Halves);
+  } else {
+    float values[LANES<float>];
+    store(values, value);
+    for (int i = 0; i < LANES<float>; i++) to[i] = narrow(values[i], T{});
+  }
+}
+
 // Widens or copies `count` values.
 template <class T, class Sum>
 inline void widen_all(const T* from, Sum* to, long count) {
-  if constexpr (std::is_same_v<T, Sum>)
+  if constexpr (std::is_same_v<T, Sum>) {
     std::memcpy(to, from, count * sizeof(T));
-  else
-    for (long i = 0; i < count; i++) to[i] = widen(from[i]);
+  } else {
+    long i = 0;
+    for (; i + LANES<Sum> <= count; i += LANES<Sum>) store(to + i, load_wide(from + i));
+    for (; i < count; i++) to[i] = widen(from[i]);
+  }
 }
 
 // Writes the first `count` lanes, rounded to the type of `y`.
-template <class T, class Sum = SumOf<T>>
+template <class T>
 inline void write(T* y, Vec<SumOf<T>> value, int count) {
-  if constexpr (std::is_same_v<T, Sum>) {
-    if (count >= LANES<Sum>)
-      store(y, value);
-    else if (count > 0)
-      store_part(y, value, count);
-  } else {
-    Sum values[LANES<Sum>];
-    store(values, value);
-    T narrowed[LANES<Sum>];
-    for (int i = 0; i < LANES<Sum>; i++) narrowed[i] = narrow(values[i], T{});
-    if (count > 0) std::memcpy(y, narrowed, std::min(count, LANES<Sum>) * sizeof(T));
+  constexpr int WIDTH = LANES<SumOf<T>>;
+  if (count >= WIDTH) {
+    store_narrow(y, value);
+  } else if (count > 0) {
+    T values[WIDTH];
+    store_narrow(values, value);
+    std::memcpy(y, values, count * sizeof(T));
   }
 }
 

@@ -14,8 +14,10 @@ namespace hw2 {
 
 constexpr int MOST_ROWS = 14, MOST_COLUMNS = 4;
 
-constexpr int rows_in_registers(int columns) {
-  return std::min(MOST_ROWS, (REGISTERS - 1 - columns) / columns);
+// Rows of the largest tile. float64 is for checks and stays small: fewer functions to compile.
+template <class Sum>
+constexpr int most_rows(int columns) {
+  return std::min(sizeof(Sum) == 8 ? 4 : MOST_ROWS, (REGISTERS - 1 - columns) / columns);
 }
 
 // Values that lie side by side, `offset` behind where a window starts.
@@ -37,9 +39,9 @@ struct Finish {
 //   runs    what a window holds, in the order of the filters
 //   filters [sum of lengths / DEPTH, N registers, DEPTH]
 //   y       [M, columns], rows `y_step` apart
-template <class Kind, int M, int N, class Out>
+template <class Kind, int M, int N>
 void windows(const typename Kind::Value* image, long step, const Run* runs, int run_count,
-             const typename Kind::Value* filters, Out* y, long y_step, int columns,
+             const typename Kind::Value* filters, typename Kind::Sum* y, long y_step, int columns,
              Finish<typename Kind::Sum> finish) {
   using Sum = typename Kind::Sum;
   constexpr int WIDTH = LANES<Sum>;
@@ -112,16 +114,19 @@ void outer(const Sum* image, long row_step, long step, const Sum* dy, long dy_st
 }
 
 // The tables: one compiled function for each tile.
-template <class Kind, class Out>
+template <class Kind>
 using Windows = void (*)(const typename Kind::Value*, long, const Run*, int,
-                         const typename Kind::Value*, Out*, long, int,
+                         const typename Kind::Value*, typename Kind::Sum*, long, int,
                          Finish<typename Kind::Sum>);
 template <class Sum>
 using Outer = void (*)(const Sum*, long, long, const Sum*, long, int, int, Sum*, long, bool);
 
-template <class Kind, class Out, int N, int... M>
-Windows<Kind, Out> windows_of(int rows, std::integer_sequence<int, M...>) {
-  static constexpr Windows<Kind, Out> TABLE[] = {windows<Kind, M + 1, N, Out>...};
+template <class Sum, int N>
+using Rows = std::make_integer_sequence<int, most_rows<Sum>(N)>;
+
+template <class Kind, int N, int... M>
+Windows<Kind> windows_of(int rows, std::integer_sequence<int, M...>) {
+  static constexpr Windows<Kind> TABLE[] = {windows<Kind, M + 1, N>...};
   return TABLE[rows - 1];
 }
 template <class Sum, int N, int... M>
@@ -129,27 +134,35 @@ Outer<Sum> outer_of(int rows, std::integer_sequence<int, M...>) {
   static constexpr Outer<Sum> TABLE[] = {outer<Sum, M + 1, N>...};
   return TABLE[rows - 1];
 }
-template <int N>
-using Rows = std::make_integer_sequence<int, rows_in_registers(N)>;
 
-template <class Kind, class Out>
-Windows<Kind, Out> windows_for(int rows, int columns) {
+// The function for a tile; products_*.cc hold them all.
+template <class Kind>
+Windows<Kind> windows_for(int rows, int columns) {
+  using Sum = typename Kind::Sum;
   switch (columns) {
-    case 1: return windows_of<Kind, Out, 1>(rows, Rows<1>{});
-    case 2: return windows_of<Kind, Out, 2>(rows, Rows<2>{});
-    case 3: return windows_of<Kind, Out, 3>(rows, Rows<3>{});
-    default: return windows_of<Kind, Out, 4>(rows, Rows<4>{});
+    case 1: return windows_of<Kind, 1>(rows, Rows<Sum, 1>{});
+    case 2: return windows_of<Kind, 2>(rows, Rows<Sum, 2>{});
+    case 3: return windows_of<Kind, 3>(rows, Rows<Sum, 3>{});
+    default: return windows_of<Kind, 4>(rows, Rows<Sum, 4>{});
   }
 }
 template <class Sum>
 Outer<Sum> outer_for(int rows, int columns) {
   switch (columns) {
-    case 1: return outer_of<Sum, 1>(rows, Rows<1>{});
-    case 2: return outer_of<Sum, 2>(rows, Rows<2>{});
-    case 3: return outer_of<Sum, 3>(rows, Rows<3>{});
-    default: return outer_of<Sum, 4>(rows, Rows<4>{});
+    case 1: return outer_of<Sum, 1>(rows, Rows<Sum, 1>{});
+    case 2: return outer_of<Sum, 2>(rows, Rows<Sum, 2>{});
+    case 3: return outer_of<Sum, 3>(rows, Rows<Sum, 3>{});
+    default: return outer_of<Sum, 4>(rows, Rows<Sum, 4>{});
   }
 }
+
+extern template Windows<Plain<float>> windows_for<Plain<float>>(int, int);
+extern template Windows<Plain<double>> windows_for<Plain<double>>(int, int);
+#if defined(__AVX512BF16__)
+extern template Windows<Pairs> windows_for<Pairs>(int, int);
+#endif
+extern template Outer<float> outer_for<float>(int, int);
+extern template Outer<double> outer_for<double>(int, int);
 
 // How a matrix of rows x registers is cut into tiles.
 struct Tiling {
@@ -157,11 +170,12 @@ struct Tiling {
 };
 
 // The tiling of least time: multiply-adds, loads and latency, each at two per cycle.
-inline Tiling tiling(long rows, long registers) {
+template <class Sum>
+Tiling tiling(long rows, long registers) {
   Tiling best{1, 1};
   double least = 1e300;
   for (int n = 1; n <= std::min<long>(MOST_COLUMNS, registers); n++) {
-    const long blocks = (rows + rows_in_registers(n) - 1) / rows_in_registers(n);
+    const long blocks = (rows + most_rows<Sum>(n) - 1) / most_rows<Sum>(n);
     const int m = (rows + blocks - 1) / blocks;
     auto cycles = [&](long width) {
       return blocks * std::max({m * width, m + width + 1, 8L}) / 2.0;

@@ -16,8 +16,10 @@
 
 namespace hw2 {
 
-// Calls a function for every number below `count`, on all threads.
-using Each = std::function<void(long count, const std::function<void(long)>&)>;
+// Calls a function for every number below `count`, on all threads if so many values are worth it.
+using Each = std::function<void(long count, long values, const std::function<void(long)>&)>;
+
+constexpr long WORTH_WAKING = 1 << 16;  // values; another thread wakes in some 20 microseconds
 
 constexpr long BAND_BYTES = 256 << 10;  // of the frame: a quarter of a second-level cache of 1 MB
 constexpr int BAND_PIXELS = 112;        // outputs at least: a panel of filters serves them all
@@ -105,6 +107,11 @@ void copy_row(const Images<T>& x, const T* image, int row, int left, int columns
   for (int i = first; i < last; i++, from += x.pixel, to += c) copy(from, to, c);
 }
 
+template <class T>
+inline void prefetch(const T* from, long count) {
+  for (long i = 0; i < count; i += 64 / sizeof(T)) __builtin_prefetch(from + i, 0, 2);
+}
+
 // Convolves every image by one sweep.
 //
 //   packed  of `pack`, for all panels
@@ -114,6 +121,7 @@ void convolve(const Sweep& sweep, const Images<T>& x, const typename Kind::Value
               const Panels& panels, const Results<T>& y, const typename Kind::Sum* bias, bool relu,
               const Each& each) {
   using Value = typename Kind::Value;
+  using Sum = typename Kind::Sum;
   const int c = x.channels;
   const bool one_tap = sweep.taps.size() == 1;
   const bool inside = sweep.top >= 0 && sweep.left >= 0 &&
@@ -134,10 +142,10 @@ void convolve(const Sweep& sweep, const Images<T>& x, const typename Kind::Value
   const long step = (long)sweep.column_stride * (in_place ? x.pixel : c);
   const long row_step = sweep.row_stride * (in_place ? (long)x.width * x.pixel : frame_row);
   const long depth = (long)sweep.taps.size() * c;
-  const int cuts = (sweep.columns + rows_in_registers(panels.columns) - 1) / rows_in_registers(panels.columns);
+  const int cuts = (sweep.columns + most_rows<Sum>(panels.columns) - 1) / most_rows<Sum>(panels.columns);
   const int tile_rows = (sweep.columns + cuts - 1) / cuts;
 
-  each((long)x.count * bands, [&](long task) {
+  each((long)x.count * bands, (long)x.count * sweep.rows * sweep.columns * depth, [&](long task) {
     const int n = task / bands, first = task % bands * band;
     const int last = std::min(first + band, sweep.rows);
     if (first >= last) return;
@@ -158,14 +166,29 @@ void convolve(const Sweep& sweep, const Images<T>& x, const typename Kind::Value
     for (int p = 0; p < panels.count; p++) {
       const int o = panels.first(p);
       const Value* w = packed + o * depth;
-      const Finish<typename Kind::Sum> finish{bias ? bias + o : nullptr, relu};
-      const auto full = windows_for<Kind, T>(tile_rows, panels.width(p));
+      const Finish<Sum> finish{bias ? bias + o : nullptr, relu};
+      const auto full = windows_for<Kind>(tile_rows, panels.width(p));
       for (int r = first; r < last; r++)
         for (int q = 0; q < sweep.columns; q += tile_rows) {
           const int rows = std::min(tile_rows, sweep.columns - q);
-          const auto product = rows == tile_rows ? full : windows_for<Kind, T>(rows, panels.width(p));
-          product(corner + (r - first) * row_step + q * step, step, runs.data(), runs.size(), w,
-                  out + (r - first) * y.row + q * y.pixel + o, y.pixel, panels.filters - o, finish);
+          const auto product = rows == tile_rows ? full : windows_for<Kind>(rows, panels.width(p));
+          // The image comes from memory while the tile before it is at work.
+          if (in_place && p == 0 && q + tile_rows < sweep.columns)
+            prefetch(corner + (r - first) * row_step + (q + tile_rows) * step,
+                     std::min(tile_rows, sweep.columns - q - tile_rows) * step);
+          const Value* at = corner + (r - first) * row_step + q * step;
+          T* to = out + (r - first) * y.row + q * y.pixel + o;
+          const int columns = panels.filters - o;
+          if constexpr (std::is_same_v<T, Sum>) {
+            product(at, step, runs.data(), runs.size(), w, to, y.pixel, columns, finish);
+          } else {
+            Sum sums[MOST_ROWS * MOST_COLUMNS * LANES<Sum>];
+            const int width = panels.width(p) * panels.lanes;
+            product(at, step, runs.data(), runs.size(), w, sums, width, width, finish);
+            for (int i = 0; i < rows; i++)
+              for (int j = 0; j < width; j += panels.lanes)
+                write(to + i * y.pixel + j, load(sums + i * width + j), columns - j);
+          }
         }
     }
   });

@@ -148,20 +148,20 @@ struct Tiles {
 // Transforms squares of an image, `side` pixels wide and `m` apart, to points.
 //
 //   to  [P*P points][tiles][whole(channels)], points `point` values apart
-template <int M, Transform WHICH>
-void transform_tiles(const Images<float>& x, const Tiles& tiles, int top, int left, long first,
+template <int M, Transform WHICH, class T>
+void transform_tiles(const Images<T>& x, const Tiles& tiles, int top, int left, long first,
                      long last, float* to, long point) {
   using L = Lines<M, WHICH>;
   constexpr int SIDE = L::FROM, POINTS = L::TO * L::TO, W = LANES<float>;
   const long c = x.channels, row = whole(c);
-  const float* zeros = scratch<float>(row, 3);
-  std::memset(const_cast<float*>(zeros), 0, row * sizeof(float));
+  T* zeros = scratch<T>(row, 3);
+  std::memset(zeros, 0, row * sizeof(T));
   for (long t = first; t < last; t++, to += row) {
     const long n = t / (tiles.down * tiles.across);
     const int at = t % (tiles.down * tiles.across);
     const int y0 = at / tiles.across * M - top, x0 = at % tiles.across * M - left;
-    const float* image = x.data + n * x.height * x.width * x.pixel;
-    const float* pixels[SIDE * SIDE];
+    const T* image = x.data + n * x.height * x.width * x.pixel;
+    const T* pixels[SIDE * SIDE];
     for (int i = 0; i < SIDE; i++)
       for (int j = 0; j < SIDE; j++) {
         const int r = y0 + i, q = x0 + j;
@@ -172,9 +172,9 @@ void transform_tiles(const Images<float>& x, const Tiles& tiles, int top, int le
       Vec<float> from[SIDE * SIDE], points[POINTS];
       if (k + W <= c)
 #pragma GCC unroll 49
-        for (int i = 0; i < SIDE * SIDE; i++) from[i] = load(pixels[i] + k);
+        for (int i = 0; i < SIDE * SIDE; i++) from[i] = load_wide(pixels[i] + k);
       else
-        for (int i = 0; i < SIDE * SIDE; i++) from[i] = load_part(pixels[i] + k, c - k);
+        for (int i = 0; i < SIDE * SIDE; i++) from[i] = load_wide_part(pixels[i] + k, c - k);
       square<L>(from, points);
 #pragma GCC unroll 49
       for (int i = 0; i < POINTS; i++) store(to + i * point + k, points[i]);
@@ -182,9 +182,15 @@ void transform_tiles(const Images<float>& x, const Tiles& tiles, int top, int le
   }
 }
 
+// Distances of neighbours along each axis of the filters; a negative one walks them backwards.
+struct FilterSteps {
+  long tap, channel, filter;
+};
+
 // Transforms filters of a panel: [panel][points][channels][registers of the panel].
-template <int M, class Read>
-void transform_filters(const Panels& panels, int panel, int channels, Read value, float* to) {
+template <int M, class T>
+void transform_filters_of(const Panels& panels, int panel, int channels, const T* filters,
+                          FilterSteps steps, float* to) {
   using L = Lines<M, Transform::FILTER>;
   constexpr int POINTS = L::TO * L::TO, W = LANES<float>;
   const int width = panels.width(panel) * W, first = panels.first(panel);
@@ -194,8 +200,9 @@ void transform_filters(const Panels& panels, int panel, int channels, Read value
       Vec<float> taps[TAPS * TAPS], points[POINTS];
       for (int t = 0; t < TAPS * TAPS; t++) {
         float lanes[W];
+        const T* from = filters + t * steps.tap + c * steps.channel + (first + j) * steps.filter;
         for (int o = 0; o < W; o++)
-          lanes[o] = first + j + o < panels.filters ? value(t, c, first + j + o) : 0;
+          lanes[o] = first + j + o < panels.filters ? widen(from[o * steps.filter]) : 0;
         taps[t] = load(lanes);
       }
       square<L>(taps, points);
@@ -207,21 +214,21 @@ constexpr long TILES_BYTES = 512 << 10;  // of the transformed tiles: half a sec
 constexpr long LEAST_TILES = 28;         // a filter's load from the third level serves so many
 
 // Convolves: y = transform back of (points of x times points of the filters).
-template <int M>
-void winograd(const Images<float>& x, const Tiles& tiles, const float* filters,
-              const Panels& panels, const Results<float>& y, const float* bias, bool relu,
+template <int M, class T>
+void winograd(const Images<T>& x, const Tiles& tiles, const float* filters, const Panels& panels,
+              const Results<T>& y, const float* bias, bool relu,
               int threads, const Each& each) {
   constexpr int POINTS = (M + 2) * (M + 2), W = LANES<float>;
   using Back = Lines<M, Transform::OUTPUT>;
   const long c = x.channels, row = whole(c);
   long block = std::max(LEAST_TILES, TILES_BYTES / (POINTS * row * (long)sizeof(float)));
-  const int most = rows_in_registers(panels.columns);
+  const int most = most_rows<float>(panels.columns);
   block = (block + most - 1) / most * most;
   long blocks = (tiles.count + block - 1) / block;
   blocks = (blocks + threads - 1) / threads * threads;  // as much for each
   block = (tiles.count + blocks - 1) / blocks;
   const Run run{0, (int)c};
-  each(blocks, [&](long b) {
+  each(blocks, WORTH_WAKING, [&](long b) {
     const long first = b * block, last = std::min(first + block, tiles.count), count = last - first;
     if (count <= 0) return;
     const long point = count * row + 16;  // not a power of two: the points' sets differ
@@ -233,11 +240,11 @@ void winograd(const Images<float>& x, const Tiles& tiles, const float* filters,
       const long product_point = count * lanes + 16;
       float* products = scratch<float>(POINTS * product_point, 1);
       const float* w = filters + (long)o * c * POINTS;
-      const auto full = windows_for<Plain<float>, float>(m, width);
+      const auto full = windows_for<Plain<float>>(m, width);
       for (int i = 0; i < POINTS; i++, w += (long)c * lanes)
         for (long t = 0; t < count; t += m) {
           const int rows = std::min<long>(m, count - t);
-          const auto product = rows == m ? full : windows_for<Plain<float>, float>(rows, width);
+          const auto product = rows == m ? full : windows_for<Plain<float>>(rows, width);
           product(v + i * point + t * row, row, &run, 1, w,
                   products + i * product_point + t * lanes, lanes, lanes, {});
         }
@@ -246,7 +253,7 @@ void winograd(const Images<float>& x, const Tiles& tiles, const float* filters,
         const int at = t % (tiles.down * tiles.across);
         const int y0 = at / tiles.across * M, x0 = at % tiles.across * M;
         const int down = std::min(M, tiles.rows - y0), across = std::min(M, tiles.columns - x0);
-        float* out = y.data + n * y.image + y0 * y.row + x0 * y.pixel + o;
+        T* out = y.data + n * y.image + y0 * y.row + x0 * y.pixel + o;
         for (int j = 0; j < lanes && o + j < panels.filters; j += W) {
           const int real = std::min(W, panels.filters - o - j);
           Vec<float> from[POINTS], results[M * M];
@@ -274,18 +281,18 @@ constexpr long SUMMED_TILES = 64;         // a tile of the result stays in regis
 //
 //   sums  [points][channels][whole(filters)]
 //   v, d  memory for `block` tiles of both: [points][tiles][whole(channels)], and of filters
-template <int M>
-void winograd_filter_gradient(const Images<float>& x, const Images<float>& dy, const Tiles& tiles,
-                              long block, float* v, float* d, float* sums, float* dw,
+template <int M, class T>
+void winograd_filter_gradient(const Images<T>& x, const Images<T>& dy, const Tiles& tiles,
+                              long block, float* v, float* d, float* sums, T* dw,
                               const Each& each) {
   constexpr int POINTS = (M + 2) * (M + 2), W = LANES<float>;
   const long c = x.channels, o = dy.channels, rows = whole(c), columns = whole(o);
-  const Tiling tile = tiling(c, columns / W);
+  const Tiling tile = tiling<float>(c, columns / W);
   for (long first = 0; first < tiles.count; first += block) {
     const long count = std::min(block, tiles.count - first);
     const long v_point = count * rows + 16, d_point = count * columns + 16;
     const long some = 16, parts = (count + some - 1) / some;
-    each(2 * parts, [&](long part) {
+    each(2 * parts, WORTH_WAKING, [&](long part) {
       const long begin = part / 2 * some, end = std::min(begin + some, count);
       if (part % 2)
         transform_tiles<M, Transform::OUTPUT_BACK>(dy, tiles, 0, 0, first + begin, first + end,
@@ -295,13 +302,13 @@ void winograd_filter_gradient(const Images<float>& x, const Images<float>& dy, c
                                              first + end, v + begin * rows, v_point);
     });
     const long cut = (c + 63) / 64;
-    each(POINTS * cut, [&](long unit) {
+    each(POINTS * cut, WORTH_WAKING, [&](long unit) {
       const long i = unit / cut, c0 = unit % cut * 64, c1 = std::min(c, c0 + 64);
       for (long t = 0; t < count; t += SUMMED_TILES) {
         const int some = std::min(SUMMED_TILES, count - t);
         for (long j = 0; j < columns; j += tile.columns * W) {
           const int width = std::min<long>(tile.columns, (columns - j) / W);
-          const int most = rows_in_registers(width);
+          const int most = most_rows<float>(width);
           const int cuts = (c1 - c0 + most - 1) / most, m = (c1 - c0 + cuts - 1) / cuts;
           for (long k = c0; k < c1; k += m)
             outer_for<float>(std::min<long>(m, c1 - k), width)(
@@ -312,7 +319,7 @@ void winograd_filter_gradient(const Images<float>& x, const Images<float>& dy, c
     });
   }
   using Back = Lines<M, Transform::FILTER_BACK>;
-  each(c, [&](long k) {
+  each(c, POINTS * c * columns, [&](long k) {
     for (long j = 0; j < o; j += W) {
       Vec<float> from[POINTS], taps[TAPS * TAPS];
       for (int i = 0; i < POINTS; i++) from[i] = load(sums + (i * c + k) * columns + j);
@@ -321,5 +328,20 @@ void winograd_filter_gradient(const Images<float>& x, const Images<float>& dy, c
     }
   });
 }
+
+// winograd.cc holds the compiled functions of each tile.
+#define EACH_TILE(PREFIX, M, T)                                                                    \
+  PREFIX template void transform_filters_of<M>(const Panels&, int, int, const T*, FilterSteps,     \
+                                               float*);                                            \
+  PREFIX template void winograd<M>(const Images<T>&, const Tiles&, const float*, const Panels&,    \
+                                   const Results<T>&, const float*, bool, int, const Each&);       \
+  PREFIX template void winograd_filter_gradient<M>(const Images<T>&, const Images<T>&,             \
+                                                   const Tiles&, long, float*, float*, float*, T*, \
+                                                   const Each&);
+#define EACH_NUMBER(PREFIX, M) EACH_TILE(PREFIX, M, float) EACH_TILE(PREFIX, M, BFloat16)
+EACH_NUMBER(extern, 2)
+EACH_NUMBER(extern, 3)
+EACH_NUMBER(extern, 4)
+EACH_NUMBER(extern, 5)
 
 }  // namespace hw2
