@@ -382,7 +382,7 @@ class Conv2DGradFilter : public OpKernel {
       x.count = 1, x.height = pixels / row, x.width = row;
       sweep.rows = x.height, sweep.columns = row;
     }
-    const FilterGradientPlan plan = filter_gradient_plan(sweep);
+    const FilterGradientPlan plan = filter_gradient_plan(sweep, x.count, x.channels * sizeof(typename Kind::Factor));
     const Slices slices = Slices::of((long)sweep.taps.size() * x.channels, filters,
                                      (long)x.count * plan.bands, SumOf<T>{});
     Tensor holder;

@@ -35,10 +35,9 @@ struct FilterGradientPlan {
   int band, bands;  // rows of a band, bands of an image
 };
 
-inline FilterGradientPlan filter_gradient_plan(const Sweep& sweep) {
+inline FilterGradientPlan filter_gradient_plan(const Sweep& sweep, int images, long pixel_bytes) {
   FilterGradientPlan plan{sweep, 1, 1};
-  plan.band = std::clamp((SLICE_PIXELS + sweep.columns - 1) / std::max(sweep.columns, 1), 1,
-                         std::max(sweep.rows, 1));
+  plan.band = band_rows(sweep, SLICE_PIXELS, sweep.reach_columns(sweep.columns) * pixel_bytes, images);
   plan.bands = (sweep.rows + plan.band - 1) / plan.band;
   return plan;
 }
@@ -56,27 +55,21 @@ void filter_gradient(const FilterGradientPlan& plan, const Images<T>& x, const T
   using Factor = typename Kind::Factor;
   const Sweep& sweep = plan.sweep;
   const int c = x.channels;
-  const bool inside = sweep.top >= 0 && sweep.left >= 0 &&
-                      sweep.bottom + (sweep.rows - 1) * sweep.row_stride < x.height &&
-                      sweep.right + (sweep.columns - 1) * sweep.column_stride < x.width;
-  const bool in_place = inside && std::is_same_v<T, Factor> &&
-                        (sweep.taps.size() == 1 || x.pixel == c);
+  const bool plain = std::is_same_v<T, Factor> && (sweep.taps.size() == 1 || x.pixel == c) &&
+                     sweep.columns_inside(x.width);
   // Registers are loaded whole, so the last pixel's must not reach past the end.
   const bool dy_in_place = std::is_same_v<T, Factor> && filters % LANES<Sum> == 0;
-  const int frame_columns =
-      (sweep.columns - 1) * sweep.column_stride + sweep.right - sweep.left + 1;
-  const int taps_down = sweep.bottom - sweep.top + 1;
+  const int frame_columns = sweep.reach_columns(sweep.columns);
   const long frame_row = (long)frame_columns * c, ahead = (long)sweep.column_stride * c;
-  const std::vector<Run> runs = in_place ? sweep.runs((long)x.width * x.pixel, x.pixel, c)
-                                         : sweep.runs(frame_row, c, c);
-  const long step = (long)sweep.column_stride * (in_place ? x.pixel : c) * Kind::DEPTH;
-  const long row_step = sweep.row_stride * (in_place ? (long)x.width * x.pixel : frame_row);
+  const long image_row = (long)x.width * x.pixel;
+  const std::vector<Run> there = sweep.runs(image_row, x.pixel, c);
+  const std::vector<Run> framed_runs = sweep.runs(frame_row, c, c);
   const long dy_step = dy_in_place ? dy_pixel : slices.columns;
   const int columns = (sweep.columns + Kind::DEPTH - 1) / Kind::DEPTH;  // pixels or pairs
   const long part = slices.depth * slices.columns;
   const long bands = (long)x.count * plan.bands;
   const long registers = slices.columns / LANES<Sum>;
-  const Tiling tile = tiling<Sum>(runs.empty() ? 1 : runs[0].length, registers);
+  const Tiling tile = tiling<Sum>(framed_runs.empty() ? 1 : framed_runs[0].length, registers);
   const int panels = (registers + tile.columns - 1) / tile.columns;
   const int shares = std::clamp((UNITS + slices.count - 1) / slices.count, 1, std::max(panels, 1));
 
@@ -121,14 +114,17 @@ void filter_gradient(const FilterGradientPlan& plan, const Images<T>& x, const T
       const int rows = std::min(plan.band, sweep.rows - row);
       const T* image = x.data + (long)n * x.height * x.width * x.pixel;
       const Factor* corner;
+      const int top = row * sweep.row_stride + sweep.top, frame_rows = sweep.reach_rows(rows);
+      const bool in_place = plain && top >= 0 && top + frame_rows <= x.height;
+      const std::vector<Run>& runs = in_place ? there : framed_runs;
+      const long step = (long)sweep.column_stride * (in_place ? x.pixel : c) * Kind::DEPTH;
+      const long row_step = sweep.row_stride * (in_place ? image_row : frame_row);
       if (in_place) {
-        corner = reinterpret_cast<const Factor*>(image) +
-                 ((long)(row * sweep.row_stride + sweep.top) * x.width + sweep.left) * x.pixel;
+        corner = reinterpret_cast<const Factor*>(image) + top * image_row + sweep.left * x.pixel;
       } else {
-        const int frame_rows = (rows - 1) * sweep.row_stride + taps_down;
         Factor* frame = scratch<Factor>((size_t)frame_rows * frame_row + 64, 0);
         for (int r = 0; r < frame_rows; r++)
-          frame_a_row(image, row * sweep.row_stride + sweep.top + r, frame + r * frame_row);
+          frame_a_row(image, top + r, frame + r * frame_row);
         corner = frame;
       }
       const T* from = dy + ((long)n * sweep.rows + row) * sweep.columns * dy_pixel;

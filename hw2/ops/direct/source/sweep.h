@@ -22,7 +22,9 @@ using Each = std::function<void(long count, long values, const std::function<voi
 constexpr long WORTH_WAKING = 1 << 16;  // values; another thread wakes in some 20 microseconds
 
 constexpr long BAND_BYTES = 256 << 10;  // of the frame: a quarter of a second-level cache of 1 MB
-constexpr int BAND_PIXELS = 112;        // outputs at least: a panel of filters serves them all
+constexpr int BAND_PIXELS = 112;  // outputs at least: a panel of filters serves them all
+constexpr int OVERLAPS = 3;       // rows that a band reads alone, beside each that it shares
+constexpr int LEAST_BANDS = 16;   // of all images, so that threads end together
 
 // Memory of a thread, kept from call to call.
 template <class T>
@@ -119,6 +121,19 @@ void copy_row(const Images<T>& x, const T* image, int row, int left, int columns
     pixels(x.channels);
 }
 
+// Rows of a band of at least so many outputs: enough, too, that rows which two bands read are few
+// beside those that one reads, if the frame stays in the cache and all threads have bands to do.
+inline int band_rows(const Sweep& sweep, int pixels, long row_bytes, int images) {
+  const long enough = (pixels + sweep.columns - 1) / std::max(sweep.columns, 1);
+  const long overlap = OVERLAPS * (sweep.reach_rows(1) - 1) / sweep.row_stride;
+  const long fitting = BAND_BYTES / std::max(row_bytes * sweep.row_stride, 1L);
+  const long shared = (long)sweep.rows * images / LEAST_BANDS;
+  const long most = std::max({std::min(fitting, shared), std::min(enough, fitting), 1L});
+  const long band = std::clamp(std::max(enough, overlap), 1L, std::min<long>(most, sweep.rows));
+  const long bands = (sweep.rows + band - 1) / band;
+  return (sweep.rows + bands - 1) / bands;
+}
+
 template <class T>
 inline void prefetch(const T* from, long count) {
   for (long i = 0; i < count; i += 64 / sizeof(T)) __builtin_prefetch(from + i, 0, 2);
@@ -135,25 +150,15 @@ void convolve(const Sweep& sweep, const Images<T>& x, const typename Kind::Value
   using Value = typename Kind::Value;
   using Sum = typename Kind::Sum;
   const int c = framed<Kind>(x.channels);
-  const bool one_tap = sweep.taps.size() == 1;
-  const bool inside = sweep.top >= 0 && sweep.left >= 0 &&
-                      sweep.bottom + (sweep.rows - 1) * sweep.row_stride < x.height &&
-                      sweep.right + (sweep.columns - 1) * sweep.column_stride < x.width;
-  // Nothing to pad, to widen or to gather: the image is walked where it lies.
-  const bool in_place = inside && std::is_same_v<T, Value> && c == x.channels &&
-                        (one_tap || x.pixel == c);
-  const int frame_columns = (sweep.columns - 1) * sweep.column_stride + sweep.right - sweep.left + 1;
-  const int taps_down = sweep.bottom - sweep.top + 1;
-  const long frame_row = (long)frame_columns * c;
-  int band = std::max(1L, std::min<long>(BAND_BYTES / std::max<long>(sizeof(Value) * frame_row * sweep.row_stride, 1),
-                                         (BAND_PIXELS + sweep.columns - 1) / sweep.columns));
-  band = std::min(band, sweep.rows);
+  // Nothing to widen or to gather: rows are walked where they lie, but for those with padding.
+  const bool plain = std::is_same_v<T, Value> && c == x.channels &&
+                     (sweep.taps.size() == 1 || x.pixel == c) && sweep.columns_inside(x.width);
+  const int frame_columns = sweep.reach_columns(sweep.columns);
+  const long frame_row = (long)frame_columns * c, image_row = (long)x.width * x.pixel;
+  const int band = band_rows(sweep, BAND_PIXELS, frame_row * sizeof(Value), x.count);
   const int bands = (sweep.rows + band - 1) / band;
-  band = (sweep.rows + bands - 1) / bands;
-  const std::vector<Run> runs = in_place ? sweep.runs((long)x.width * x.pixel, x.pixel, c)
-                                         : sweep.runs(frame_row, c, c);
-  const long step = (long)sweep.column_stride * (in_place ? x.pixel : c);
-  const long row_step = sweep.row_stride * (in_place ? (long)x.width * x.pixel : frame_row);
+  const std::vector<Run> there = sweep.runs(image_row, x.pixel, c);
+  const std::vector<Run> framed_runs = sweep.runs(frame_row, c, c);
   const long depth = (long)sweep.taps.size() * c;
   const int cuts = (sweep.columns + most_rows<Sum>(panels.columns) - 1) / most_rows<Sum>(panels.columns);
   const int tile_rows = (sweep.columns + cuts - 1) / cuts;
@@ -164,14 +169,18 @@ void convolve(const Sweep& sweep, const Images<T>& x, const typename Kind::Value
     if (first >= last) return;
     const T* image = x.data + (long)n * x.height * x.width * x.pixel;
     const Value* corner;
+    const int top = first * sweep.row_stride + sweep.top;
+    const int frame_rows = sweep.reach_rows(last - first);
+    const bool in_place = plain && top >= 0 && top + frame_rows <= x.height;
+    const std::vector<Run>& runs = in_place ? there : framed_runs;
+    const long step = (long)sweep.column_stride * (in_place ? x.pixel : c);
+    const long row_step = sweep.row_stride * (in_place ? image_row : frame_row);
     if (in_place) {
-      corner = reinterpret_cast<const Value*>(image) +
-               ((long)(first * sweep.row_stride + sweep.top) * x.width + sweep.left) * x.pixel;
+      corner = reinterpret_cast<const Value*>(image) + top * image_row + sweep.left * x.pixel;
     } else {
-      const int frame_rows = (last - first - 1) * sweep.row_stride + taps_down;
       Value* frame = scratch<Value>((size_t)frame_rows * frame_row + 64, 0);
       for (int r = 0; r < frame_rows; r++)
-        copy_row(x, image, first * sweep.row_stride + sweep.top + r, sweep.left, frame_columns, c,
+        copy_row(x, image, top + r, sweep.left, frame_columns, c,
                  frame + r * frame_row);
       corner = frame;
     }
