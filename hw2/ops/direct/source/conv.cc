@@ -167,6 +167,7 @@ void convolve_numbers(OpKernelContext* c, Sweep sweep, Images<T> x, Read read, i
                       bool flat = false) {
   using Sum = SumOf<T>;
   if (sweep.rows <= 0 || sweep.columns <= 0) return;
+  if (sweep.taps.empty()) return clear(sweep, x.count, filters, y, threads.each);
   if (!flat && single(sweep, x) && y.row == y.pixel * x.width && y.image == y.row * x.height) {  // 1x1: pixels are pixels, cut where it suits
     const long pixels = (long)x.count * x.height * x.width, row = divisor_near(pixels, BAND_PIXELS);
     auto part = [&](long first, long rows, long columns) {

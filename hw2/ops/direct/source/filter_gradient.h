@@ -55,15 +55,19 @@ void filter_gradient(const FilterGradientPlan& plan, const Images<T>& x, const T
   using Factor = typename Kind::Factor;
   const Sweep& sweep = plan.sweep;
   const int c = x.channels;
-  const bool plain = std::is_same_v<T, Factor> && (sweep.taps.size() == 1 || x.pixel == c) &&
-                     sweep.columns_inside(x.width);
+  // Pixels a multiple of 1 KB apart fall into few sets of the first-level cache, and push each other
+  // out of it: in a frame they are a register further apart.
+  const bool colliding = c * sizeof(Factor) % 1024 == 0;
+  const int pixel = colliding ? c + LANES<Sum> : c;  // values, in a frame
+  const bool plain = std::is_same_v<T, Factor> && !colliding &&
+                     (sweep.taps.size() == 1 || x.pixel == c) && sweep.columns_inside(x.width);
   // Registers are loaded whole, so the last pixel's must not reach past the end.
   const bool dy_in_place = std::is_same_v<T, Factor> && filters % LANES<Sum> == 0;
   const int frame_columns = sweep.reach_columns(sweep.columns);
-  const long frame_row = (long)frame_columns * c, ahead = (long)sweep.column_stride * c;
+  const long frame_row = (long)frame_columns * pixel, ahead = (long)sweep.column_stride * pixel;
   const long image_row = (long)x.width * x.pixel;
   const std::vector<Run> there = sweep.runs(image_row, x.pixel, c);
-  const std::vector<Run> framed_runs = sweep.runs(frame_row, c, c);
+  const std::vector<Run> framed_runs = sweep.runs(frame_row, pixel, c);
   const long dy_step = dy_in_place ? dy_pixel : slices.columns;
   const int columns = (sweep.columns + Kind::DEPTH - 1) / Kind::DEPTH;  // pixels or pairs
   const long part = slices.depth * slices.columns;
@@ -76,10 +80,10 @@ void filter_gradient(const FilterGradientPlan& plan, const Images<T>& x, const T
   // A row of the image, framed; in pairs, each value with that of the next position.
   auto frame_a_row = [&](const T* image, int row, Factor* to) {
     if constexpr (Kind::DEPTH == 1) {
-      copy_row(x, image, row, sweep.left, frame_columns, c, to);
+      copy_row(x, image, row, sweep.left, frame_columns, pixel, to);
     } else {
       T* line = scratch<T>(frame_row + ahead + 64, 2);
-      copy_row(x, image, row, sweep.left, frame_columns, c, line);
+      copy_row(x, image, row, sweep.left, frame_columns, pixel, line);
       std::memset(line + frame_row, 0, ahead * sizeof(T));
       interleave(line, line + ahead, to, frame_row);
     }
@@ -117,7 +121,7 @@ void filter_gradient(const FilterGradientPlan& plan, const Images<T>& x, const T
       const int top = row * sweep.row_stride + sweep.top, frame_rows = sweep.reach_rows(rows);
       const bool in_place = plain && top >= 0 && top + frame_rows <= x.height;
       const std::vector<Run>& runs = in_place ? there : framed_runs;
-      const long step = (long)sweep.column_stride * (in_place ? x.pixel : c) * Kind::DEPTH;
+      const long step = (long)sweep.column_stride * (in_place ? x.pixel : pixel) * Kind::DEPTH;
       const long row_step = sweep.row_stride * (in_place ? image_row : frame_row);
       if (in_place) {
         corner = reinterpret_cast<const Factor*>(image) + top * image_row + sweep.left * x.pixel;

@@ -24,6 +24,7 @@ constexpr long WORTH_WAKING = 1 << 16;  // values; another thread wakes in some 
 constexpr long BAND_BYTES = 256 << 10;  // of the frame: a quarter of a second-level cache of 1 MB
 constexpr int BAND_PIXELS = 112;  // outputs at least: a panel of filters serves them all
 constexpr int OVERLAPS = 3;       // rows that a band reads alone, beside each that it shares
+constexpr long PAST_BYTES = 16 << 20;  // half of a third-level cache
 constexpr int LEAST_BANDS = 16;   // of all images, so that threads end together
 
 // Memory of a thread, kept from call to call.
@@ -137,6 +138,31 @@ inline int band_rows(const Sweep& sweep, int pixels, long row_bytes, int images)
 template <class T>
 inline void prefetch(const T* from, long count) {
   for (long i = 0; i < count; i += 64 / sizeof(T)) __builtin_prefetch(from + i, 0, 2);
+}
+
+// Writes zeros where no tap reaches. The caller reads them much later, if there are many: then they
+// go past the cache, which would fetch from memory first what is overwritten anyway.
+template <class T>
+void clear(const Sweep& sweep, int images, int filters, const Results<T>& y, const Each& each) {
+  const long bytes = filters * sizeof(T), total = bytes * images * sweep.rows * sweep.columns;
+  const bool past = total > PAST_BYTES && bytes % 64 == 0 &&
+                    reinterpret_cast<uintptr_t>(y.data) % 64 == 0 && y.pixel * sizeof(T) % 64 == 0;
+  each((long)images * sweep.rows, total, [&](long task) {
+    T* row = y.data + task / sweep.rows * y.image + task % sweep.rows * y.row;
+    for (int q = 0; q < sweep.columns; q++, row += y.pixel) {
+#if defined(__x86_64__)
+      if (past) {
+        for (long i = 0; i < bytes; i += 16)
+          _mm_stream_si128(reinterpret_cast<__m128i*>(reinterpret_cast<char*>(row) + i), __m128i{});
+        continue;
+      }
+#endif
+      std::memset(row, 0, bytes);
+    }
+#if defined(__x86_64__)
+    if (past) _mm_sfence();
+#endif
+  });
 }
 
 // Convolves every image by one sweep.
