@@ -12,7 +12,7 @@ from tensorflow.python.saved_model.save_context import in_save_context  # has no
 
 from hw2.ops import extract_patches, fusion, geometry, im2col, native, pointwise, tensors, winograd
 from hw2.ops.direct import conv as direct
-from hw2.ops.direct import library
+from hw2.ops.direct import library, options
 from hw2.ops.geometry import Padding, Pair, Window
 from hw2.ops.tensors import Finish
 
@@ -181,6 +181,16 @@ def algorithm(name: str, *, recompute: bool = False) -> Iterator[None]:
         yield
     finally:
         _default, _recompute = before
+
+
+def default() -> str:
+    """Names the algorithm that `with algorithm(...)` has chosen; "auto" without."""
+    return _default
+
+
+def kernel_pays(x: tf.Tensor) -> bool:
+    """Whether ops with a kernel but other algorithms than `conv2d` take it for these images."""
+    return (_default == "auto" or _default.startswith("direct")) and options.usable(x)
 
 
 def _direct_pays(x: tf.Tensor, w: tf.Tensor, window: Window) -> bool:
