@@ -8,16 +8,23 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 
 import tensorflow as tf
+from tensorflow.python.saved_model.save_context import in_save_context  # has no public name
 
-from hw2.ops import geometry, im2col, native, pointwise, tensors, winograd
+from hw2.ops import extract_patches, fusion, geometry, im2col, native, pointwise, tensors, winograd
+from hw2.ops.direct import conv as direct
+from hw2.ops.direct import library, options
 from hw2.ops.geometry import Padding, Pair, Window
 from hw2.ops.tensors import Finish
 
 # Each maps (x [N, H, W, groups*C], w [kH, kW, C, O], window, finish) to y [N, H', W', O].
 ALGORITHMS: dict[str, Callable[[tf.Tensor, tf.Tensor, Window, Finish], tf.Tensor]] = {
     "im2col": im2col.conv2d,
+    "extract_patches": extract_patches.conv2d,
     "pointwise": pointwise.conv2d,
     "winograd": winograd.conv2d,
+    "direct": direct.conv2d,
+    # Winograd inside the kernel, by tiles of so many results along each axis
+    **{f"direct_winograd{t}": functools.partial(direct.conv2d, tile=t) for t in direct.TILES},
     "native": native.conv2d,
 }
 _default, _recompute = "auto", False
@@ -48,9 +55,11 @@ def conv2d(
       data_format: "NHWC", or "NCHW" for `[N, C, H, W]` in and out (transposed here and back).
       bias: `[O]`, added to every position; in one pass with the product where there is one.
       relu: Whether negative results become 0, in the same pass.
-      algorithm: "im2col"; "pointwise", "winograd", which refuse what they cannot do; "native",
-        `tf.nn.conv2d` itself; "auto", the fastest of ours for the shapes; or None for the
-        default, which is "auto" unless a `with algorithm(...)` says otherwise.
+      algorithm: "direct", a kernel in C++ that is compiled at its first use; "im2col";
+        "extract_patches", the same in TensorFlow's words; "pointwise", "winograd" and
+        "direct_winograd2" to 5, which refuse what they cannot do; "native", `tf.nn.conv2d` itself;
+        "auto", the fastest of ours for the shapes; or None for the default, which is "auto" unless
+        a `with algorithm(...)` says otherwise.
 
     Returns:
       `[N, H', W', O]`. float16 and bfloat16 are summed in float32 and rounded once; the gradient
@@ -67,12 +76,13 @@ def conv2d(
     window = geometry.window(w.shape[:2], strides, padding, dilations, data_format=data_format)
     if bias is not None and bias.shape != w.shape[3:]:
         raise ValueError(f"bias must be [{w.shape[3]}], one for each filter, got {bias.shape}.")
-    compute = ALGORITHMS[chosen(x, w, window, algorithm)]
+    name = chosen(x, w, window, algorithm)
+    compute = ALGORITHMS[name]
 
     def apply(x, w, bias=None):
-        return compute(x, w, window, functools.partial(_finished, bias=bias, relu=relu))
+        return compute(x, w, window, Finish(bias, relu))
 
-    if _recompute:
+    if _recompute and not name.startswith("direct"):  # which keeps nothing that it computes
         apply = tf.recompute_grad(apply)
     y = apply(x, w) if bias is None else apply(x, w, tf.convert_to_tensor(bias))
     return tensors.restore(y, data_format)
@@ -127,11 +137,16 @@ def chosen(x: tf.Tensor, w: tf.Tensor, window: Window, algorithm: str | None = N
       window: The options of `conv2d`.
       algorithm: Of `conv2d`.
 
-    What "auto" stands for was measured by benchmarks/conv_ops.py.
+    What "auto" stands for was measured by benchmarks/conv_ops.py. It is the compiled kernel,
+    except where there is none, where a GPU does the work, in graphs that XLA compiles, and in a
+    SavedModel, which is read where there is no hw2.
     """
     name = _check_name(_default if algorithm is None else algorithm)
     if name != "auto":
         return name
+    if _direct_pays(x, w, window):
+        tile = _direct_tile(x, w, window)
+        return f"direct_winograd{tile}" if tile else "direct"
     if pointwise.refusal(x, w, window) is None:
         return "pointwise"  # no patches to lay out
     if winograd.refusal(x, w, window) is None:
@@ -168,11 +183,28 @@ def algorithm(name: str, *, recompute: bool = False) -> Iterator[None]:
         _default, _recompute = before
 
 
-def _finished(y: tf.Tensor, *, bias: tf.Tensor | None, relu: bool) -> tf.Tensor:
-    """Adds the bias to the last axis, then ReLU; right behind a product TensorFlow fuses them."""
-    if bias is not None:
-        y = tf.nn.bias_add(y, tf.cast(bias, y.dtype))
-    return tf.nn.relu(y) if relu else y
+def default() -> str:
+    """Names the algorithm that `with algorithm(...)` has chosen; "auto" without."""
+    return _default
+
+
+def kernel_pays(x: tf.Tensor) -> bool:
+    """Whether ops with a kernel but other algorithms than `conv2d` take it for these images."""
+    return (_default == "auto" or _default.startswith("direct")) and options.usable(x)
+
+
+def _direct_pays(x: tf.Tensor, w: tf.Tensor, window: Window) -> bool:
+    """Whether the compiled kernel is what "auto" takes; builds it where it is not built yet."""
+    if fusion.gpus() or in_save_context() or direct.refusal(x, w, window):
+        return False
+    return library.available() and library.fast()
+
+
+def _direct_tile(x: tf.Tensor, w: tf.Tensor, window: Window) -> int:
+    """The tile of Winograd inside the kernel, by rule; 0 where it cannot or does not pay."""
+    if None in x.shape[1:3] or direct.refusal(x, w, window, tile=min(direct.TILES)):
+        return 0
+    return direct.tile_for(*window.axes(x.shape[1], x.shape[2]), *w.shape[2:])
 
 
 def _of_row(value: int | Sequence[int], data_format: str) -> int | Sequence[int]:

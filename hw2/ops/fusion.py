@@ -32,7 +32,7 @@ def pays(*tensors: tf.Tensor) -> bool:
     """Whether `fused` compiles a function of such tensors."""
     if tf.executing_eagerly() or not all(t.shape.is_fully_defined() for t in tensors):
         return False
-    return sum(math.prod(t.shape) for t in tensors) >= LEAST and not _gpus()
+    return sum(math.prod(t.shape) for t in tensors) >= LEAST and not gpus()
 
 
 def warm_up() -> None:
@@ -47,5 +47,6 @@ def warm_up() -> None:
 
 
 @functools.cache
-def _gpus() -> bool:
+def gpus() -> bool:
+    """Whether TensorFlow has a GPU."""
     return bool(tf.config.list_physical_devices("GPU"))

@@ -7,12 +7,12 @@ import tensorflow as tf
 from hw2.ops import groups
 from hw2.ops.geometry import Window
 from hw2.ops.patches import unfold, unfold_columns
-from hw2.ops.tensors import Finish, length, unfinished, widen
+from hw2.ops.tensors import UNFINISHED, Finish, length, widen
 
 FEW = 4  # up to so many channels patches are laid out in columns; from 8 on rows are faster
 
 
-def conv2d(x: tf.Tensor, w: tf.Tensor, window: Window, finish: Finish = unfinished) -> tf.Tensor:
+def conv2d(x: tf.Tensor, w: tf.Tensor, window: Window, finish: Finish = UNFINISHED) -> tf.Tensor:
     """Multiplies the patch matrix of the images by the filter matrix.
 
     Args:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import tensorflow as tf
 
 from hw2.ops.geometry import Window
-from hw2.ops.tensors import Finish, length, unfinished
+from hw2.ops.tensors import UNFINISHED, Finish, length
 
 
-def conv2d(x: tf.Tensor, w: tf.Tensor, window: Window, finish: Finish = unfinished) -> tf.Tensor:
+def conv2d(x: tf.Tensor, w: tf.Tensor, window: Window, finish: Finish = UNFINISHED) -> tf.Tensor:
     """Multiplies each pixel by the filters.
 
     Args:

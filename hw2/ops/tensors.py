@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import tensorflow as tf
 
 from hw2.ops.geometry import Size
-
-Finish = Callable[[tf.Tensor], tf.Tensor]  # follows a product, and acts on the last axis only
 
 _TO_LAST = {"NHWC": None, "NWC": None, "NCHW": [0, 2, 3, 1], "NCW": [0, 2, 1]}
 _FROM_LAST = {"NHWC": None, "NWC": None, "NCHW": [0, 3, 1, 2], "NCW": [0, 2, 1]}
@@ -72,9 +71,22 @@ def widen(x: tf.Tensor) -> tf.Tensor:
     return tf.cast(x, tf.float32) if x.dtype in (tf.float16, tf.bfloat16) else x
 
 
-def unfinished(y: tf.Tensor) -> tf.Tensor:
-    """Returns `y`: the `Finish` that does nothing."""
-    return y
+class Finish(NamedTuple):
+    """What follows a convolution: a bias is added to the last axis, then ReLU.
+
+    Called right behind a product, TensorFlow fuses them with it.
+    """
+
+    bias: tf.Tensor | None = None
+    relu: bool = False
+
+    def __call__(self, y: tf.Tensor) -> tf.Tensor:
+        if self.bias is not None:
+            y = tf.nn.bias_add(y, tf.cast(self.bias, y.dtype))
+        return tf.nn.relu(y) if self.relu else y
+
+
+UNFINISHED = Finish()
 
 
 def length(x: tf.Tensor, index: int) -> Size:

@@ -32,7 +32,7 @@ import numpy as np
 import tensorflow as tf
 
 from hw2.ops.geometry import Axis, Window
-from hw2.ops.tensors import Finish, length, unfinished
+from hw2.ops.tensors import UNFINISHED, Finish, length
 
 TAPS = 3
 
@@ -50,7 +50,7 @@ def conv2d(
     x: tf.Tensor,
     w: tf.Tensor,
     window: Window,
-    finish: Finish = unfinished,
+    finish: Finish = UNFINISHED,
     *,
     tile: int | None = None,
 ) -> tf.Tensor:

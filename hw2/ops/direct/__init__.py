@@ -1,0 +1,1 @@
+"""The convolution as a kernel in C++, compiled at its first use."""
