@@ -1,6 +1,6 @@
 """Networks by name: `MODELS`, imported when it is asked for.
 
-So `python -m hw2.models` comes before TensorFlow, and can import it without its start-up lines.
+So `import hw2.models` alone does not import TensorFlow.
 """
 
 from collections.abc import Callable
