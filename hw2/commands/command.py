@@ -7,7 +7,7 @@ import difflib
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
 from absl import flags
 
@@ -51,7 +51,7 @@ class Command:
     machines: bool = False
     tensorflow: bool = True
 
-    def __call__(self, argv: Sequence[str], *, recipes: bool = False) -> None:
+    def __call__(self, argv: Sequence[str], *, recipes: bool = False) -> NoReturn:
         """Runs the command and exits; never returns.
 
         Args:
@@ -163,7 +163,7 @@ class _Values:
         self._values = flags.FlagValues()
         self.switches = {name for name in fields if isinstance(fields[name].default, bool)}
         for name, field in fields.items():
-            define, _ = settings.TYPES[type(field.default)]
+            define: Any = settings.TYPES[type(field.default)][0]
             text = field.metadata["text"]
             define(name, field.default, text, flag_values=self._values)
         self._values.mark_as_parsed()

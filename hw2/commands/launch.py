@@ -9,6 +9,7 @@ import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from typing import NoReturn
 
 from hw2.config import settings
 from hw2.errors import Fault, Interrupted
@@ -23,7 +24,7 @@ def run(
     argv: Sequence[str] | None = None,
     parse: Callable[[Sequence[str]], settings.Config] | None = None,
     tensorflow: bool = True,
-) -> None:
+) -> NoReturn:
     """Parses the flags, imports TensorFlow and calls `main`; then exits, and never returns.
 
     A `Fault` ends as one line on stderr and its own exit code, Ctrl-C as 130, SIGTERM as 143, a
@@ -111,7 +112,7 @@ def _join_cluster() -> None:
         )
 
 
-def _one_line(message: Warning | str, *_: object) -> str:
+def _one_line(message: Warning | str, *_: object, **__: object) -> str:
     """A warning as users read it, without the line of code that gave it."""
     return f"warning: {message}\n"
 

@@ -10,6 +10,7 @@ from typing import NoReturn
 
 import hw2
 from hw2.commands import launch
+from hw2.commands.command import Command
 from hw2.config import flagfile
 
 HEAD = """Image classification on hand-written convolution.
@@ -55,7 +56,7 @@ def call(name: str, argv: Sequence[str] | None = None, *, recipes: bool = False)
       recipes: Whether a built-in data set, named without a flagfile, brings its recipe. The
         scripts beside the package have no recipes, and leave every flag at its default.
     """
-    command = importlib.import_module(f"hw2.commands.{name}").COMMAND
+    command: Command = importlib.import_module(f"hw2.commands.{name}").COMMAND
     command(sys.argv if argv is None else argv, recipes=recipes)
 
 

@@ -64,7 +64,7 @@ def rows(examples: Examples, config: Config, *, pictures: int, versions: int) ->
         chosen = chosen[: len(chosen) // 2 * 2]
     names = [shown(name) for name in examples.class_names]
     loaded = [examples.load(int(index), p.short_side) for index in chosen]
-    changed = [([], []) for _ in chosen]
+    changed: list[tuple[list[np.ndarray], list[str]]] = [([], []) for _ in chosen]
     batches = pipeline.training_batches(
         examples,
         chosen,
@@ -169,11 +169,12 @@ def _fitted(picture: np.ndarray, side: int) -> Image.Image:
     image = image.resize([times * n for n in image.size], Image.Resampling.NEAREST)
     image.thumbnail((side, side))
     cell = Image.new("RGB", (side, side), "white")
-    cell.paste(image, tuple((side - n) // 2 for n in image.size))
+    left, top = ((side - n) // 2 for n in image.size)
+    cell.paste(image, (left, top))
     return cell
 
 
-def _cut(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
+def _cut(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
     """As much of a text as fits."""
     while text and math.ceil(font.getlength(text)) > width:
         text = text[:-1]

@@ -14,6 +14,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from typing import Any
 
 import numpy as np
 from rich.table import Table
@@ -31,7 +32,7 @@ from hw2.input.sources import folder, table
 from hw2.terminal import console, progress_bar
 
 
-def summary(seen: Survey) -> dict[str, object]:
+def summary(seen: Survey) -> dict[str, Any]:
     """What a scan found, for `--json`: counts, sizes, and every file that is bad or there twice."""
     listing, records = seen.listing, seen.records
     good = np.flatnonzero(records["digest"] != b"")
@@ -128,7 +129,7 @@ def _listings(data: str, rules: Rules) -> Iterator[Listing]:
         yield folder.listing(data, rules)
 
 
-def _show(result: dict[str, object]) -> None:
+def _show(result: dict[str, Any]) -> None:
     """Prints a summary as people read it."""
     out = console.stdout()
     bad, classes = result["unreadable"], result["classes"]
