@@ -1,16 +1,17 @@
 # `make train` and `make test` set up .venv by themselves, then do their work.
 PYTHON ?= python3
 RUNS ?= runs
+FLAGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train test test-all soak lint format verify docs docs-serve tensorboard clean
+.PHONY: train test test-all soak lint format verify wheel docs docs-serve tensorboard clean
 
 train: $(VENV)/installed
 	$(BIN)/python train.py --flagfile=config.cfg
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 $(FLAGS)
 
 test-all: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -n 2 -m "slow or not slow"
@@ -21,13 +22,17 @@ soak: $(VENV)/installed-dev
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 format: $(VENV)/installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 verify: $(VENV)/installed
-	$(BIN)/python -m hw2.ops.verify
+	$(BIN)/hw2 verify
+
+wheel: $(VENV)/installed-dev
+	$(BIN)/python -m build --wheel
 
 docs: $(VENV)/installed-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict

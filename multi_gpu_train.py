@@ -1,20 +1,6 @@
-"""Trains a model on several devices at once; `batch_size` is for all of them together.
+"""Trains a model on several devices or machines, as `hw2 multi_gpu_train` does."""
 
-    python multi_gpu_train.py --flagfile=config.cfg --num_gpus=2
-    python multi_gpu_train.py --flagfile=config.cfg --logical_devices=2    # a split CPU
-    srun --ntasks=2 python multi_gpu_train.py --flagfile=config.cfg        # two machines
-
-`--help` lists the flags. Called again, it goes on from the run folder's last checkpoint.
-"""
-
-from hw2.commands import launch
-
-
-def main(config):
-    from hw2.jobs import train  # imports TensorFlow, so only once the flags are read
-
-    train.train(config, mirrored=True)
-
+from hw2.commands import main
 
 if __name__ == "__main__":
-    launch.run(main, machines=True)
+    main.call("multi_gpu_train")

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import html
-import runpy
+import importlib
 from collections.abc import Iterator
-from pathlib import Path
-from unittest import mock
+from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-import hw2
+from hw2.commands.main import COMMANDS
 from hw2.config.settings import FIELDS, TYPES
 from hw2.terminal import noise
 
@@ -20,19 +18,14 @@ HEAD = """# Every flag
 
 This page is generated from the flags.
 
-`train.py`, `multi_gpu_train.py`, `eval.py`, `predict.py`, `python -m hw2.report`,
-`python -m hw2.export` and `python -m hw2.commands.preview` take all flags of the first tables, so
-that one flagfile serves them all; each uses those that concern it. Write `--name=value` on the
-command line, or in a file given by `--flagfile=FILE`, one flag per line. For flags that are true or
-false, write `--name` or `--noname`. The command line takes precedence over the file.
-`--section=a,b` chooses sections of the file, such as those of `config.cfg`. `--help` prints this
-list.
+Every command accepts all flags of the first tables, so that one flagfile serves them all, and reads
+those that concern it. Write `--name=value` on the command line, or in a file that `--flagfile=FILE`
+names, one flag on each line; for flags that are true or false, write `--name` or `--noname`. The
+command line overrides the file. `--section=a,b` chooses sections of the file, as `config.cfg` has
+them. The flags that belong to one command alone stand on its command line. `hw2 COMMAND --help`
+lists the flags of a command.
 """
 COLUMNS = "| flag | default | what it is | it must be |\n|---|---|---|---|"
-
-
-class Found(Exception):
-    """Carries a parser out of the command that made it."""
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -50,49 +43,20 @@ def page() -> str:
         if group := field.metadata["group"]:
             lines += ["", f"## {group}", "", COLUMNS]
         lines.append(_row(f"--{name}", field.default, field.metadata["text"], rule))
-    for name, parser in parsers():
-        lines += ["", f"## python -m {name}", "", COLUMNS]
-        lines += [_argument(action) for action in parser._actions if action.dest != "help"]
+    for name, flags in own_flags():
+        lines += ["", f"## hw2 {name}", "", COLUMNS]
+        for flag, field in flags.items():
+            rule = field.metadata["rule"].words or TYPES[type(field.default)][1]
+            lines.append(_row(f"--{flag}", field.default, field.metadata["text"], rule))
     return "\n".join(lines) + "\n"
 
 
-def parsers() -> Iterator[tuple[str, argparse.ArgumentParser]]:
-    """Name and parser of every command of the package that has flags of its own."""
-    root = Path(hw2.__file__).parent
-    for file in sorted(root.rglob("*.py")):
-        code = file.read_text("utf-8")
-        if '__name__ == "__main__"' in code and "argparse" in code:
-            name = ".".join(file.relative_to(root.parent).with_suffix("").parts)
-            name = name.removesuffix(".__main__")
-            yield name, _parser(name)
-
-
-def _parser(module: str) -> argparse.ArgumentParser:
-    """What a command parses with: it is run up to there."""
-
-    def found(parser: argparse.ArgumentParser, *_: object) -> None:
-        raise Found(parser)
-
-    with mock.patch.object(argparse.ArgumentParser, "parse_known_args", found):
-        try:
-            runpy.run_module(module, run_name="__main__")
-        except Found as caught:
-            return caught.args[0]
-    raise ValueError(f"{module} must parse its arguments at once, it did not.")
-
-
-def _argument(action: argparse.Action) -> str:
-    """The row of an argument; without a help of its own it means what the flag of its name does."""
-    shared = FIELDS.get(action.dest)
-    flag = action.option_strings[-1] if action.option_strings else action.dest.upper()
-    text = action.help or (shared.metadata["text"] if shared else "")
-    if action.choices:
-        rule = ", ".join(map(str, action.choices))
-    elif action.nargs == 0:
-        rule = TYPES[bool][1]
-    else:
-        rule = TYPES[action.type][1] if action.type in TYPES else "text"
-    return _row(flag, "" if action.default is None else action.default, text, rule)
+def own_flags() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Name of each command that has flags of its own, and these flags."""
+    for name in COMMANDS:
+        command = importlib.import_module(f"hw2.commands.{name}").COMMAND
+        if command.flags:
+            yield name, dict(command.flags)
 
 
 def _row(flag: str, default: object, text: str, rule: str) -> str:

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import warnings
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("HW2_CONV_CHOICE", "rule")  # no algorithm is chosen by a clock
@@ -11,12 +12,14 @@ import pytest
 import tensorflow as tf
 
 from hw2 import ops
+from hw2.commands import main
 from hw2.config import settings
 from hw2.errors import Interrupted
 from hw2.jobs import train as experiment
 from hw2.machines import devices
 from hw2.models import MODELS
 from hw2.ops.direct import library
+from hw2.terminal import noise
 from tests.training.tiny import FLAGS, tiny
 
 tf.config.set_logical_device_configuration(
@@ -47,6 +50,20 @@ def train(monkeypatch, two_devices):
         experiment.train(
             settings.parse(["train.py", *FLAGS, f"--log_path={folder}", *flags]), **options
         )
+
+    return call
+
+
+@pytest.fixture
+def command(monkeypatch):
+    """Calls `hw2 WORDS` in this process; returns the exit code."""
+    monkeypatch.setattr(noise, "quiet_tensorflow", lambda: None)
+    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)  # put back at the end
+
+    def call(*words):
+        with pytest.raises(SystemExit) as left:
+            main.main(["hw2", *map(str, words)])
+        return left.value.code
 
     return call
 

@@ -61,14 +61,22 @@ def inline(page: str) -> list[str]:
     """Commands that stand within sentences and tables."""
     text = FENCE.sub("", (ROOT / page).read_text("utf-8"))
     spans = (" ".join(span.split()) for span in re.findall(r"`([^`]+)`", text))
-    return [span for span in spans if re.match(r"(\.venv/bin/)?python \S|make \w", span)]
+    return [span for span in spans if re.match(r"(\.venv/bin/)?(python|hw2) \S|make \w", span)]
 
 
 def words_of(line: str) -> list[str]:
-    """The words after `python`; `...` stands for whatever was said before."""
-    words = [word for word in shlex.split(line) if "..." not in word]
-    assert words[0] in ("python", ".venv/bin/python"), line
-    return words[1:]
+    """The words after `python`, as which `hw2` is `-m hw2`; `...` is whatever was said before."""
+    program, *words = [word for word in shlex.split(line) if "..." not in word]
+    program = program.removeprefix(".venv/bin/")
+    assert program in ("python", "hw2"), line
+    return ["-m", "hw2", *words] if program == "hw2" else words
+
+
+def trains(words: list[str]) -> bool:
+    """Whether `python WORDS` is a training."""
+    return words[0] in TRAINING or (
+        words[:2] == ["-m", "hw2"] and words[2] in ("train", "multi_gpu_train")
+    )
 
 
 def start(words: list[str], monkeypatch: pytest.MonkeyPatch) -> int:

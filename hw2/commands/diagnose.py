@@ -1,33 +1,29 @@
-"""What the curves of a training say, in plain words, and what to try.
+"""Says what the curves of a run show, and what to try next.
 
-python -m hw2.commands.diagnose RUN
+    hw2 diagnose RUN
+
+RUN, or --checkpoint_dir, is the run folder of a training, running or finished.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
 from pathlib import Path
 
-from hw2.errors import Fault
+from hw2.commands.command import Command, Own, run_folder
+from hw2.config.settings import Config
 from hw2.runs import diagnosis
 
 
-def main() -> None:
-    """Reads the command line, and prints what the curves of a run say."""
-    parser = argparse.ArgumentParser(
-        prog="python -m hw2.commands.diagnose",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("run", type=Path, help="run folder of a training, running or finished")
-    try:
-        for sentence in diagnosis.diagnose_file(parser.parse_args().run / "metrics.csv"):
-            print(sentence)
-    except Fault as fault:
-        print(f"error: {fault}", file=sys.stderr)
-        sys.exit(fault.exit_code)
+def _diagnose(config: Config, own: Own) -> None:
+    for sentence in diagnosis.diagnose_file(Path(run_folder(config)) / "metrics.csv"):
+        print(sentence)
 
 
-if __name__ == "__main__":
-    main()
+COMMAND = Command(
+    __doc__,
+    _diagnose,
+    words=("checkpoint_dir",),
+    check=run_folder,
+    reads=("checkpoint_dir", "log_path"),
+    tensorflow=False,
+)

@@ -1,28 +1,25 @@
-"""A run as a file that classifies pictures without hw2.
+"""Writes a trained model as a file that runs without hw2.
 
-    python -m hw2.export RUN --format=saved_model
-    python -m hw2.export RUN --format=litert [--int8]
-    python -m hw2.export RUN --format=onnx
+    hw2 export RUN --format=saved_model
+    hw2 export RUN --format=litert [--int8]
+    hw2 export RUN --format=onnx
 
-The export is RUN/saved_model, RUN/model.tflite, RUN/model-int8.tflite or RUN/model.onnx, unless
---output names it, and is there only once it agrees with predict.py on 100 pictures; docs/export.md
-says what goes in and out. --checkpoint, --weights and --test_data_path are as for eval.py.
+RUN, or --checkpoint_dir, is the run folder of a training. The file is RUN/saved_model,
+RUN/model.tflite, RUN/model-int8.tflite or RUN/model.onnx, unless --output names another. It is
+kept only if it agrees with `hw2 predict` on 100 pictures; docs/export.md describes its inputs and
+outputs. --checkpoint, --weights and --test_data_path mean what they do for `hw2 eval`.
 """
 
-from hw2.commands import launch
+from __future__ import annotations
+
+from hw2.commands.command import Command, Own, run_folder
+from hw2.config.settings import Config
 
 
-def main() -> None:
-    """Takes the run folder off the command line; the rest are flags."""
-    folder = next(iter(launch.folders(__doc__, most=1)), "")
+def _export(config: Config, own: Own) -> None:
+    from hw2.export import build  # imports TensorFlow, so only once the flags are read
 
-    def export(config) -> None:
-        from hw2.export import build  # imports TensorFlow, so only once the flags are read
-
-        build.export(folder, config)
-
-    launch.run(export)
+    build.export(run_folder(config), config)
 
 
-if __name__ == "__main__":
-    main()
+COMMAND = Command(__doc__, _export, words=("checkpoint_dir",), check=run_folder)

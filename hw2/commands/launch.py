@@ -1,4 +1,4 @@
-"""What the scripts at the root share: flags first, then TensorFlow, then the work."""
+"""How a program runs: its flags first, then TensorFlow, then the work."""
 
 import contextlib
 import os
@@ -9,6 +9,7 @@ import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from typing import NoReturn
 
 from hw2.config import settings
 from hw2.errors import Fault, Interrupted
@@ -17,11 +18,13 @@ from hw2.terminal import noise
 
 
 def run(
-    main: Callable[[settings.Config], None],
+    main: Callable[[settings.Config], int | None],
     *,
     machines: bool = False,
     argv: Sequence[str] | None = None,
-) -> None:
+    parse: Callable[[Sequence[str]], settings.Config] | None = None,
+    tensorflow: bool = True,
+) -> NoReturn:
     """Parses the flags, imports TensorFlow and calls `main`; then exits, and never returns.
 
     A `Fault` ends as one line on stderr and its own exit code, Ctrl-C as 130, SIGTERM as 143, a
@@ -29,13 +32,16 @@ def run(
     traceback.
 
     Args:
-      main: Called with the settings.
+      main: Called with the settings; may return an exit code, and None means 0.
       machines: Whether it may be one process of several, by `TF_CONFIG` or Slurm's variables.
       argv: The program's name and its arguments; by default `sys.argv`.
+      parse: From `argv` to the settings; by default `settings.parse`.
+      tensorflow: Whether to import TensorFlow, without its start-up messages.
     """
+    argv = sys.argv if argv is None else argv
     try:
         with _terminated_as_interrupted():
-            code = _run(main, machines, sys.argv if argv is None else argv)
+            code = _run(main, argv, parse or settings.parse, machines, tensorflow)
         print(end="", flush=True)  # a closed pipe is felt here
     except BrokenPipeError:
         code = 141
@@ -43,39 +49,24 @@ def run(
     sys.exit(code)
 
 
-def folders(usage: str, *, most: int | None = None) -> list[str]:
-    """Takes the run folders that a command begins with off `sys.argv`; the rest are flags.
-
-    Args:
-      usage: What the command is for, its first example in the third line; printed before the
-        flags for `--help`.
-      most: How many folders there may be; any number for None.
-
-    Returns:
-      One folder at least, unless help is asked for. The program ends where none is given.
-    """
-    words = sys.argv[1:]
-    count = next((n for n, word in enumerate(words) if word.startswith("-")), len(words))
-    count = count if most is None else min(count, most)
-    if not count and not any(word.lstrip("-").startswith("help") for word in words):
-        print(f"error: no run folder given - {usage.splitlines()[2].strip()}", file=sys.stderr)
-        sys.exit(1)
-    if not count:
-        print(usage)
-    sys.argv[1:] = words[count:]
-    return words[:count]
-
-
-def _run(main: Callable[[settings.Config], None], machines: bool, argv: Sequence[str]) -> int:
+def _run(
+    main: Callable[[settings.Config], int | None],
+    argv: Sequence[str],
+    parse: Callable[[Sequence[str]], settings.Config],
+    machines: bool,
+    tensorflow: bool,
+) -> int:
+    """Does what `run` says; returns the exit code."""
     debug = False
     try:
-        config = settings.parse(argv)
+        config = parse(argv)
         debug = config.debug
         if machines:
             _join_cluster()
-        noise.quiet_tensorflow()
+        if tensorflow:
+            noise.quiet_tensorflow()
         warnings.formatwarning = _one_line
-        main(config)
+        return main(config) or 0
     except Fault as fault:
         if debug:
             traceback.print_exc()
@@ -88,7 +79,6 @@ def _run(main: Callable[[settings.Config], None], machines: bool, argv: Sequence
         return stop.exit_code
     except KeyboardInterrupt:
         return 130  # 128 + SIGINT
-    return 0
 
 
 @contextlib.contextmanager
@@ -122,7 +112,7 @@ def _join_cluster() -> None:
         )
 
 
-def _one_line(message: Warning | str, *_: object) -> str:
+def _one_line(message: Warning | str, *_: object, **__: object) -> str:
     """A warning as users read it, without the line of code that gave it."""
     return f"warning: {message}\n"
 

@@ -1,30 +1,26 @@
-"""Draws what the network will see: pictures, and how training changes them, as one PNG.
+"""Draws pictures as the network sees them in training.
 
-    python -m hw2.commands.preview FOLDER --augmentation=strong
-    python -m hw2.commands.preview --flagfile=config.cfg --section=digits --output=digits.png
+    hw2 preview FOLDER --augmentation=strong
+    hw2 preview --flagfile=config.cfg --section=digits --output=digits.png
 
-Every flag of train.py is taken, and these:
-
-  --output=preview.png  where to write; only a picture drawn here before is replaced
-  --pictures=8          rows
-  --versions=6          times that each picture is changed
+PATH, or --train_data_path, is any source of labelled pictures. --output, preview.png where it is
+not given, is one PNG with a row for each picture; only a picture drawn by this command is
+replaced.
 """
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import math
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
-from hw2.commands import launch
-from hw2.config.settings import Config
+from hw2.commands.command import Command, Own, check_data
+from hw2.config.settings import Config, setting
 from hw2.errors import UsageError
 from hw2.input import source
 from hw2.input.examples import Examples
@@ -69,7 +65,7 @@ def rows(examples: Examples, config: Config, *, pictures: int, versions: int) ->
         chosen = chosen[: len(chosen) // 2 * 2]
     names = [shown(name) for name in examples.class_names]
     loaded = [examples.load(int(index), p.short_side) for index in chosen]
-    changed = [([], []) for _ in chosen]
+    changed: list[tuple[list[np.ndarray], list[str]]] = [([], []) for _ in chosen]
     batches = pipeline.training_batches(
         examples,
         chosen,
@@ -131,33 +127,15 @@ def write(page: Image.Image, path: Path) -> None:
         raise UsageError(f"cannot write {path} - {why}; choose another --output") from error
 
 
-def main(argv: Sequence[str]) -> None:
-    """Reads the command line, draws and exits, and never returns.
-
-    Args:
-      argv: The program's name, then its arguments; the first may be the data.
-    """
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--output", type=Path, default=Path("preview.png"), help="PNG to write")
-    parser.add_argument("--pictures", type=int, default=8, help="rows")
-    parser.add_argument("--versions", type=int, default=6, help="changed, of each")
-    own, rest = parser.parse_known_args(argv[1:])
-    if rest and not rest[0].startswith("-"):
-        rest[0] = f"--train_data_path={rest[0]}"
-    if "--help" in rest:
-        print(__doc__)
-
-    def draw(config: Config) -> None:
-        if not config.train_data_path:
-            raise UsageError("no data in the command line - name it first; a folder, or digits")
-        if own.pictures < 2 or own.versions < 1:
-            raise UsageError("--pictures must be at least 2 and --versions at least 1")
-        examples = _read(config)
-        found = rows(examples, config, pictures=own.pictures, versions=own.versions)
-        write(sheet(found), own.output)
-        print(f"{len(found)} of {len(examples):,} pictures in {own.output}")
-
-    launch.run(draw, argv=[argv[0], *rest])
+def _preview(config: Config, own: Own) -> None:
+    """Draws, and says what was drawn."""
+    if own.pictures < 2 or own.versions < 1:
+        raise UsageError("--pictures must be at least 2 and --versions at least 1")
+    output = config.output or "preview.png"
+    examples = _read(config)
+    found = rows(examples, config, pictures=own.pictures, versions=own.versions)
+    write(sheet(found), Path(output))
+    print(f"{len(found)} of {len(examples):,} pictures in {output}")
 
 
 def _read(config: Config) -> Examples:
@@ -191,11 +169,12 @@ def _fitted(picture: np.ndarray, side: int) -> Image.Image:
     image = image.resize([times * n for n in image.size], Image.Resampling.NEAREST)
     image.thumbnail((side, side))
     cell = Image.new("RGB", (side, side), "white")
-    cell.paste(image, tuple((side - n) // 2 for n in image.size))
+    left, top = ((side - n) // 2 for n in image.size)
+    cell.paste(image, (left, top))
     return cell
 
 
-def _cut(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
+def _cut(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
     """As much of a text as fits."""
     while text and math.ceil(font.getlength(text)) > width:
         text = text[:-1]
@@ -210,5 +189,14 @@ def _is_ours(path: Path) -> bool:
         return False
 
 
-if __name__ == "__main__":
-    main(sys.argv)
+COMMAND = Command(
+    __doc__,
+    _preview,
+    words=("train_data_path",),
+    flags={
+        "pictures": setting(8, "rows"),
+        "versions": setting(6, "columns of changed pictures, one for each epoch"),
+    },
+    check=check_data,
+    recipe=True,
+)

@@ -1,28 +1,25 @@
-"""One page about a run, or about several beside one another.
+"""Writes an HTML page about a run, or a comparison of several.
 
-    python -m hw2.report RUN
-    python -m hw2.report RUN --test_data_path=FOLDER --output=page.html
-    python -m hw2.report RUN1 RUN2
+    hw2 report RUN
+    hw2 report RUN --test_data_path=FOLDER --output=page.html
+    hw2 report RUN1 RUN2
 
-The page is RUN/report.html, or for several runs comparison.html in the first, unless --output
-names it. It is about the best checkpoint and the pictures held out; --checkpoint, --weights,
---test_data_path, --num_examples, --top_k and --batch_size are as for eval.py.
+RUN, or --checkpoint_dir, is the run folder of a training. The page is RUN/report.html, or for
+several runs RUN1/comparison.html, unless --output names another file. It describes the best
+checkpoint on the pictures that the training held out; --checkpoint, --weights, --test_data_path,
+--num_examples, --top_k and --batch_size change that, as they do for `hw2 eval`.
 """
 
-from hw2.commands import launch
+from __future__ import annotations
+
+from hw2.commands.command import Command, Own, run_folder
+from hw2.config.settings import Config
 
 
-def main() -> None:
-    """Takes the run folders off the command line; the rest are flags."""
-    folders = launch.folders(__doc__)
+def _report(config: Config, own: Own) -> None:
+    from hw2.report import build  # imports TensorFlow, so only once the flags are read
 
-    def build(config) -> None:
-        from hw2.report import build  # imports TensorFlow, so only once the flags are read
-
-        build.build(folders, config)
-
-    launch.run(build)
+    build.build([run_folder(config), *own.rest], config)
 
 
-if __name__ == "__main__":
-    main()
+COMMAND = Command(__doc__, _report, words=("checkpoint_dir",), check=run_folder, many=True)

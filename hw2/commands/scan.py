@@ -1,27 +1,30 @@
-"""Scans a source of picture files, and prints what is there as a table.
+"""Lists the classes of a data set, and its damaged files.
 
-    python -m hw2.commands.scan FOLDER
-    python -m hw2.commands.scan FOLDER --json
-    python -m hw2.commands.scan FOLDER --verify     # against what the last scan saw
+    hw2 scan FOLDER
+    hw2 scan FOLDER --json
+    hw2 scan FOLDER --verify        # compares every file with what the last scan saw
 
-Exits with 3 where training would refuse the data, or where a file is not what it was.
+PATH, or --train_data_path, is a folder of class folders, a folder with train/ in it, or a .csv
+list. Exits with 3 where training would refuse the data, or where a file has changed.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import sys
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
 
 import numpy as np
 from rich.table import Table
 
-from hw2.errors import DataError, Fault
+from hw2.commands.command import Command, Own, check_data
+from hw2.config.settings import Config, setting
+from hw2.errors import DataError
 from hw2.input.files import duplicates, formats
 from hw2.input.files.names import shown
-from hw2.input.files.rules import MAX_PIXELS, Rules, default_cache_folder
+from hw2.input.files.rules import Rules, default_cache_folder
 from hw2.input.scanning import scan
 from hw2.input.scanning.listing import Listing
 from hw2.input.scanning.scan import LISTED, Survey
@@ -29,7 +32,7 @@ from hw2.input.sources import folder, table
 from hw2.terminal import console, progress_bar
 
 
-def summary(seen: Survey) -> dict[str, object]:
+def summary(seen: Survey) -> dict[str, Any]:
     """What a scan found, for `--json`: counts, sizes, and every file that is bad or there twice."""
     listing, records = seen.listing, seen.records
     good = np.flatnonzero(records["digest"] != b"")
@@ -62,40 +65,27 @@ def summary(seen: Survey) -> dict[str, object]:
     }
 
 
-def main() -> None:
-    """Reads the command line, scans, prints, and exits with 3 where something is bad."""
-    options = _parser().parse_args()
+def _scan(config: Config, own: Own) -> int:
+    """Scans, prints, and returns 3 where something is bad."""
     rules = Rules(
-        max_pixels=options.max_pixels,
-        min_size=options.min_size,
+        max_pixels=config.max_pixels,
+        min_size=config.min_size,
         allow_empty_class=True,  # the table shows it
-        allow_outside_links=options.allow_outside_links,
-        decode=not options.header_only,
-        cache_folder=None if options.no_cache else default_cache_folder(),
+        allow_outside_links=config.allow_outside_links,
+        decode=not own.header_only,
+        cache_folder=None if own.no_cache else default_cache_folder(),
     )
-    out = console.stderr()
-    try:
-        listings = list(_listings(options.data, rules))
-        surveys = []
-        for listing in listings:
-            with progress_bar.reporting(f"scanning {shown(listing.source)}", out) as report:
-                surveys.append(scan.survey(listing, rules, report=report))
-        results = [summary(seen) for seen in surveys]
+    surveys = []
+    for listing in list(_listings(config.train_data_path, rules)):
+        with _reporting("scanning", listing) as report:
+            surveys.append(scan.survey(listing, rules, report=report))
+    results = [summary(seen) for seen in surveys]
+    if own.verify:
         for seen, result in zip(surveys, results, strict=True):
-            if options.verify:
-                with progress_bar.reporting(
-                    f"verifying {shown(seen.listing.source)}", out
-                ) as report:
-                    result["changed"] = list(scan.changed(seen, rules, report=report).values())
-    except Fault as fault:
-        print(f"error: {fault}", file=sys.stderr)
-        sys.exit(fault.exit_code)
-    leaks = [
-        [shown(surveys[0].listing.path(a)), shown(other.listing.path(b))]
-        for other in surveys[1:]
-        for a, b in duplicates.pairs(surveys[0].records["digest"], other.records["digest"])
-    ]
-    if options.json:
+            with _reporting("verifying", seen.listing) as report:
+                result["changed"] = list(scan.changed(seen, rules, report=report).values())
+    leaks = _leaks(surveys)
+    if own.json:
         print(json.dumps({"parts": results, "leaks": leaks}, indent=2))
     else:
         for result in results:
@@ -110,7 +100,21 @@ def main() -> None:
         or len(result["conflicting_labels"]) > rules.max_bad_fraction * result["pictures"]
         for result in results
     )
-    sys.exit(DataError.exit_code if bad or leaks else 0)
+    return DataError.exit_code if bad or leaks else 0
+
+
+def _reporting(doing: str, listing: Listing) -> AbstractContextManager[scan.Report]:
+    """A bar on stderr while the files of a listing are read."""
+    return progress_bar.reporting(f"{doing} {shown(listing.source)}", console.stderr())
+
+
+def _leaks(surveys: Sequence[Survey]) -> list[list[str]]:
+    """Pictures of the first part that are in another part too, as pairs of paths."""
+    return [
+        [shown(surveys[0].listing.path(a)), shown(other.listing.path(b))]
+        for other in surveys[1:]
+        for a, b in duplicates.pairs(surveys[0].records["digest"], other.records["digest"])
+    ]
 
 
 def _listings(data: str, rules: Rules) -> Iterator[Listing]:
@@ -125,7 +129,7 @@ def _listings(data: str, rules: Rules) -> Iterator[Listing]:
         yield folder.listing(data, rules)
 
 
-def _show(result: dict[str, object]) -> None:
+def _show(result: dict[str, Any]) -> None:
     """Prints a summary as people read it."""
     out = console.stdout()
     bad, classes = result["unreadable"], result["classes"]
@@ -161,22 +165,17 @@ def _show(result: dict[str, object]) -> None:
     out.print(f"{result['seconds']:.1f} s, {result['from_manifest']:,} known from the last scan")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m hw2.commands.scan",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("data", help="class folders, a folder with train/ in it, or a .csv list")
-    parser.add_argument("--json", action="store_true", help="for programs; every file is listed")
-    parser.add_argument("--verify", action="store_true", help="read all, and compare the content")
-    parser.add_argument("--max_pixels", type=int, default=MAX_PIXELS)
-    parser.add_argument("--min_size", type=int, default=1, help="shortest side there may be")
-    parser.add_argument("--allow_outside_links", action="store_true")
-    parser.add_argument("--header_only", action="store_true", help="hash, but decode no pixel")
-    parser.add_argument("--no_cache", action="store_true", help="neither read nor keep a manifest")
-    return parser
-
-
-if __name__ == "__main__":
-    main()
+COMMAND = Command(
+    __doc__,
+    _scan,
+    words=("train_data_path",),
+    flags={
+        "json": setting(False, "print JSON, with every file"),
+        "verify": setting(False, "read every file, and compare its content"),
+        "header_only": setting(False, "read every file, but decode no pixel"),
+        "no_cache": setting(False, "neither read nor keep the record of a scan"),
+    },
+    reads=("train_data_path", "max_pixels", "min_size", "allow_outside_links"),
+    check=check_data,
+    tensorflow=False,
+)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shlex
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -86,14 +87,19 @@ def next_commands(folder: Path, test_data: str, k: int) -> list[list[str]]:
     with contextlib.suppress(OSError):  # the working folder may be gone
         if python.is_relative_to(Path.cwd()):
             python = python.relative_to(Path.cwd())
-    evaluate = [f"{python}", f"{script.with_name('eval.py')}", f"--checkpoint_dir={folder}"]
+    if script.name in ("hw2", "__main__.py"):
+        hw2 = ["hw2"] if shutil.which("hw2") == f"{script}" else [f"{python}", "-m", "hw2"]
+        evaluate, train = [*hw2, "eval", f"{folder}"], [*hw2, "train"]
+    else:
+        hw2, train = [f"{python}", "-m", "hw2"], [f"{python}", f"{script}"]
+        evaluate = [f"{python}", f"{script.with_name('eval.py')}", f"--checkpoint_dir={folder}"]
     if test_data:
         evaluate.append(f"--test_data_path={test_data}")
     return [
         [*evaluate, f"--top_k={k}"],
-        [f"{python}", "-m", "hw2.report", f"{folder}"],
+        [*hw2, "report", f"{folder}"],
         [f"{python.with_name('tensorboard')}", f"--logdir={folder}"],
-        [f"{python}", f"{script}", f"--flagfile={folder / FLAGS}", "--log_path=runs/again"],
+        [*train, f"--flagfile={folder / FLAGS}", "--log_path=runs/again"],
     ]
 
 

@@ -1,7 +1,6 @@
 """Networks by name: `MODELS`, a dict that is imported on first use.
 
-`python -m hw2.models` therefore starts before TensorFlow is imported, and can hide the lines that
-TensorFlow writes as it starts.
+So `import hw2.models` alone does not import TensorFlow.
 """
 
 from collections.abc import Callable

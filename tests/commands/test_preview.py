@@ -1,7 +1,6 @@
 """The preview shows what the pipeline gives, and writes over nothing of the user's."""
 
 import dataclasses
-import sys
 
 import numpy as np
 import pytest
@@ -84,22 +83,15 @@ def test_standardized_pictures_become_levels_again():
     assert preprocess.visible(marks, own).ravel().tolist() == [0, 0, 128, 255, 255]
 
 
-def run(monkeypatch, *arguments):
-    monkeypatch.setattr(sys, "argv", ["preview.py", *arguments])
-    with pytest.raises(SystemExit) as left:
-        preview.main(sys.argv)
-    return left.value.code
-
-
-def test_the_command(monkeypatch, tmp_path, capsys):
+def test_the_command(command, monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
     flags = ["digits", *FLAGS, "--augmentation=light", "--pictures", "4", "--versions=2"]
-    assert run(monkeypatch, *flags) == 0
+    assert command("preview", *flags) == 0
     assert capsys.readouterr().out == "4 of 1,797 pictures in preview.png\n"
     with Image.open("preview.png") as page:
         assert page.size == (4 * 100 + 4, 4 * 114 + 14 + 4)
         assert len(page.getcolors(10**6)) > 50
-    assert run(monkeypatch, *flags) == 0  # over its own
+    assert command("preview", *flags) == 0  # over its own
     (tmp_path / "note.txt").write_text("mine")
     Image.new("L", (3, 3)).save("mine.png")
     capsys.readouterr()
@@ -109,7 +101,7 @@ def test_the_command(monkeypatch, tmp_path, capsys):
         (".", "there is something else"),
         ("no/where.png", "no such file or directory"),
     ]:
-        assert run(monkeypatch, *flags, f"--output={name}") == 1
+        assert command("preview", *flags, f"--output={name}") == 1
         words = f"error: cannot write {name} - {why}; choose another --output\n"
         assert capsys.readouterr().err == words
     assert (tmp_path / "note.txt").read_text() == "mine"
@@ -126,9 +118,9 @@ def test_the_command(monkeypatch, tmp_path, capsys):
         (["digits", "--standardize=imagenet"], 1, "--channels=3 repeats grey pictures"),
     ],
 )
-def test_mistakes_are_one_line(monkeypatch, tmp_path, capsys, arguments, code, words):
+def test_mistakes_are_one_line(command, monkeypatch, tmp_path, capsys, arguments, code, words):
     monkeypatch.chdir(tmp_path)
-    assert run(monkeypatch, *arguments) == code
+    assert command("preview", *arguments) == code
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ")
     assert words in line

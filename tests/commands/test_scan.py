@@ -1,4 +1,4 @@
-"""`python -m hw2.commands.scan`: what it prints, and how it exits."""
+"""`hw2 scan`: what it prints, and how it exits."""
 
 import json
 import os
@@ -175,12 +175,12 @@ def test_real_pictures(stamps, scan):
 
 def test_as_a_program_without_tensorflow(root, tmp_path):
     code = (
-        "import runpy, sys; sys.argv[0] = 'scan'\n"
-        "try: runpy.run_module('hw2.commands.scan', run_name='__main__')\n"
+        "import runpy, sys; sys.argv[0] = 'hw2'\n"
+        "try: runpy.run_module('hw2', run_name='__main__')\n"
         "finally: print('tensorflow' in sys.modules, file=sys.stderr)"
     )
     process = subprocess.run(
-        [sys.executable, "-c", code, str(root), "--json"],
+        [sys.executable, "-c", code, "scan", str(root), "--json"],
         cwd=ROOT,
         env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")},
         capture_output=True,

@@ -240,13 +240,13 @@ def test_onnx_without_its_packages_says_what_to_install(run, tmp_path, monkeypat
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "error: no run folder given - python -m hw2.export RUN"),
+        ([], "error: no run folder given - give one, such as runs/digits"),
         (["RUN", "--format=zip"], "--format must be saved_model or litert or onnx, got 'zip'"),
         (["RUN", "--outptu=a"], "--outptu"),
     ],
 )
 def test_mistakes_of_the_command_line(words, said):
-    command = [sys.executable, "-m", "hw2.export", *words]
+    command = [sys.executable, "-m", "hw2", "export", *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode in (1, 2)
     assert said in done.stderr

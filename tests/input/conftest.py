@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hw2.commands import scan as scanning
 from hw2.input.examples import Examples
 from hw2.input.sources import arrays, builtin
 from tests.packages import installed, stamps
@@ -35,14 +34,11 @@ def numbered() -> Examples:
 
 
 @pytest.fixture
-def scan(monkeypatch, capsys, tmp_path):
-    """Runs `python -m hw2.commands.scan` in this process: exit code, stdout and stderr."""
+def scan(monkeypatch, capsys, tmp_path, command):
+    """Runs `hw2 scan` in this process: exit code, stdout and stderr."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
     def call(*words):
-        monkeypatch.setattr("sys.argv", ["scan", *map(str, words)])
-        with pytest.raises(SystemExit) as left:
-            scanning.main()
-        return left.value.code, *capsys.readouterr()
+        return command("scan", *words), *capsys.readouterr()
 
     return call

@@ -15,7 +15,6 @@ from hw2.layers.norm import BatchNorm
 from hw2.layers.pool import MaxPool
 from hw2.layers.sequential import Sequential
 from hw2.models import MODELS, resnet, summary
-from hw2.models.__main__ import main
 from hw2.models.googlenet import MODULES
 from hw2.models.summary import measure
 from hw2.training import losses
@@ -105,15 +104,15 @@ def test_sizes_without_weights_are_those_with_weights():
     assert rows[-1].output == model(tf.zeros([1, 20, 24, 3])).shape[1:]
 
 
-def test_list_prints_all_that_is_asked(capsys):
-    arguments = ["--num_classes=10", "--image_size=28", "--channels=1", "--model", "simple_cnn"]
-    assert main([*arguments, "lenet5"]) == 0
+def test_list_prints_all_that_is_asked(command, capsys):
+    arguments = ["--num_classes=10", "--image_size=28", "--channels=1"]
+    assert command("models", *arguments, "simple_cnn", "lenet5") == 0
     header, simple, lenet = capsys.readouterr().out.splitlines()
     assert header.split() == ["model", "parameters", "multiply-adds", "layers", "patches"]
     # 24*24*10*25 + 8*8*20*250 + 320*50 + 50*10; 4 bytes of (24*24*25 + 8*8*250)
     assert simple.split() == ["simple_cnn", "21,840", "480,500", "4", "0.1", "MB"]
     assert lenet.split()[0] == "lenet5"
-    assert main([*arguments, "--json"]) == 0
+    assert command("models", *arguments, "--model=simple_cnn", "--json") == 0
     assert json.loads(capsys.readouterr().out) == [
         {
             "model": "simple_cnn",
@@ -151,9 +150,8 @@ def test_blocks_of_one_kind_may_stand_in_one_line():
         )
 
 
-def test_list_refuses(capsys):
-    with pytest.raises(SystemExit):
-        main(["--image_size=0"])
+def test_list_refuses(command, capsys):
+    assert command("models", "--image_size=0") == 1
     assert "--image_size must be at least 1, got 0" in capsys.readouterr().err
 
 

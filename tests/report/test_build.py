@@ -113,7 +113,7 @@ def test_halvings_are_where_the_rate_fell(digits_run):
 
 def test_the_command_line():
     done = subprocess.run(
-        [sys.executable, "-m", "hw2.report"], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, "-m", "hw2", "report"], cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode == 1
-    assert done.stderr == "error: no run folder given - python -m hw2.report RUN\n"
+    assert done.stderr == "error: no run folder given - give one, such as runs/digits\n"

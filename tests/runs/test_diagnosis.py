@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from hw2.commands import diagnose
 from hw2.config import settings
 from hw2.errors import RunError
 from hw2.runs import diagnosis
@@ -103,14 +102,11 @@ def test_every_flag_that_is_advised_exists():
     assert advised <= settings.FIELDS.keys()
 
 
-def test_a_run_folder_can_be_asked(tmp_path, monkeypatch, capsys):
+def test_a_run_folder_can_be_asked(tmp_path, command, capsys):
     (tmp_path / "metrics.csv").write_bytes((REAL / "overfit.csv").read_bytes())
-    monkeypatch.setattr("sys.argv", ["curves", str(tmp_path)])
-    diagnose.main()
+    assert command("diagnose", tmp_path) == 0
     assert capsys.readouterr().out.startswith("overfit: training is 0.27 above validation")
-    monkeypatch.setattr("sys.argv", ["curves", str(tmp_path / "nowhere")])
-    with pytest.raises(SystemExit, match="4"):
-        diagnose.main()
+    assert command("diagnose", tmp_path / "nowhere") == 4
     assert "no such file or directory; give the run folder" in capsys.readouterr().err
     (tmp_path / "metrics.csv").write_text("step,loss\nten,1\n")
     with pytest.raises(RunError, match=r"no curves in .*could not convert"):

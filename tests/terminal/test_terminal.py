@@ -67,8 +67,8 @@ def without_colours(trained, pictures):
         "train": ["train.py", *FLAGS, "--max_steps=7", f"--log_path={folder}"],
         "eval": ["eval.py", f"--checkpoint_dir={folder}"],
         "predict": ["predict.py", f"--checkpoint_dir={folder}", f"--data={pictures}", "--output=-"],
-        "models": ["-m", "hw2.models", "--model", "densenet_fine", "--image_size=32"],
-        "scan": ["-m", "hw2.commands.scan", pictures, "--no_cache"],
+        "models": ["-m", "hw2", "models", "densenet_fine", "--image_size=32"],
+        "scan": ["-m", "hw2", "scan", pictures, "--no_cache"],
     }
     with ThreadPoolExecutor(2) as pool:
         shown = pool.map(
@@ -95,7 +95,7 @@ def test_answers_pass_by_the_bar_into_a_pipe(without_colours):
 
 
 def test_in_a_file_there_are_lines_alone(pictures):
-    words = [sys.executable, "-m", "hw2.commands.scan", pictures, "--no_cache"]
+    words = [sys.executable, "-m", "hw2", "scan", pictures, "--no_cache"]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, check=True)
     assert b"\x1b" not in done.stdout + done.stderr
     assert b"\r" not in done.stdout + done.stderr
@@ -103,5 +103,5 @@ def test_in_a_file_there_are_lines_alone(pictures):
 
 
 def test_a_terminal_that_cannot_redraw_gets_lines_alone(pictures):
-    words = ["-m", "hw2.commands.scan", pictures, "--no_cache"]
+    words = ["-m", "hw2", "scan", pictures, "--no_cache"]
     assert "\x1b" not in show(*words, piped=False, TERM="dumb").screen

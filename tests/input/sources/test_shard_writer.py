@@ -10,7 +10,6 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from hw2.commands import shard
 from hw2.errors import DataError, RunError
 from hw2.input import source
 from hw2.input.sources import shard_writer
@@ -20,11 +19,6 @@ from tests.input.faulty import ROOT, noise, tree
 @pytest.fixture
 def root(tmp_path):
     return tree(tmp_path / "data", [f"{'ab'[i % 2]}/{i}.png" for i in range(7)])
-
-
-def command(monkeypatch, *words):
-    monkeypatch.setattr("sys.argv", ["shard", *map(str, words)])
-    shard.main()
 
 
 def test_the_bytes_of_the_files_are_kept(root, tmp_path):
@@ -91,16 +85,14 @@ def test_folders_that_are_not_empty_are_refused(root, tmp_path):
         shard_writer.write(source.read(root), "/dev/null/x")
 
 
-def test_the_command(root, tmp_path, monkeypatch, capsys):
+def test_the_command(root, tmp_path, monkeypatch, capsys, command):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    command(monkeypatch, root, tmp_path / "out")
+    assert command("shard", root, tmp_path / "out") == 0
     out, err = capsys.readouterr()
     assert out == "7 pictures in 1 shards, 0.0 MB\n"
     assert err == ""
     (root / "a" / "bad.png").touch()
-    with pytest.raises(SystemExit) as left:
-        command(monkeypatch, root, tmp_path / "other")
-    assert left.value.code == 3
+    assert command("shard", root, tmp_path / "other") == 3
     out, err = capsys.readouterr()
     assert out == ""
     assert err == (
@@ -110,11 +102,11 @@ def test_the_command(root, tmp_path, monkeypatch, capsys):
     assert not (tmp_path / "other").exists()
 
 
-def test_a_part_by_its_name(tmp_path, monkeypatch, capsys):
+def test_a_part_by_its_name(tmp_path, monkeypatch, capsys, command):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     root = tree(tmp_path / "data", ["train/a/1.png", "train/b/2.png", "test/a/3.png"])
     tree(root, ["test/b/4.png", "test/b/5.png"])
-    command(monkeypatch, root, tmp_path / "out", "--part=test")
+    assert command("shard", root, tmp_path / "out", "--part=test") == 0
     assert capsys.readouterr().out.startswith("3 pictures in 1 shards, ")
     assert sorted(source.read(tmp_path / "out").names) == ["a/3.png", "b/4.png", "b/5.png"]
 
@@ -137,7 +129,7 @@ def test_a_picture_that_is_gone_leaves_no_shard(root, tmp_path):
 
 @pytest.mark.slow
 def test_as_a_program(root, tmp_path):
-    words = [sys.executable, "-m", "hw2.commands.shard", str(root), str(tmp_path / "out")]
+    words = [sys.executable, "-m", "hw2", "shard", str(root), str(tmp_path / "out")]
     env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
     process = subprocess.run(words, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120)
     assert process.returncode == 0, process.stderr
