@@ -49,7 +49,7 @@ class Picture(NamedTuple):
     expected: np.ndarray  # [classes]
 
 
-@devices.told_of_machines()
+@devices.check_device_errors()
 def export(run: str, config: Config) -> None:
     """Writes the file, once it agrees with prediction, and prints one JSON line.
 
@@ -79,7 +79,7 @@ def export(run: str, config: Config) -> None:
         )
     checkpoint, tensors = trained.choose(folder, config.checkpoint)
     same = checkpoint.state["identity"]
-    model = spec.model(same, load_pretrained=False)
+    model = spec.build_model(same, load_pretrained=False)
     trained.restore_weights(model, checkpoint, tensors, config.weights)
     classifier = Classifier(
         model,
@@ -146,7 +146,7 @@ def _training(
     """The data of the training, with their part that was trained on."""
     path = config.train_data_path or checkpoint.state["train_data_path"]
     class_names = checkpoint.state["identity"]["class_names"]
-    examples = data.read(config, path, "train", out, class_names)
+    examples = data.read_examples(config, path, "train", out, class_names)
     return examples, split.read(folder.split, examples)[0]
 
 

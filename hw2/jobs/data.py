@@ -26,7 +26,7 @@ from hw2.runs.folder import RunFolder
 from hw2.terminal import progress_bar
 
 
-def read(
+def read_examples(
     config: Config, path: str, part: str, out: Console, class_names: Sequence[str] | None = None
 ) -> Examples:
     """Reads a data set and prints what it is; labels follow a model's class names if given."""
@@ -36,7 +36,9 @@ def read(
         examples = examples.with_classes(class_names)
     if config.disk_cache:
         examples = disk_cache.kept(
-            examples, lasting(config.disk_cache), warn=lambda text: out.print(f"warning: {text}")
+            examples,
+            absolute_path(config.disk_cache),
+            warn=lambda text: out.print(f"warning: {text}"),
         )
     out.print(f"{shown(path)}: {len(examples):,} pictures in {len(examples.class_names)} classes")
     for note in examples.notes:
@@ -61,8 +63,8 @@ def write_skipped(path: Path, skipped: Sequence[tuple[str, str]]) -> None:
         csv.writer(file).writerows([("name", "reason"), *skipped])
 
 
-def lasting(path: str) -> str:
-    """A path that means the same from any folder; names of built-in data stay."""
+def absolute_path(path: str) -> str:
+    """Makes a path absolute, but leaves the name of a built-in data set as it is."""
     if not path or path in builtin.NAMES:
         return path
     try:
@@ -79,10 +81,10 @@ def held_out(
     """The test data, or where there are none the data of the training with their held-out part."""
     class_names = checkpoint.state["identity"]["class_names"]
     if config.test_data_path:
-        examples = read(config, config.test_data_path, "test", out, class_names)
+        examples = read_examples(config, config.test_data_path, "test", out, class_names)
         return examples, np.arange(len(examples))
     path = config.train_data_path or checkpoint.state["train_data_path"]
-    examples = read(config, path, "train", out, class_names)
+    examples = read_examples(config, path, "train", out, class_names)
     return examples, split.read(folder.split, examples)[1]
 
 
@@ -117,25 +119,43 @@ def check_parts(config: Config, examples: Examples) -> None:
         )
 
 
-def make_split(
+def write_split(
     config: Config,
     examples: Examples,
     folder: RunFolder,
-    out: Console,
     found: Checkpoint | None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """The split of this run: drawn and recorded when it begins, read when it goes on."""
-    parts = None
+    out: Console,
+) -> None:
+    """Writes the split of a new run, or of a run that resumes with changed data.
+
+    Raises:
+      DataError: A class has too few pictures to split.
+      RunError: The folder cannot be written.
+    """
     if found is None:
         parts = split.draw(examples, config.validation_fraction, config.seed)
     elif config.accept_new_data and (words := split.changes(folder.split, examples)):
         out.print(f"  note: the data has changed, {words}; an epoch begins with it", style="dim")
         kept = run_folder.keep_split(folder, found.step)
         parts = split.renewed(kept, examples, config.validation_fraction, config.seed)
-    if parts:
-        with writing(folder.split):
-            split.write(folder.split, examples, *parts)
-            write_skipped(folder.path / "skipped.csv", examples.skipped)
+    else:
+        return
+    with writing(folder.split):
+        split.write(folder.split, examples, *parts)
+        write_skipped(folder.path / "skipped.csv", examples.skipped)
+
+
+def read_split(
+    config: Config, examples: Examples, folder: RunFolder, out: Console
+) -> tuple[np.ndarray, np.ndarray]:
+    """Reads the split of a run, and prints how many pictures it has.
+
+    Returns:
+      Indices of the examples to train on, and of the held-out examples.
+
+    Raises:
+      DataError: The split does not fit the data, or no picture is held out.
+    """
     training, validation = split.read(folder.split, examples)
     if not len(validation):
         raise DataError(

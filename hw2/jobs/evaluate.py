@@ -20,8 +20,7 @@ from hw2.input import pipeline
 from hw2.input.examples import Examples
 from hw2.jobs import data as dataset
 from hw2.jobs import model as trained
-from hw2.jobs import spec
-from hw2.jobs.spec import Identity
+from hw2.jobs.spec import Spec, build_model, preprocessing
 from hw2.machines import devices
 from hw2.runs import checkpoints
 from hw2.runs import folder as run_folder
@@ -33,7 +32,7 @@ from hw2.training.events import write_scalars
 from hw2.training.metrics import Scores, scorer
 
 
-@devices.told_of_machines()
+@devices.check_device_errors()
 def evaluate(config: Config) -> None:
     """Scores a run's checkpoint, each picture once, and prints one JSON line.
 
@@ -71,7 +70,7 @@ class Evaluator:
 
     def __init__(
         self,
-        same: Identity,
+        spec: Spec,
         examples: Examples,
         indices: np.ndarray,
         batch_size: int,
@@ -79,10 +78,10 @@ class Evaluator:
         loss: str,
     ):
         self.skipped = examples.skipped
-        self._model = spec.model(same, load_pretrained=False)
+        self._model = build_model(spec, load_pretrained=False)
         self._score, self._k = scorer(self._model, losses.LOSSES[loss]), k
         self._batches = pipeline.evaluation_batches(
-            examples, indices, spec.preprocessing(same), batch_size=batch_size, cache_mb=0
+            examples, indices, preprocessing(spec), batch_size=batch_size, cache_mb=0
         )
 
     def __call__(
@@ -96,7 +95,7 @@ class Evaluator:
 def _evaluator(
     config: Config, folder: RunFolder, checkpoint: Checkpoint, out: Console
 ) -> Evaluator:
-    same = checkpoint.state["identity"]
+    spec = checkpoint.state["identity"]
     examples, indices = dataset.held_out(config, folder, checkpoint, out)
     if config.num_examples > len(indices):
         raise DataError(
@@ -106,9 +105,9 @@ def _evaluator(
         )
     if config.num_examples:  # a fair sample: folders come class by class
         indices = np.random.default_rng(0).permutation(indices)[: config.num_examples]
-    k = min(config.top_k, len(same["class_names"]))
+    k = min(config.top_k, len(spec["class_names"]))
     loss = checkpoint.state["settings"].get("loss", config.loss)
-    return Evaluator(same, examples, indices, config.batch_size, k, loss)
+    return Evaluator(spec, examples, indices, config.batch_size, k, loss)
 
 
 def _record(
@@ -120,7 +119,7 @@ def _record(
     out: Console,
 ) -> None:
     """Prints an evaluation, appends it to `eval.jsonl`, and draws it in TensorBoard."""
-    data = dataset.lasting(config.test_data_path) or "validation"
+    data = dataset.absolute_path(config.test_data_path) or "validation"
     result = scores.plain() | {
         "mean_class_top1": scores.mean_class_top1,
         "weights": config.weights,
@@ -147,12 +146,12 @@ def _record(
     print(json.dumps(result), flush=True)
 
 
-def _write_classes(file: Path, same: Identity, scores: Scores) -> None:
+def _write_classes(file: Path, spec: Spec, scores: Scores) -> None:
     """Top-1 of each class, of the last evaluation."""
     partial = file.with_name(f".{file.name}.partial")
     with partial.open("w", newline="", encoding="utf-8", errors="surrogateescape") as new:
         rows = csv.writer(new)
         rows.writerow(("class", "pictures", "right", "top1"))
-        for name, (right, count) in zip(same["class_names"], scores.by_class, strict=True):
+        for name, (right, count) in zip(spec["class_names"], scores.by_class, strict=True):
             rows.writerow((name, count, right, right / count if count else ""))
     os.replace(partial, file)

@@ -1,20 +1,103 @@
-"""How a training ends: a table, the next commands, one JSON line."""
+"""What came of a training: test scores, a table, the next commands, one JSON line."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import shlex
+import signal
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from hw2.config.settings import Config
+from hw2.errors import Interrupted, RunError
+from hw2.input.examples import Examples
+from hw2.jobs import model
+from hw2.jobs.evaluate import Evaluator
+from hw2.jobs.resume import State
+from hw2.jobs.start import Start
+from hw2.machines.workers import Workers
+from hw2.runs import diagnosis
 from hw2.runs.folder import FLAGS
+from hw2.training import rate_finder
+from hw2.training.learner import Learner
+from hw2.training.metrics import Scores
 from hw2.training.rate_finder import Curve
+
+
+def find_rate(
+    workers: Workers, start: Start, learner: Learner, batches: Iterable, out: Console
+) -> None:
+    """Tries rising learning rates in place of a training, and shows where the loss falls fastest.
+
+    Raises:
+      RunError: The run folder cannot be written.
+    """
+    curve = rate_finder.search(learner.train_step, iter(batches))
+    files = workers.on_first(lambda: rate_finder.write(curve, start.folder.path))
+    show_rate(curve, files or (), out)
+
+
+def interrupted(stop: Interrupted, step: int) -> Interrupted:
+    """Makes the message of a training that a signal has stopped, once its checkpoint is written."""
+    name = signal.Signals(stop.signum).name
+    return Interrupted(
+        stop.signum, f"stopped by {name} at step {step}; the same command goes on from it"
+    )
+
+
+def conclude(
+    config: Config,
+    start: Start,
+    state: State,
+    best: Scores | None,
+    test: Examples | None,
+    started: float,
+    out: Console,
+) -> None:
+    """Scores the best checkpoint on the test data, if there are any, and prints the results.
+
+    Args:
+      config: The settings.
+      start: What the training started from.
+      state: Where it has ended.
+      best: Scores on the held-out pictures at the best step.
+      test: The test data.
+      started: When the program started, by `time.perf_counter`.
+      out: Where people read.
+    """
+    run, folder = state.run, start.folder
+    if start.checkpoint and run.step == start.checkpoint.step:
+        out.print(f"already complete at step {run.step}: {run.stop_reason}")
+    k = min(config.top_k, len(start.examples.class_names))
+    result = {"k": k, "step": run.step, "stop_reason": run.stop_reason}
+    if best:
+        result |= {"val_top1": best.top1, "val_topk": best.topk, "k": best.k}
+        result["best_step"] = state.progress.plateau.best_step
+    if test:
+        checkpoint, tensors = model.choose(folder, "best")
+        evaluator = Evaluator(
+            start.spec, test, np.arange(len(test)), config.batch_size, result["k"], config.loss
+        )
+        scores = evaluator(checkpoint, tensors, "ema")
+        result |= {"test_top1": scores.top1, "test_topk": scores.topk}
+    result["seconds"] = round(time.perf_counter() - started, 1)
+    if config.dry_run:
+        show_dry_run(result, out)
+        return
+    result["log_path"] = str(folder.path)
+    commands = next_commands(folder.path, config.test_data_path, result["k"])
+    sayings = []
+    with contextlib.suppress(RunError):  # a disk that refused the rows was reported before
+        sayings = diagnosis.of(folder.path / "metrics.csv")
+    show(result, commands, out, [] if config.overfit_batches else sayings)
 
 
 def show(

@@ -21,9 +21,10 @@ from hw2.input import pipeline
 from hw2.input.sources import unlabelled
 from hw2.input.sources.unlabelled import Pictures
 from hw2.jobs import answers as answer
-from hw2.jobs import data, spec
+from hw2.jobs import data
 from hw2.jobs import model as trained
 from hw2.jobs.answers import Answer, Form
+from hw2.jobs.spec import build_model, preprocessing
 from hw2.machines import devices
 from hw2.runs import folder as run_folder
 from hw2.runs.checkpoints import Checkpoint
@@ -33,7 +34,7 @@ from hw2.training import metrics
 LISTED = 20  # bad pictures named in one error
 
 
-@devices.told_of_machines()
+@devices.check_device_errors()
 def predict(config: Config) -> None:
     """Classifies pictures by a run's checkpoint, writes a file, and prints one JSON line.
 
@@ -90,7 +91,7 @@ def predict(config: Config) -> None:
     result = tally.plain() | {
         "weights": config.weights,
         "step": checkpoint.step,
-        "data": data.lasting(config.data),
+        "data": data.absolute_path(config.data),
         "output": config.output,
         "seconds": round(time.perf_counter() - started, 1),
     }
@@ -116,7 +117,7 @@ def guesser(
     Raises:
       RunError: The checkpoint has no such weights, or they are not finite.
     """
-    model = spec.model(checkpoint.state["identity"], load_pretrained=False)
+    model = build_model(checkpoint.state["identity"], load_pretrained=False)
     trained.restore_weights(model, checkpoint, tensors, weights)
     probabilities = trained.probabilities(checkpoint)
 
@@ -141,15 +142,15 @@ def answers(
 
     Pictures are prepared as the evaluation of that training prepares them.
     """
-    same = checkpoint.state["identity"]
+    spec = checkpoint.state["identity"]
     errors: dict[int, str] = {}
     examples = found.forgiving(
-        same["class_names"], lambda index, error: errors.__setitem__(index, str(error))
+        spec["class_names"], lambda index, error: errors.__setitem__(index, str(error))
     )
     batches = pipeline.evaluation_batches(
         examples,
         np.arange(len(found)),
-        spec.preprocessing(same),
+        preprocessing(spec),
         batch_size=batch_size,
         cache_mb=0,
     )

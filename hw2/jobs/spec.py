@@ -23,7 +23,7 @@ from hw2.models import MODELS
 from hw2.models.pretrained import IMAGENET, NONE
 from hw2.training.variables import named_variables
 
-Identity = dict[str, Any]
+Spec = dict[str, Any]
 
 # Settings that are arguments of some models and not of others.
 MODEL_OPTIONS = (
@@ -38,7 +38,7 @@ MODEL_OPTIONS = (
 )
 
 
-def of(config: Config, examples: Examples, split: Path) -> Identity:
+def make_spec(config: Config, examples: Examples, split: Path) -> Spec:
     """Gathers what must not change within a run.
 
     Args:
@@ -51,7 +51,7 @@ def of(config: Config, examples: Examples, split: Path) -> Identity:
         "l2": config.l2,
         "model_options": _model_options(config),
         "class_names": list(examples.class_names),
-        "preprocessing": prepared(config, examples.channels),
+        "preprocessing": preprocessing_options(config, examples.channels),
         "split": hashlib.sha256(split.read_bytes()).hexdigest(),
         "validation_fraction": config.validation_fraction,
         "seed": config.seed,
@@ -63,7 +63,7 @@ def of(config: Config, examples: Examples, split: Path) -> Identity:
     }
 
 
-def prepared(config: Config, channels: int) -> dict[str, Any]:
+def preprocessing_options(config: Config, channels: int) -> dict[str, Any]:
     """The preprocessing of the settings, as plain JSON.
 
     Args:
@@ -90,30 +90,30 @@ def prepared(config: Config, channels: int) -> dict[str, Any]:
     return found
 
 
-def preprocessing(identity: Identity) -> Preprocessing:
+def preprocessing(spec: Spec) -> Preprocessing:
     """How its pictures are prepared."""
-    return Preprocessing(**identity["preprocessing"])
+    return Preprocessing(**spec["preprocessing"])
 
 
-def image_shape(identity: Identity) -> tuple[int, int, int]:
+def image_shape(spec: Spec) -> tuple[int, int, int]:
     """(H, W, C) of what its model sees."""
-    prepared = preprocessing(identity)
+    prepared = preprocessing(spec)
     return prepared.image_size, prepared.image_size, prepared.channels
 
 
-def model(identity: Identity, *, load_pretrained: bool = True) -> tf.Module:
+def build_model(spec: Spec, *, load_pretrained: bool = True) -> tf.Module:
     """Builds its model, with first weights by its seed.
 
     Args:
-      identity: Of the training.
+      spec: Of the training.
       load_pretrained: False where a checkpoint will set all that trains; then pretrained weights
         are read only where they are frozen, and so in no checkpoint.
 
     Raises:
       RunError: Pretrained weights are missing, or another file than training had.
     """
-    make = constructor(identity["model"])
-    options = dict(identity.get("model_options", {}))
+    make = constructor(spec["model"])
+    options = dict(spec.get("model_options", {}))
     digest = options.pop("pretrained_sha256", None)
     read = load_pretrained or options.get("freeze")
     if digest and read and _digest(options["pretrained"]) != digest:
@@ -123,15 +123,15 @@ def model(identity: Identity, *, load_pretrained: bool = True) -> tf.Module:
         )
     if "pretrained" in options:
         options["load_pretrained"] = load_pretrained
-    classes = len(identity["class_names"])
-    return make(image_shape(identity), classes, seed=identity["seed"], l2=identity["l2"], **options)
+    classes = len(spec["class_names"])
+    return make(image_shape(spec), classes, seed=spec["seed"], l2=spec["l2"], **options)
 
 
-def head(identity: Identity) -> set[str]:
+def head_variables(spec: Spec) -> set[str]:
     """Names the variables of its model whose shapes follow the number of classes."""
-    more = dict(identity, class_names=[*identity["class_names"], ""])
+    more = dict(spec, class_names=[*spec["class_names"], ""])
     one, other = (
-        named_variables(model(which, load_pretrained=False)) for which in (identity, more)
+        named_variables(build_model(which, load_pretrained=False)) for which in (spec, more)
     )
     return {name for name in one if one[name].shape != other[name].shape}
 

@@ -14,8 +14,7 @@ from hw2.errors import DataError
 from hw2.input.examples import Examples
 from hw2.input.transforms import preprocess
 from hw2.input.transforms.preprocess import Preprocessing
-from hw2.jobs import spec
-from hw2.jobs.spec import Identity
+from hw2.jobs.spec import Spec, image_shape
 from hw2.runs.folder import RunFolder
 from hw2.training import events, watch
 from hw2.training.events import Events
@@ -31,7 +30,7 @@ def opened(
     folder: RunFolder,
     run: Run,
     learner: Learner,
-    same: Identity,
+    spec: Spec,
     out: Console,
 ) -> Events | None:
     """Opens the events of a run, if they are wanted; the first of all begin with its graph."""
@@ -43,7 +42,7 @@ def opened(
             "note: no TensorBoard here, so metrics.csv has the curves; pip install tensorboard"
         )
     elif found.new:
-        found.graph(watch.model_graph(learner.model, spec.image_shape(same)))
+        found.graph(watch.model_graph(learner.model, image_shape(spec)))
     return found
 
 

@@ -62,34 +62,12 @@ def several_machines(num_gpus: int, logical_devices: int) -> tf.distribute.Strat
     options = tf.distribute.experimental.CommunicationOptions(
         implementation=kind.NCCL if gpus else kind.RING
     )
-    with told_of_machines(several=True):
+    with check_device_errors(several=True):
         return tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
 
 
-def barrier(strategy: tf.distribute.Strategy, value: int = 0) -> list[int]:
-    """Waits for every replica of every worker.
-
-    Args:
-      strategy: Of all.
-      value: Something to tell the others.
-
-    Returns:
-      The smallest and the largest that was told.
-    """
-
-    def told() -> tf.Tensor:
-        replica = tf.distribute.get_replica_context()
-        slot = tf.one_hot(replica.replica_id_in_sync_group, replica.num_replicas_in_sync)
-        mine = slot * tf.cast(value, tf.float32)
-        return replica.all_reduce(tf.distribute.ReduceOp.SUM, mine)
-
-    everywhere = tf.function(lambda: strategy.run(told), autograph=False)()
-    values = strategy.experimental_local_results(everywhere)[0].numpy()
-    return [int(values.min()), int(values.max())]
-
-
 @contextlib.contextmanager
-def told_of_machines(*, several: bool = False) -> Iterator[None]:
+def check_device_errors(*, several: bool = False) -> Iterator[None]:
     """Turns what TensorFlow says of a machine in need while the block runs into words that help.
 
     Args:

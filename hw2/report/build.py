@@ -62,7 +62,7 @@ class Seen:
     data: str
 
 
-@devices.told_of_machines()
+@devices.check_device_errors()
 def build(folders: Sequence[str], config: Config) -> None:
     """Writes the page, and prints one JSON line.
 
@@ -131,7 +131,7 @@ def _seen(one: Record, config: Config, out: Console, missing: list[str]) -> Seen
         folder = run_folder.RunFolder(one.path)
         checkpoint, tensors = trained.choose(folder, config.checkpoint)
         same = checkpoint.state["identity"]
-        model = spec.model(same, load_pretrained=False)
+        model = spec.build_model(same, load_pretrained=False)
         trained.restore_weights(model, checkpoint, tensors, config.weights)
         examples, indices = _pictures(one, checkpoint, config, out)
         with ops.algorithm(config.conv_algorithm):
@@ -149,7 +149,7 @@ def _seen(one: Record, config: Config, out: Console, missing: list[str]) -> Seen
     if not np.isfinite(answers.probabilities).all():
         missing.append(f"{one.name}: some answers of the model are not finite numbers")
         return None
-    data = dataset.lasting(config.test_data_path) or "validation part"
+    data = dataset.absolute_path(config.test_data_path) or "validation part"
     return Seen(checkpoint, tensors, model, examples, indices, answers, data)
 
 
@@ -285,7 +285,7 @@ def _sides(
         training, _ = split.read(one.path / "split.csv", seen.examples)
         sample = _sample(training, SAMPLE)
         asked.append(("best", seen.checkpoint, seen.tensors, sample, "training part"))
-    model = spec.model(seen.checkpoint.state["identity"], load_pretrained=False)
+    model = spec.build_model(seen.checkpoint.state["identity"], load_pretrained=False)
     ask = predictions.asker(model, trained.probabilities(seen.checkpoint))
     for which, checkpoint, tensors, indices, data in asked:
         for weights in ("ema", "raw"):

@@ -78,3 +78,14 @@ class Steps:
             self._signals.check()
         elif self._agreed:
             raise Interrupted(self._signals.received or signal.SIGTERM)
+
+    def release_signals(self) -> None:
+        """Lets signals end this process at once again, now that there is nothing left to save.
+
+        One process of several keeps them waiting, since the others would wait for it.
+
+        Raises:
+          Interrupted: A signal has come since the last `check`.
+        """
+        if self._alone:
+            self._signals.raise_at_once()

@@ -90,7 +90,7 @@ def test_a_signal_before_anything_is_made_leaves_at_once(train, tmp_path, monkey
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(60)
 
-    monkeypatch.setattr(dataset, "read", read)
+    monkeypatch.setattr(dataset, "read_examples", read)
     with pytest.raises(Interrupted) as raised:
         train(tmp_path / "run")
     assert raised.value.exit_code == 143
@@ -98,13 +98,13 @@ def test_a_signal_before_anything_is_made_leaves_at_once(train, tmp_path, monkey
 
 
 def test_a_signal_once_all_is_saved_leaves_at_once(train, tmp_path, monkeypatch):
-    from hw2.jobs import train as experiment
+    from hw2.jobs import outcome
 
     def conclude(*inputs):
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(60)
 
-    monkeypatch.setattr(experiment, "_conclude", conclude)
+    monkeypatch.setattr(outcome, "conclude", conclude)
     with pytest.raises(Interrupted) as raised:
         train(tmp_path, "--max_steps=2")
     assert raised.value.exit_code == 130
