@@ -40,7 +40,7 @@ class Batches:
 
 
 def make_batches(config: Config, workers: Workers, start: Start, start_step: int) -> Batches:
-    """Makes the batches; memory for decoded pictures is shared out by their numbers.
+    """Makes the batches, and divides the memory for decoded pictures between both parts.
 
     Args:
       config: The settings.

@@ -80,7 +80,7 @@ def learner(config: Config, spec: Spec, *, load_pretrained: bool = True) -> Lear
 
 
 def layers(config: Config, learner: Learner, spec: Spec) -> Table:
-    """Lists the layers of the model and their cost; patches are counted for one step by im2col."""
+    """Tabulates the layers of the model and their cost, with the memory that im2col would take."""
     return summary.table(
         learner.model,
         summary.summarize(learner.model, image_shape(spec)),
@@ -110,6 +110,6 @@ def schedule(config: Config, count: int, last: int) -> Schedule:
 
 
 def rate(config: Config, count: int, last: int, plateau: Plateau) -> Callable[[int], float]:
-    """The learning rate by steps: the schedule, lowered where evaluations bring no gain."""
+    """Makes the learning rate by steps: the schedule times the scale that the plateau rule sets."""
     by_step = schedule(config, count, last)
     return lambda step: by_step(step) * plateau.scale

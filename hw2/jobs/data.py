@@ -1,4 +1,4 @@
-"""The data that the settings name: read, checked and split."""
+"""Reads, checks and splits the data that the settings name."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ from hw2.terminal import progress_bar
 def read_examples(
     config: Config, path: str, part: str, out: Console, class_names: Sequence[str] | None = None
 ) -> Examples:
-    """Reads a data set and prints what it is; labels follow a model's class names if given."""
+    """Reads a data set and prints a summary of it.
+
+    With `class_names`, labels are the positions of their classes among these.
+    """
     with progress_bar.reporting(f"scanning {shown(path)}", out) as report:
         examples = source.read(path, part, rules(config), class_names=class_names, report=report)
     if class_names is not None:
@@ -47,7 +50,7 @@ def read_examples(
 
 
 def rules(config: Config) -> Rules:
-    """What the settings accept of the data."""
+    """The rules of the settings for which files to accept."""
     names = {field.name for field in dataclasses.fields(Rules)} & vars(config).keys()
     return Rules(
         **{name: getattr(config, name) for name in names}, cache_folder=default_cache_folder()
@@ -55,9 +58,9 @@ def rules(config: Config) -> Rules:
 
 
 def write_skipped(path: Path, skipped: Sequence[tuple[str, str]]) -> None:
-    """Names the bad pictures that were left out, each with its reason; no file for none."""
+    """Writes the names of skipped pictures and the reasons; removes the file if there are none."""
     if not skipped:
-        path.unlink(missing_ok=True)  # of another time
+        path.unlink(missing_ok=True)  # it would be of an earlier run
         return
     with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
         csv.writer(file).writerows([("name", "reason"), *skipped])
@@ -78,7 +81,11 @@ def absolute_path(path: str) -> str:
 def held_out(
     config: Config, folder: RunFolder, checkpoint: Checkpoint, out: Console
 ) -> tuple[Examples, np.ndarray]:
-    """The test data, or where there are none the data of the training with their held-out part."""
+    """Reads the data to evaluate on: the test data, or else the held-out part of the training data.
+
+    Returns:
+      The examples, and the indices of those to evaluate.
+    """
     class_names = checkpoint.state["identity"]["class_names"]
     if config.test_data_path:
         examples = read_examples(config, config.test_data_path, "test", out, class_names)
@@ -89,7 +96,7 @@ def held_out(
 
 
 def check_leak(config: Config, examples: Examples, test: Examples) -> None:
-    """Refuses to test on what was trained on, told by content."""
+    """Refuses test data that shares pictures, by content, with the training data."""
     if examples.digests is None or test.digests is None or config.allow_leak:
         return
     found = duplicates.pairs(examples.digests, test.digests)
@@ -105,7 +112,7 @@ def check_leak(config: Config, examples: Examples, test: Examples) -> None:
 
 
 def check_parts(config: Config, examples: Examples) -> None:
-    """Refuses to validate on what was trained on, where the source names the parts."""
+    """Refuses a data set whose own validation part shares pictures with its training part."""
     if examples.digests is None or examples.validation is None or config.allow_leak:
         return
     training, held_out = (np.flatnonzero(examples.validation == part) for part in (False, True))

@@ -1,4 +1,4 @@
-"""From a run folder to its scores."""
+"""Evaluation: scores the checkpoints of a run."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def evaluate(config: Config) -> None:
     """Scores a run's checkpoint, each picture once, and prints one JSON line.
 
     Args:
-      config: The settings. The validation part of the training data is scored unless
-        `test_data_path` is given; with `run_once` off, each new checkpoint as it comes.
+      config: The settings. Without `test_data_path`, the held-out part of the training data is
+        scored; with `run_once` off, each new checkpoint is scored as it appears.
 
     Raises:
       Fault: With what is wrong and what to do.
@@ -66,7 +66,7 @@ def evaluate(config: Config) -> None:
 
 
 class Evaluator:
-    """Scores checkpoints of one run on one data set; the model is built and traced once."""
+    """Scores checkpoints of a run on a data set; builds and traces the model once."""
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ def _evaluator(
             f"--num_examples={config.num_examples}, there are {len(indices)}; "
             "give at most that, or 0 for all"
         )
-    if config.num_examples:  # a fair sample: folders come class by class
+    if config.num_examples:  # a fair sample, since folders are in the order of their classes
         indices = np.random.default_rng(0).permutation(indices)[: config.num_examples]
     k = min(config.top_k, len(spec["class_names"]))
     loss = checkpoint.state["settings"].get("loss", config.loss)
@@ -147,7 +147,7 @@ def _record(
 
 
 def _write_classes(file: Path, spec: Spec, scores: Scores) -> None:
-    """Top-1 of each class, of the last evaluation."""
+    """Writes the top-1 accuracy of each class, replacing that of the evaluation before."""
     partial = file.with_name(f".{file.name}.partial")
     with partial.open("w", newline="", encoding="utf-8", errors="surrogateescape") as new:
         rows = csv.writer(new)

@@ -33,8 +33,8 @@ class Writers:
 
     Attributes:
       hooks: In the order in which to call them, after all others.
-      log: Shows the progress on the terminal while it is entered.
-      save: Writes a checkpoint of the step where training stops, unless there is one.
+      log: A context in which the terminal shows the progress.
+      save: Writes a checkpoint of the last step, unless it has one.
     """
 
     hooks: Sequence[Hook] = ()
@@ -51,14 +51,12 @@ class Hooks:
     Attributes:
       evaluation: The one that scores the averaged weights.
       hooks: All, in the order in which to call them.
-      log: As `Writers.log`.
-      save: As `Writers.save`.
+      writers: Those of them that write files.
     """
 
     evaluation: Evaluation
     hooks: Sequence[Hook]
-    log: contextlib.AbstractContextManager
-    save: Callable[[Run], None]
+    writers: Writers
 
 
 def make_hooks(
@@ -71,7 +69,7 @@ def make_hooks(
     more: Sequence[Hook],
     out: Console,
 ) -> Hooks:
-    """Makes the hooks: the evaluation, then `more`, then those that write what came of both.
+    """Makes all hooks: first the evaluation, then the caller's, last those that write files.
 
     Raises:
       RunError: The run folder cannot be written.
@@ -89,7 +87,7 @@ def make_hooks(
     writers = writers or Writers()
     interval = build.steps_between(config, len(start.training))
     everything = [every(interval, evaluation), *more, *writers.hooks]
-    return Hooks(evaluation, everything, writers.log, writers.save)
+    return Hooks(evaluation, everything, writers)
 
 
 def _writers(

@@ -1,4 +1,4 @@
-"""A checkpoint of a run, and its weights in a model."""
+"""Loads a checkpoint of a run, and puts its weights into a model."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from hw2.training.variables import named_variables
 def choose(folder: RunFolder, which: str) -> tuple[Checkpoint, dict[str, np.ndarray]]:
     """Reads the "best" checkpoint of a run, or the "last", with its tensors.
 
-    A training that is running may remove what is being read; then there is a newer one to read.
+    A training that is running may remove a checkpoint while it is read; then a newer one is read.
 
     Raises:
-      RunError: There is none, or it is damaged.
+      RunError: There is no checkpoint, or it is damaged.
     """
     while True:
         before = checkpoints.listing(folder.checkpoints)
@@ -36,10 +36,16 @@ def choose(folder: RunFolder, which: str) -> tuple[Checkpoint, dict[str, np.ndar
 def restore_weights(
     model: tf.Module, checkpoint: Checkpoint, tensors: Mapping[str, np.ndarray], weights: str
 ) -> None:
-    """Gives a model the "ema" or the "raw" weights of a checkpoint.
+    """Sets the weights of a model to those of a checkpoint.
+
+    Args:
+      model: The model.
+      checkpoint: The checkpoint, for messages.
+      tensors: Its tensors by name.
+      weights: "ema" for the averaged weights, "raw" for those of the last step.
 
     Raises:
-      RunError: It has none of these, or they are of another model or not finite.
+      RunError: The checkpoint has no such weights, or they are of another model.
     """
     group = {"ema": "ema/", "raw": "model/"}[weights]
     values = {n.removeprefix(group): v for n, v in tensors.items() if n.startswith(group)}
@@ -52,8 +58,10 @@ def restore_weights(
 
 
 def probabilities(checkpoint: Checkpoint) -> Callable[[tf.Tensor], tf.Tensor]:
-    """What makes probabilities `[N, classes]` of logits: by the loss of the training, softmax, or
-    for binary, where each class was asked for by itself, sigmoid."""
+    """The function from logits to probabilities `[N, classes]` that fits the training's loss.
+
+    That is the softmax, or the sigmoid after binary cross entropy, which judges each class alone.
+    """
     binary = checkpoint.state["settings"].get("loss") == "binary"
     return tf.sigmoid if binary else tf.nn.softmax
 

@@ -49,7 +49,7 @@ def interrupted(stop: Interrupted, step: int) -> Interrupted:
     """Makes the message of a training that a signal has stopped, once its checkpoint is written."""
     name = signal.Signals(stop.signum).name
     return Interrupted(
-        stop.signum, f"stopped by {name} at step {step}; the same command goes on from it"
+        stop.signum, f"stopped by {name} at step {step}; rerun the command to resume"
     )
 
 
@@ -109,9 +109,9 @@ def show(
     """Prints a table and commands for people, and the JSON line for programs on stdout.
 
     Args:
-      result: Names and values; a top-k accuracy stands beside its `k`.
-      commands: Words of the commands to type next.
-      out: Where people read.
+      result: Results by name; `k` belongs to the top-k accuracies.
+      commands: The commands to suggest, each as a list of words.
+      out: The console to print on.
       sayings: What the curves say, in sentences.
     """
     table = Table(box=None, show_header=False, pad_edge=False)
@@ -142,16 +142,16 @@ def show(
 
 
 def show_dry_run(result: dict[str, Any], out: Console) -> None:
-    """Says that everything has worked once; the JSON line has what it came to."""
+    """Prints that every part of the training has worked once, and the results as a JSON line."""
     out.print(
-        f"dry run: read, took a step, evaluated a batch and saved in {result['seconds']} s; "
-        "nothing was kept"
+        "dry run: read the data, took a step, evaluated a batch and saved a checkpoint in "
+        f"{result['seconds']} s; nothing was kept"
     )
     print(json.dumps({"dry_run": True, **result}), flush=True)
 
 
 def show_rate(curve: Curve, files: Sequence[Path], out: Console) -> None:
-    """Says where the loss falls fastest, and which files have the curve."""
+    """Prints where the loss falls fastest, and the files that hold the curve."""
     out.print(
         f"the loss falls fastest at --learning_rate={curve.suggestion:.1e}; a third of it is safe"
     )
@@ -163,7 +163,7 @@ def show_rate(curve: Curve, files: Sequence[Path], out: Console) -> None:
 
 
 def next_commands(folder: Path, test_data: str, k: int) -> list[list[str]]:
-    """Evaluating, looking at and repeating the run in a folder, for the one who ran the script."""
+    """The commands that evaluate, show and repeat the run in a folder, as words."""
     script = Path(sys.argv[0])
     python = Path(sys.executable)
     with contextlib.suppress(OSError):  # the working folder may be gone
@@ -181,7 +181,7 @@ def next_commands(folder: Path, test_data: str, k: int) -> list[list[str]]:
 
 
 def _lines(command: Sequence[str], width: int | None) -> list[str]:
-    """A command as a shell reads it: on one line, or on several that fit a terminal."""
+    """Quotes a command for the shell, on as many lines as the width of the terminal takes."""
     first, *rest = map(shlex.quote, command)
     lines, line = [], f"  {first}"
     for word in rest:

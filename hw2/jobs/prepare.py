@@ -91,7 +91,7 @@ def read_data(config: Config, out: Console) -> tuple[Examples, Examples | None]:
 
 @contextlib.contextmanager
 def computing(config: Config, strategy: tf.distribute.Strategy) -> Iterator[None]:
-    """Computes as the settings say while the block runs: devices, convolution, checks of values."""
+    """Puts the strategy, the convolution algorithm and checks of values in force for the block."""
     with (
         strategy.scope(),
         ops.algorithm(config.conv_algorithm, recompute=config.recompute_patches),
@@ -108,14 +108,14 @@ def computing(config: Config, strategy: tf.distribute.Strategy) -> Iterator[None
 
 
 def _check_usage(config: Config, cluster: Cluster, mirrored: bool) -> None:
-    """Refuses settings that do not go with this program or this number of machines."""
+    """Refuses missing data, and settings that need another script or a single machine."""
     if not config.train_data_path:
         raise UsageError(
             "--train_data_path must name the pictures, got nothing; give a folder of class "
             "folders, or --flagfile=config.cfg to begin with digits"
         )
     if cluster.several and config.dry_run:
-        raise UsageError("--dry_run must be by one process, got several machines; try it on one")
+        raise UsageError("--dry_run must run on one machine, got several; leave out TF_CONFIG")
     if not mirrored and (config.logical_devices > 1 or config.num_gpus > 1 or cluster.several):
         count = len(cluster.workers)
         several = f"{count} machines by TF_CONFIG" if cluster.several else "several"
@@ -131,7 +131,7 @@ def _strategy(config: Config, cluster: Cluster, mirrored: bool) -> tf.distribute
 
 
 def _check_batch_size(config: Config, cluster: Cluster, replicas: int) -> None:
-    """Refuses a batch that the devices, or the pairs of mixed pictures, do not divide."""
+    """Refuses a batch size that cannot be divided among the devices, or into pairs to mix."""
     if config.batch_size % (replicas * config.accumulate):
         parts = f", and of the {config.accumulate} parts of --accumulate on each"
         raise UsageError(

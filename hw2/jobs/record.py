@@ -14,7 +14,7 @@ from hw2.machines.environment import Environment
 from hw2.runs import compatibility
 from hw2.runs.checkpoints import Checkpoint
 
-# Settings that may change within a run, which then is another one from there on.
+# Settings that may change within a run; if they do, its results differ from there on.
 RECORDED = (
     "accumulate",
     "clip_norm",
@@ -54,7 +54,7 @@ def record_of_run(
     Args:
       config: The settings.
       found: The checkpoint to resume; None for a new run.
-      spec: What makes two trainings the same.
+      spec: What must not change within a run.
       runs_on: Versions, threads and devices.
       last_step: The step where training ends.
     """
@@ -65,7 +65,7 @@ def record_of_run(
     history = _history(found, now) if found else []
     since = compatibility.began(found, spec)
     if compatibility.has_other_pictures(found, spec):
-        history = [*history, {"step": since, "changes": ["the pictures are others"]}]
+        history = [*history, {"step": since, "changes": ["the data has changed"]}]
     return {
         "identity": spec,
         "train_data_path": config.train_data_path,

@@ -25,7 +25,7 @@ from hw2.training.schedules import Plateau
 
 @dataclasses.dataclass
 class State:
-    """All that training changes.
+    """Everything that training changes.
 
     Attributes:
       learner: The model, its averages and the optimizer.
@@ -50,7 +50,7 @@ def restore_state(config: Config, start: Start, out: Console) -> State:
     learner = build.learner(config, start.spec, load_pretrained=start.checkpoint is None)
     run, progress = resume(config, learner, start)
     if start.checkpoint:
-        out.print(f"going on from step {run.step} of {start.folder.path}")
+        out.print(f"resuming from step {run.step} of {start.folder.path}")
     elif config.init_from:
         load_weights(config, learner, start.spec, out)
     out.print(build.layers(config, learner, start.spec))
@@ -90,7 +90,7 @@ def resume(config: Config, learner: Learner, start: Start) -> tuple[Run, Progres
 
 
 def load_weights(config: Config, learner: Learner, spec: Spec, out: Console) -> None:
-    """Begins with the averaged weights of another run, all of them or all but the head.
+    """Sets the weights to the averaged weights of another run, with or without its last layer.
 
     Raises:
       RunError: There is no such run, or its model or classes differ.
@@ -116,5 +116,5 @@ def load_weights(config: Config, learner: Learner, spec: Spec, out: Console) -> 
             if name.startswith(group) and name.removeprefix(group) not in head
         }
         restore(variables, values, checkpoint)
-    but = f", but {', '.join(sorted(head))}" if head else ""
-    out.print(f"beginning with the weights of {checkpoint.path}{but}")
+    but = f", except {', '.join(sorted(head))}" if head else ""
+    out.print(f"starting from the weights of {checkpoint.path}{but}")

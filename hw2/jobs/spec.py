@@ -1,7 +1,7 @@
-"""What makes two trainings the same, and all that is needed to build their model again.
+"""The spec of a training: what must not change within a run, and what rebuilds its model.
 
-It travels with each checkpoint as plain JSON, so that evaluation and prediction preprocess
-exactly as training did.
+Each checkpoint records it as plain JSON, so that evaluation and prediction build the same model
+and preprocess pictures exactly as training did.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ MODEL_OPTIONS = (
 
 
 def make_spec(config: Config, examples: Examples, split: Path) -> Spec:
-    """Gathers what must not change within a run.
+    """Makes the spec of a training.
 
     Args:
       config: The settings.
       examples: The training data.
-      split: The file that says which of them train.
+      split: The file that assigns each picture to a part.
     """
     return {
         "model": config.model,
@@ -64,14 +64,14 @@ def make_spec(config: Config, examples: Examples, split: Path) -> Spec:
 
 
 def preprocessing_options(config: Config, channels: int) -> dict[str, Any]:
-    """The preprocessing of the settings, as plain JSON.
+    """The arguments of `Preprocessing` that the settings describe, as plain JSON.
 
     Args:
       config: The settings.
-      channels: Of the data.
+      channels: How many channels the data has.
 
     Raises:
-      UsageError: Mean and deviation do not fit the channels.
+      UsageError: The numbers of means and deviations do not fit the channels.
     """
     fields = {field.name for field in dataclasses.fields(Preprocessing)} - {"mean", "deviation"}
     found = {name: value for name, value in sorted(vars(config).items()) if name in fields}
@@ -91,26 +91,26 @@ def preprocessing_options(config: Config, channels: int) -> dict[str, Any]:
 
 
 def preprocessing(spec: Spec) -> Preprocessing:
-    """How its pictures are prepared."""
+    """The preprocessing of a training."""
     return Preprocessing(**spec["preprocessing"])
 
 
 def image_shape(spec: Spec) -> tuple[int, int, int]:
-    """(H, W, C) of what its model sees."""
+    """The shape (H, W, C) of the images that the model of a training takes."""
     prepared = preprocessing(spec)
     return prepared.image_size, prepared.image_size, prepared.channels
 
 
 def build_model(spec: Spec, *, load_pretrained: bool = True) -> tf.Module:
-    """Builds its model, with first weights by its seed.
+    """Builds the model of a training, with initial weights by its seed.
 
     Args:
-      spec: Of the training.
-      load_pretrained: False where a checkpoint will set all that trains; then pretrained weights
-        are read only where they are frozen, and so in no checkpoint.
+      spec: The spec of the training.
+      load_pretrained: False where a checkpoint will set all weights that train. Pretrained
+        weights are then read only if they are frozen, since no checkpoint holds these.
 
     Raises:
-      RunError: Pretrained weights are missing, or another file than training had.
+      RunError: The file of pretrained weights is missing or has changed.
     """
     make = constructor(spec["model"])
     options = dict(spec.get("model_options", {}))
@@ -128,7 +128,7 @@ def build_model(spec: Spec, *, load_pretrained: bool = True) -> tf.Module:
 
 
 def head_variables(spec: Spec) -> set[str]:
-    """Names the variables of its model whose shapes follow the number of classes."""
+    """Names the variables of the model whose shapes depend on the number of classes."""
     more = dict(spec, class_names=[*spec["class_names"], ""])
     one, other = (
         named_variables(build_model(which, load_pretrained=False)) for which in (spec, more)
@@ -140,7 +140,7 @@ def constructor(name: str):
     """Finds a model by name.
 
     Raises:
-      UsageError: There is none of that name.
+      UsageError: There is no model of that name.
     """
     if name not in MODELS:
         raise UsageError(f"--model must be one of {', '.join(MODELS)}, got {name!r}")
@@ -148,7 +148,7 @@ def constructor(name: str):
 
 
 def check_model(config: Config) -> None:
-    """Looks for mistakes in the settings of the model, before anything is read or written.
+    """Refuses mistakes in the settings of the model, before anything is read or written.
 
     Raises:
       UsageError: There is no such model, or it has no such option.
@@ -177,7 +177,7 @@ def _taken(name: str) -> set[str]:
 
 
 def _model_options(config: Config) -> dict[str, Any]:
-    """The options of its model, a file of weights by its whole path and its hash."""
+    """The options of the model; a file of weights is given by its absolute path and its hash."""
     options = {name: getattr(config, name) for name in sorted(_taken(config.model))}
     if options.get("pretrained", NONE) not in (NONE, IMAGENET):
         path = os.path.abspath(os.path.expanduser(options["pretrained"]))

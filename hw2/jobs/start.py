@@ -39,7 +39,7 @@ class Start:
       training: Indices of the examples to train on.
       validation: Indices of the held-out examples.
       checkpoint: The checkpoint to resume; None for a new run.
-      spec: What makes two trainings the same.
+      spec: What must not change within a run.
       last_step: The step where training ends.
       record: What each checkpoint records besides its tensors and its progress, as JSON.
       new_data: Whether the data has changed since the checkpoint.
@@ -118,7 +118,7 @@ def _begin(
     run_folder.begin(folder.path, *_description(config, examples))
     stack.enter_context(lock.held(folder.path))
     if aside := config.fresh and run_folder.put_aside(folder):
-        out.print(f"what was there is in {aside}")
+        out.print(f"moved the results of the run so far to {aside}")
     found = _find_checkpoint(folder, examples, set_aside=True)
     data.write_split(config, examples, folder, found, out)
     return found
@@ -132,7 +132,7 @@ def _description(config: Config, examples: Examples) -> tuple[str, list[str]]:
 def _find_checkpoint(
     folder: RunFolder, examples: Examples, *, set_aside: bool = False
 ) -> Checkpoint | None:
-    """The newest good checkpoint, which must have the classes of the data."""
+    """Finds the newest good checkpoint, and refuses one with other classes than the data."""
     found = checkpoints.newest(folder.checkpoints, set_aside=set_aside, check=progress.check)
     if found:
         compatibility.check_classes(found, examples.class_names, folder)
@@ -140,10 +140,10 @@ def _find_checkpoint(
 
 
 def _check_shared(workers: Workers, found: Checkpoint | None, folder: RunFolder) -> None:
-    """Refuses workers that see different run folders under one path."""
+    """Refuses a path that is not the same folder on all workers."""
     low, high = workers.barrier(found.step if found else -1)
     if low != high:
         raise RunError(
-            f"not one run folder in {folder.path} - workers see checkpoints of steps {low} "
-            f"and {high}; give all a --log_path on one disk that they share"
+            f"different run folders in {folder.path} - workers see checkpoints of steps {low} "
+            f"and {high}; give all workers a --log_path on a disk that they share"
         )

@@ -76,12 +76,12 @@ def _train(
     made = make_hooks(config, workers, start, state, batches, steps, hooks, out)
     rate = build.rate(config, len(start.training), start.last_step, state.progress.plateau)
     try:
-        with made.log:
+        with made.writers.log:
             fit(run, steps, iter(batches.training), rate=rate, hooks=made.hooks, check=steps.check)
     except Interrupted as stop:
-        workers.on_first(lambda: made.save(run))
+        workers.on_first(lambda: made.writers.save(run))
         raise outcome.interrupted(stop, run.step) from None
-    workers.on_first(lambda: made.save(run))  # where a hook asked to stop
+    workers.on_first(lambda: made.writers.save(run))  # where a hook asked to stop
     steps.release_signals()
 
     # 5. What came of it. The other workers wait, for a cluster ends with its first worker.

@@ -21,6 +21,7 @@ class Workers:
 
     def __init__(self, cluster: Cluster, strategy: tf.distribute.Strategy):
         self.cluster, self.strategy = cluster, strategy
+        self._gather = tf.function(self._gather_numbers, autograph=False)  # traced once
 
     def barrier(self, value: int = 0) -> tuple[int, int]:
         """Waits until every worker is here.
@@ -33,15 +34,7 @@ class Workers:
         """
         if not self.cluster.several:
             return value, value
-
-        def exchange() -> tf.Tensor:
-            replica = tf.distribute.get_replica_context()
-            slot = tf.one_hot(replica.replica_id_in_sync_group, replica.num_replicas_in_sync)
-            own = slot * tf.cast(value, tf.float32)  # [replicas], 0 but in this replica's place
-            return replica.all_reduce(tf.distribute.ReduceOp.SUM, own)
-
-        everywhere = tf.function(lambda: self.strategy.run(exchange), autograph=False)()
-        values = self.strategy.experimental_local_results(everywhere)[0].numpy()
+        values = self._gather(tf.constant(value, tf.float32)).numpy()
         return int(values.min()), int(values.max())
 
     def on_first(self, action: Callable[[], T]) -> T | None:
@@ -71,3 +64,14 @@ class Workers:
         return self.strategy.distribute_datasets_from_function(
             lambda _: batches(self.cluster.index, count, devices)
         )
+
+    def _gather_numbers(self, value: tf.Tensor) -> tf.Tensor:
+        """Collects a number from every replica of every worker, `[replicas]`."""
+
+        def gather(value: tf.Tensor) -> tf.Tensor:
+            replica = tf.distribute.get_replica_context()
+            slot = tf.one_hot(replica.replica_id_in_sync_group, replica.num_replicas_in_sync)
+            return replica.all_reduce(tf.distribute.ReduceOp.SUM, slot * value)  # [replicas]
+
+        gathered = self.strategy.run(gather, (value,))
+        return self.strategy.experimental_local_results(gathered)[0]  # equal on all

@@ -115,7 +115,7 @@ def test_what_makes_exactness_impossible_is_refused_or_told(train, tmp_path):
     state["environment"] |= {"tensorflow": "2.20.0", "threads": 99, "deterministic": True}
     del state["settings"]["mixup"]  # as a version before that flag wrote it: nothing to tell
     checkpoints.write(run / "checkpoints", 2, tensors, state)
-    with pytest.warns(UserWarning, match="not bit for bit the run that was stopped") as told:
+    with pytest.warns(UserWarning, match="not bit-identical to the run that was stopped") as told:
         train(run, "--max_steps=4", "--learning_rate=0.02", "--logical_devices=2", **SEVERAL)
     words = str(told[0].message)
     for change in (
@@ -170,7 +170,7 @@ def test_classes_go_by_name_and_a_new_head_learns_others(train, folders, tmp_pat
         train(tmp_path / "other", seven, init, *few)
     train(tmp_path / "new", seven, init, "--new_head", *few, "--learning_rate=1e-12", "--fresh")
     err = capsys.readouterr().err
-    assert "but stages/head/b, stages/head/w" in err
+    assert "except stages/head/b, stages/head/w" in err
     old, new = last(run)[1], last(tmp_path / "new")[1]
     kept = "stages/conv/stages/conv1/conv/w"
     rest = np.frombuffer(new[f"model/{kept}"], np.float32)
@@ -201,7 +201,7 @@ def test_changed_data_goes_on_only_where_that_is_accepted(train, stop, folders, 
     train(run, *flags, "--accept_new_data")
     err = capsys.readouterr().err
     assert "the data has changed, from 40 pictures to 42: " in err
-    assert "going on from step 6" in err
+    assert "resuming from step 6" in err
     assert (run / "split-until-00000006.csv").read_bytes() == before
     with (run / "split.csv").open(newline="") as file:
         parts = {row["name"]: row["part"] for row in csv.DictReader(file)}
@@ -211,7 +211,7 @@ def test_changed_data_goes_on_only_where_that_is_accepted(train, stop, folders, 
     assert len(parts) == 42
     state = last(run)[2]
     assert (state["step"], state["data_since"]) == (16, 6)
-    assert {"step": 6, "changes": ["the pictures are others"]} in state["history"]
+    assert {"step": 6, "changes": ["the data has changed"]} in state["history"]
     assert state["plateau"]["best_step"] > 6  # scores of other pictures do not count
     assert "accept_new_data" not in (run / "flags.cfg").read_text()
 
