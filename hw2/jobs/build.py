@@ -50,7 +50,7 @@ def learner(config: Config, spec: Spec, *, load_pretrained: bool = True) -> Lear
 
     Args:
       config: The settings.
-      spec: Of the training.
+      spec: The spec of the training.
       load_pretrained: False where a checkpoint will set all weights that train.
     """
 

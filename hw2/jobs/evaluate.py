@@ -41,7 +41,7 @@ def evaluate(config: Config) -> None:
         scored; with `run_once` off, each new checkpoint is scored as it appears.
 
     Raises:
-      Fault: With what is wrong and what to do.
+      Fault: Something outside the program is wrong; the message has a remedy.
     """
     out = console.stderr()
     folder = run_folder.find(Path(config.checkpoint_dir or settings.run_folder(config)))

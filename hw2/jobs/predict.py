@@ -42,8 +42,8 @@ def predict(config: Config) -> None:
       config: The settings.
 
     Raises:
-      Fault: With what is wrong and what to do. Bad pictures raise one only after the file is
-        written, and none if `on_bad_file` is skip.
+      Fault: Something outside the program is wrong; the message has a remedy. Bad pictures raise
+        one only after the file is written, and none if `on_bad_file` is skip.
     """
     started = time.perf_counter()
     out = console.stderr()

@@ -70,7 +70,7 @@ def open_run(
 
     Args:
       config: The settings.
-      workers: Of the training.
+      workers: The workers of the training.
       examples: The data.
       stack: Holds the lock of the run folder until it is closed.
       out: Where people read.
@@ -85,7 +85,7 @@ def open_run(
     _check_shared(workers, found, folder)
     training, validation = data.read_split(config, examples, folder, out)
     if config.overfit_batches:
-        mixed = training[order.permutation(len(training), config.seed, 0)]  # of every class
+        mixed = training[order.permutation(len(training), config.seed, 0)]  # of all classes
         training = validation = mixed[: config.overfit_batches * config.batch_size]
     last_step = build.last_step(config, len(training))
     spec = make_spec(config, examples, folder.split)

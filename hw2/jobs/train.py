@@ -30,10 +30,10 @@ def train(config: Config, *, mirrored: bool = False, hooks: Sequence[Hook] = ())
       hooks: Called after every step, before a checkpoint of it is written; by every worker.
 
     Raises:
-      Fault: With what is wrong and what to do.
-      Interrupted: By a signal, once a checkpoint is written.
+      Fault: Something outside the program is wrong; the message has a remedy.
+      Interrupted: A signal has stopped the training, after a checkpoint was written.
     """
-    # Under Slurm, tasks that train on one device each are trainings by themselves.
+    # Slurm may run many trainings of one device each as tasks of one job: they are no cluster.
     environ = os.environ if mirrored else {"TF_CONFIG": os.environ.get("TF_CONFIG", "")}
     found = cluster.from_environment(environ)
     with contextlib.ExitStack() as stack:

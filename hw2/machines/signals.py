@@ -98,12 +98,11 @@ def _leave_at_the_second(mine: socket.socket) -> None:
                 if signum not in CAUGHT:
                     continue
                 count += 1
+                name = signal.Signals(signum).name
                 if count > 1:
-                    _say(f"stopped at once by a second {signal.Signals(signum).name}")
+                    _say(f"stopped at once by a second {name}")
                     os._exit(128 + signum)
-                _say(
-                    f"{signal.Signals(signum).name}: saving and stopping; send it again to exit at once"
-                )
+                _say(f"{name}: saving and stopping; send it again to exit at once")
 
 
 def _say(words: str) -> None:

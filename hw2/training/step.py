@@ -82,7 +82,7 @@ class Steps:
     def release_signals(self) -> None:
         """Lets signals end this process at once, now that there is nothing left to save.
 
-        If there are other processes they go on waiting, for the others would wait for this one.
+        With several processes signals keep waiting, since the others would wait for this one.
 
         Raises:
           Interrupted: A signal has come since the last `check`.
