@@ -153,11 +153,11 @@ def check_model(config: Config) -> None:
     Raises:
       UsageError: There is no such model, or it has no such option.
     """
-    taken = _taken(config.model)
+    taken = _options_taken(config.model)
     for name in MODEL_OPTIONS:
         value = getattr(config, name)
         if name not in taken and value != FIELDS[name].default:
-            others = [model for model in MODELS if name in _taken(model)]
+            others = [model for model in MODELS if name in _options_taken(model)]
             raise UsageError(
                 f"--{name} must go with {', '.join(others)}, got {value!r} for "
                 f"--model={config.model}"
@@ -171,14 +171,14 @@ def check_model(config: Config) -> None:
         )
 
 
-def _taken(name: str) -> set[str]:
+def _options_taken(name: str) -> set[str]:
     """The options that a model's constructor takes."""
     return set(inspect.signature(constructor(name)).parameters) & set(MODEL_OPTIONS)
 
 
 def _model_options(config: Config) -> dict[str, Any]:
     """The options of the model; a file of weights is given by its absolute path and its hash."""
-    options = {name: getattr(config, name) for name in sorted(_taken(config.model))}
+    options = {name: getattr(config, name) for name in sorted(_options_taken(config.model))}
     if options.get("pretrained", NONE) not in (NONE, IMAGENET):
         path = os.path.abspath(os.path.expanduser(options["pretrained"]))
         options |= {"pretrained": path, "pretrained_sha256": _digest(path)}

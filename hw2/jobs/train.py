@@ -13,8 +13,8 @@ from hw2.jobs import build, outcome, prepare, resume
 from hw2.jobs.batches import make_batches
 from hw2.jobs.hooks import make_hooks
 from hw2.jobs.start import describe_run, open_run
-from hw2.machines import cluster, devices, signals
-from hw2.machines.cluster import Cluster
+from hw2.machines import devices, signals
+from hw2.machines.cluster import Cluster, from_environment
 from hw2.machines.signals import Signals
 from hw2.terminal import console
 from hw2.training.loop import Hook, fit
@@ -35,26 +35,27 @@ def train(config: Config, *, mirrored: bool = False, hooks: Sequence[Hook] = ())
     """
     # Slurm may run many trainings of one device each as tasks of one job: they are no cluster.
     environ = os.environ if mirrored else {"TF_CONFIG": os.environ.get("TF_CONFIG", "")}
-    found = cluster.from_environment(environ)
+    cluster = from_environment(environ)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(devices.check_device_errors(several=found.several))
+        stack.enter_context(devices.check_device_errors(several=cluster.several))
         caught = stack.enter_context(signals.caught())
         config = stack.enter_context(prepare.resolved(config))
-        _train(config, found, mirrored, hooks, caught, stack)
+        _train(config, cluster, mirrored, hooks, caught, stack)
 
 
 def _train(
     config: Config,
-    found: Cluster,
+    cluster: Cluster,
     mirrored: bool,
     hooks: Sequence[Hook],
     caught: Signals,
     stack: contextlib.ExitStack,
 ) -> None:
-    started, out = time.perf_counter(), console.stderr(quiet=not found.is_first)
+    """Trains in five stages, each of which needs what those before it have found."""
+    started, out = time.perf_counter(), console.stderr(quiet=not cluster.is_first)
 
     # 1. Where it trains. TensorFlow sets up its devices once, before it computes anything.
-    workers = prepare.workers(config, found, mirrored=mirrored, out=out)
+    workers = prepare.workers(config, cluster, mirrored=mirrored, out=out)
 
     # 2. On what data. All data is read and checked before the run folder is touched.
     examples, test = prepare.read_data(config, out)
@@ -69,7 +70,7 @@ def _train(
 
     # 4. The loop. Every worker takes the same steps and hooks; the first one also writes.
     batches = make_batches(config, workers, start, run.step)
-    steps = Steps(state.learner, caught, names=batches.names, alone=not found.several)
+    steps = Steps(state.learner, caught, names=batches.names, alone=not cluster.several)
     if config.find_rate:
         caught.raise_at_once()  # there is nothing to save
         return outcome.find_rate(workers, start, state.learner, batches.training, out)

@@ -52,7 +52,7 @@ def operation_in(error: tf.errors.OpError) -> str | None:
 
 
 @contextlib.contextmanager
-def naming(step: int) -> Iterator[None]:
+def naming_operation(step: int) -> Iterator[None]:
     """Turns an error of `--check_numerics` in a step into `NotFinite`."""
     try:
         yield

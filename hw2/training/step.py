@@ -45,7 +45,7 @@ class Steps:
         """
         leave = self._signals.received is not None
         self.batch = batch
-        with numerics.naming(step):
+        with numerics.naming_operation(step):
             result = self._learner.train_step(batch, step=step, rate=rate, leave=leave)
             metrics = {name: float(value) for name, value in result.items()}
         self._agreed = metrics.pop("leave") > 0

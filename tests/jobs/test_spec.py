@@ -33,7 +33,7 @@ def test_every_model_is_built_with_the_defaults():
 def test_every_option_is_a_setting_and_some_models():
     for option in spec.MODEL_OPTIONS:
         assert option in FIELDS
-        assert any(option in spec._taken(name) for name in MODELS)
+        assert any(option in spec._options_taken(name) for name in MODELS)
 
 
 @pytest.mark.parametrize(
