@@ -25,7 +25,7 @@ from hw2.training.variables import named_variables
 
 Spec = dict[str, Any]
 
-# Settings that are arguments of some models and not of others.
+# Settings that only some models take.
 MODEL_OPTIONS = (
     "stem",
     "resnet_d",

@@ -33,7 +33,7 @@ def train(config: Config, *, mirrored: bool = False, hooks: Sequence[Hook] = ())
       Fault: Something outside the program is wrong; the message has a remedy.
       Interrupted: A signal has stopped the training, after a checkpoint was written.
     """
-    # Slurm may run many trainings of one device each as tasks of one job: they are no cluster.
+    # On one device, the tasks of a Slurm job are separate trainings, and not a cluster.
     environ = os.environ if mirrored else {"TF_CONFIG": os.environ.get("TF_CONFIG", "")}
     cluster = from_environment(environ)
     with contextlib.ExitStack() as stack:
@@ -54,7 +54,7 @@ def _train(
     """Trains in five stages, each of which needs what those before it have found."""
     started, out = time.perf_counter(), console.stderr(quiet=not cluster.is_first)
 
-    # 1. Where it trains. TensorFlow sets up its devices once, before it computes anything.
+    # 1. Where it trains. First, because TensorFlow must be set up before it computes anything.
     workers = prepare.workers(config, cluster, mirrored=mirrored, out=out)
 
     # 2. On what data. All data is read and checked before the run folder is touched.
@@ -82,9 +82,9 @@ def _train(
     except Interrupted as stop:
         workers.on_first(lambda: made.writers.save(run))
         raise outcome.interrupted(stop, run.step) from None
-    workers.on_first(lambda: made.writers.save(run))  # where a hook asked to stop
+    workers.on_first(lambda: made.writers.save(run))  # if a hook stopped it between two saves
     steps.release_signals()
 
-    # 5. What came of it. The other workers wait, for a cluster ends with its first worker.
+    # 5. What came of it. The others wait for the first worker, without which a cluster ends.
     best = made.evaluation.best
     workers.on_first(lambda: outcome.conclude(config, start, state, best, test, started, out))

@@ -152,7 +152,7 @@ class Learner:
             [tf.math.is_finite(sums[0])]
             + [tf.reduce_all(tf.math.is_finite(gradient)) for gradient in gradients]
         )
-        if self._clip_norm:  # whose squares may overflow where the gradients do not
+        if self._clip_norm:  # squares may overflow although gradients do not
             finite &= tf.math.is_finite(tf.linalg.global_norm(gradients))
 
         def update() -> tf.Tensor:
@@ -178,7 +178,7 @@ class Learner:
         """This replica's shares of the gradients, the loss and the accuracy."""
         parts = self._accumulate
         if parts == 1:
-            return self._part(images, labels, self._dropout_seed(step), 1)
+            return self._part_gradients(images, labels, self._dropout_seed(step), 1)
         sums = None
         rows = images.shape[0] // parts
         for part in range(parts):
@@ -186,11 +186,11 @@ class Learner:
             with tf.control_dependencies([] if sums is None else tf.nest.flatten(sums)):
                 x, y = tf.identity(images[chosen]), tf.identity(labels[chosen])
             seed = tf.random.experimental.stateless_fold_in(self._dropout_seed(step), part)
-            found = self._part(x, y, seed, parts)
+            found = self._part_gradients(x, y, seed, parts)
             sums = found if sums is None else tf.nest.map_structure(tf.add, sums, found)
         return sums
 
-    def _part(
+    def _part_gradients(
         self, images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, parts: int
     ) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor]:
         """The shares of `_gradients` from one of `parts` parts of this replica's batch."""
@@ -210,6 +210,5 @@ class Learner:
         return tf.cast(self.model(images, training=True, seed=seed), tf.float32)
 
     def _dropout_seed(self, step: tf.Tensor) -> tf.Tensor:
-        return tf.random.experimental.stateless_fold_in(
-            [self._seed, 1], step
-        )  # 0 is for augmentation
+        seed = [self._seed, 1]  # augmentation has 0 in place of 1
+        return tf.random.experimental.stateless_fold_in(seed, step)
