@@ -101,7 +101,7 @@ def _terminated_as_interrupted() -> Iterator[None]:
 def _join_cluster() -> None:
     """Finds out about the other machines, before TensorFlow does."""
     found = cluster.from_environment(os.environ)
-    if found:
+    if found.several:
         cluster.check_port(found)
         os.environ["TF_CONFIG"] = found.tf_config
         print(

@@ -58,7 +58,7 @@ def rows(examples: Examples, config: Config, *, pictures: int, versions: int) ->
     from hw2.input.transforms import preprocess
     from hw2.jobs import spec
 
-    prepared = spec.prepared(config, examples.channels)
+    prepared = spec.preprocessing_options(config, examples.channels)
     p = preprocess.Preprocessing(**prepared)
     chosen = _chosen(examples, min(pictures, len(examples)), config.seed)
     if config.mixup or config.cutmix:

@@ -33,7 +33,7 @@ SCORED = 1000  # images on which int8 is compared with float32, at most
 NAMES = {"saved_model": "saved_model", "litert": "model.tflite", "onnx": "model.onnx"}
 
 
-@devices.told_of_machines()
+@devices.check_device_errors()
 def export(run: str, config: Config) -> None:
     """Writes the file, once it agrees with prediction, and prints one JSON line.
 

@@ -1,1 +1,1 @@
-"""Training, evaluation and prediction, as the settings say."""
+"""Training, evaluation and prediction; the only modules that take the settings as a whole."""

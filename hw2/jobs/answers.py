@@ -1,4 +1,4 @@
-"""The file of answers: CSV, the form of a competition, or JSON lines; there whole or not at all."""
+"""The output of prediction: CSV, a competition's CSV or JSON lines, whole or not at all."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from hw2.errors import UsageError, writing
 from hw2.runs import atomic
 
 STDOUT = "-"
-LINES = (".jsonl", ".ndjson")  # endings of JSON lines
+LINES = (".jsonl", ".ndjson")  # file names that mean JSON lines
 
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """What a model says of one picture.
+    """The prediction for one picture.
 
     Attributes:
-      number: Of the picture in its source, from 0.
-      name: Of the picture.
-      label: Its class, where that is known; else -1.
-      guesses: Classes, the likeliest first; none of a bad picture.
-      probabilities: Of the guesses.
-      error: What is wrong with a bad picture; else "".
+      number: Position of the picture in its source, from 0.
+      name: Name of the picture.
+      label: Its class if that is known, else -1.
+      guesses: Classes, the likeliest first; empty for a bad picture.
+      probabilities: Probabilities of the guesses.
+      error: What is wrong with a bad picture, else "".
     """
 
     number: int
@@ -42,16 +42,16 @@ class Answer:
 
 @dataclasses.dataclass(frozen=True)
 class Form:
-    """How answers are written.
+    """The format in which answers are written.
 
     Attributes:
-      class_names: The model's.
-      guesses: How many of each picture.
+      class_names: Names of the model's classes.
+      guesses: How many guesses to write for each picture.
       labelled: Whether to write labels too.
-      lines: JSON lines in place of CSV.
-      header: Names of the columns of a competition, that of the id first; empty for our own.
-      ids: What a picture is called: its "name", the "stem" of that, or its "number".
-      answer: Classes by "name" or by "number".
+      lines: Whether to write JSON lines instead of CSV.
+      header: Column names that a competition asks for, the id first; empty for the default ones.
+      ids: How to identify a picture: by its "name", the "stem" of its name, or its "number".
+      answer: Whether to write a class as its "name" or its "number".
     """
 
     class_names: Sequence[str]
@@ -63,7 +63,7 @@ class Form:
     answer: str = "name"
 
     def write(self, file: TextIO) -> Callable[[Answer], None]:
-        """Writes the header, if there is one, and returns what writes an answer."""
+        """Writes the header of a CSV file, and returns the function that writes an answer."""
         if self.lines:
             return lambda answer: print(json.dumps(self._json(answer)), file=file)
         rows = csv.writer(file, lineterminator="\n")
@@ -87,7 +87,7 @@ class Form:
         return [self._id(answer), *label, *values, answer.error]
 
     def _competition(self, answer: Answer) -> list[object]:
-        """An answer that is missing is empty: the form has no room for an error."""
+        """Formats a row for a competition, which has no place for errors: its answer is empty."""
         values = [self._class(guess) for guess in answer.guesses[: len(self.header) - 1]]
         return [self._id(answer), *values, *[""] * (len(self.header) - 1 - len(values))]
 
@@ -113,7 +113,7 @@ class Form:
 
 
 def columns(header: str) -> list[str]:
-    """Reads `id,class`.
+    """Splits the names of a header, such as `id,class`.
 
     Raises:
       UsageError: There are fewer than two columns, or one has no name.
@@ -129,10 +129,10 @@ def columns(header: str) -> list[str]:
 
 
 def check(path: str, *, overwrite: bool) -> None:
-    """Looks for what stands in the way of an output, before any work is done.
+    """Refuses an output that could not be written, before any work is done.
 
     Raises:
-      UsageError: It is a folder, or there already, or its folder is missing.
+      UsageError: The path is a folder, exists already, or its folder is missing.
     """
     if path == STDOUT:
         return
@@ -151,10 +151,10 @@ def check(path: str, *, overwrite: bool) -> None:
 
 @contextlib.contextmanager
 def opened(path: str) -> Iterator[TextIO]:
-    """A file that takes its name once the block has ended well, and else is gone.
+    """Opens a file that appears under its name only if the block ends without an exception.
 
     Raises:
-      RunError: The disk refuses it.
+      RunError: The disk refuses the file.
     """
     if path == STDOUT:
         sys.stdout.reconfigure(errors="surrogateescape")

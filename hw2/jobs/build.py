@@ -1,8 +1,9 @@
-"""What one training is made of, from the settings and from the checkpoint it goes on from."""
+"""The parts of a training as the settings describe them: learner, schedule, last step."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import tensorflow as tf
 from rich.table import Table
@@ -10,25 +11,24 @@ from rich.table import Table
 from hw2.config.rules import numbers_of
 from hw2.config.settings import Config
 from hw2.errors import DataError
-from hw2.jobs import spec
-from hw2.jobs.spec import Identity
+from hw2.jobs.spec import Spec, build_model, image_shape
 from hw2.layers import norm
 from hw2.layers.penalty import l2_penalty
 from hw2.models import summary
 from hw2.training import losses, optimizers
 from hw2.training.learner import Learner
-from hw2.training.schedules import Schedule
+from hw2.training.schedules import Plateau, Schedule
 
 
 def last_step(config: Config, count: int) -> int:
-    """Where training ends.
+    """Computes the step at which training ends.
 
     Args:
       config: The settings.
-      count: Pictures of an epoch.
+      count: Pictures in an epoch.
 
     Raises:
-      DataError: There are fewer than fill a batch.
+      DataError: There are too few pictures to fill a batch.
     """
     if count < config.batch_size:
         raise DataError(
@@ -41,21 +41,21 @@ def last_step(config: Config, count: int) -> int:
 
 
 def steps_between(config: Config, count: int) -> int:
-    """Steps from a checkpoint to the next; of `count` pictures, where it is to be an epoch."""
+    """Steps from one checkpoint to the next; by default an epoch of `count` pictures."""
     return config.save_checkpoint_steps or math.ceil(count / config.batch_size)
 
 
-def learner(config: Config, same: Identity, *, begins: bool = True) -> Learner:
+def learner(config: Config, spec: Spec, *, load_pretrained: bool = True) -> Learner:
     """Makes the learner; to be called inside the scope of the strategy.
 
     Args:
       config: The settings.
-      same: Of the training.
-      begins: Whether it begins, rather than goes on from a checkpoint with all that trains.
+      spec: The spec of the training.
+      load_pretrained: False where a checkpoint will set all weights that train.
     """
 
     def build() -> tf.Module:
-        model = spec.model(same, load_pretrained=begins)
+        model = build_model(spec, load_pretrained=load_pretrained)
         if config.sync_batch_norm:
             norm.synchronize(model)
         return model
@@ -79,11 +79,11 @@ def learner(config: Config, same: Identity, *, begins: bool = True) -> Learner:
     )
 
 
-def layers(config: Config, made: Learner, same: Identity) -> Table:
-    """The layers of the model and what they cost, with the patches of a step that is by im2col."""
+def layers(config: Config, learner: Learner, spec: Spec) -> Table:
+    """Tabulates the layers of the model and their cost, with the memory that im2col would take."""
     return summary.table(
-        made.model,
-        summary.summarize(made.model, spec.image_shape(same)),
+        learner.model,
+        summary.summarize(learner.model, image_shape(spec)),
         batch_size=config.batch_size // config.accumulate,
         value_bytes=4 if config.precision == "float32" else 2,
         whole=False,
@@ -91,14 +91,14 @@ def layers(config: Config, made: Learner, same: Identity) -> Table:
 
 
 def schedule(config: Config, count: int, last: int) -> Schedule:
-    """The learning rate by steps.
+    """Makes the learning rate as a function of the step.
 
     Args:
       config: The settings.
-      count: Pictures of an epoch.
-      last: Step where training ends.
+      count: Pictures in an epoch.
+      last: The step at which training ends.
     """
-    epoch = count / config.batch_size  # steps, rarely whole
+    epoch = count / config.batch_size  # steps, rarely a whole number
     return Schedule(
         config.learning_rate,
         last,
@@ -107,3 +107,9 @@ def schedule(config: Config, count: int, last: int) -> Schedule:
         milestones=tuple(round(n * epoch) for n in numbers_of(config.rate_epochs)),
         factor=config.rate_factor,
     )
+
+
+def rate(config: Config, count: int, last: int, plateau: Plateau) -> Callable[[int], float]:
+    """Makes the learning rate by steps: the schedule times the scale that the plateau rule sets."""
+    by_step = schedule(config, count, last)
+    return lambda step: by_step(step) * plateau.scale

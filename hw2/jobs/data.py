@@ -1,4 +1,4 @@
-"""The data that the settings name: read, checked and split."""
+"""Reads, checks and splits the data that the settings name."""
 
 from __future__ import annotations
 
@@ -26,17 +26,22 @@ from hw2.runs.folder import RunFolder
 from hw2.terminal import progress_bar
 
 
-def read(
+def read_examples(
     config: Config, path: str, part: str, out: Console, class_names: Sequence[str] | None = None
 ) -> Examples:
-    """Reads a data set and prints what it is; labels follow a model's class names if given."""
+    """Reads a data set and prints a summary of it.
+
+    With `class_names`, labels are the positions of their classes among these.
+    """
     with progress_bar.reporting(f"scanning {shown(path)}", out) as report:
         examples = source.read(path, part, rules(config), class_names=class_names, report=report)
     if class_names is not None:
         examples = examples.with_classes(class_names)
     if config.disk_cache:
         examples = disk_cache.kept(
-            examples, lasting(config.disk_cache), warn=lambda text: out.print(f"warning: {text}")
+            examples,
+            absolute_path(config.disk_cache),
+            warn=lambda text: out.print(f"warning: {text}"),
         )
     out.print(f"{shown(path)}: {len(examples):,} pictures in {len(examples.class_names)} classes")
     for note in examples.notes:
@@ -45,7 +50,7 @@ def read(
 
 
 def rules(config: Config) -> Rules:
-    """What the settings accept of the data."""
+    """The rules of the settings for which files to accept."""
     names = {field.name for field in dataclasses.fields(Rules)} & vars(config).keys()
     return Rules(
         **{name: getattr(config, name) for name in names}, cache_folder=default_cache_folder()
@@ -53,16 +58,16 @@ def rules(config: Config) -> Rules:
 
 
 def write_skipped(path: Path, skipped: Sequence[tuple[str, str]]) -> None:
-    """Names the bad pictures that were left out, each with its reason; no file for none."""
+    """Writes the names of skipped pictures and the reasons; removes the file if there are none."""
     if not skipped:
-        path.unlink(missing_ok=True)  # of another time
+        path.unlink(missing_ok=True)  # it would be of an earlier run
         return
     with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
         csv.writer(file).writerows([("name", "reason"), *skipped])
 
 
-def lasting(path: str) -> str:
-    """A path that means the same from any folder; names of built-in data stay."""
+def absolute_path(path: str) -> str:
+    """Makes a path absolute, but leaves the name of a built-in data set as it is."""
     if not path or path in builtin.NAMES:
         return path
     try:
@@ -88,7 +93,7 @@ def held_out(
         examples, _, validation = of_run(config, folder, checkpoint, out)
         return examples, validation
     class_names = checkpoint.state["identity"]["class_names"]
-    examples = read(config, config.test_data_path, "test", out, class_names)
+    examples = read_examples(config, config.test_data_path, "test", out, class_names)
     return examples, np.arange(len(examples))
 
 
@@ -105,12 +110,12 @@ def of_run(
     """
     path = config.train_data_path or checkpoint.state["train_data_path"]
     class_names = checkpoint.state["identity"]["class_names"]
-    examples = read(config, path, "train", out, class_names)
+    examples = read_examples(config, path, "train", out, class_names)
     return examples, *split.read(folder.split, examples)
 
 
 def check_leak(config: Config, examples: Examples, test: Examples) -> None:
-    """Refuses to test on what was trained on, told by content."""
+    """Refuses test data that shares pictures, by content, with the training data."""
     if examples.digests is None or test.digests is None or config.allow_leak:
         return
     found = duplicates.pairs(examples.digests, test.digests)
@@ -126,7 +131,7 @@ def check_leak(config: Config, examples: Examples, test: Examples) -> None:
 
 
 def check_parts(config: Config, examples: Examples) -> None:
-    """Refuses to validate on what was trained on, where the source names the parts."""
+    """Refuses a data set whose own validation part shares pictures with its training part."""
     if examples.digests is None or examples.validation is None or config.allow_leak:
         return
     training, held_out = (np.flatnonzero(examples.validation == part) for part in (False, True))
@@ -140,25 +145,43 @@ def check_parts(config: Config, examples: Examples) -> None:
         )
 
 
-def make_split(
+def write_split(
     config: Config,
     examples: Examples,
     folder: RunFolder,
-    out: Console,
     found: Checkpoint | None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """The split of this run: drawn and recorded when it begins, read when it goes on."""
-    parts = None
+    out: Console,
+) -> None:
+    """Writes the split of a new run, or of a run that resumes with changed data.
+
+    Raises:
+      DataError: A class has too few pictures to split.
+      RunError: The folder cannot be written.
+    """
     if found is None:
         parts = split.draw(examples, config.validation_fraction, config.seed)
     elif config.accept_new_data and (words := split.changes(folder.split, examples)):
         out.print(f"  note: the data has changed, {words}; an epoch begins with it", style="dim")
         kept = run_folder.keep_split(folder, found.step)
         parts = split.renewed(kept, examples, config.validation_fraction, config.seed)
-    if parts:
-        with writing(folder.split):
-            split.write(folder.split, examples, *parts)
-            write_skipped(folder.path / "skipped.csv", examples.skipped)
+    else:
+        return
+    with writing(folder.split):
+        split.write(folder.split, examples, *parts)
+        write_skipped(folder.path / "skipped.csv", examples.skipped)
+
+
+def read_split(
+    config: Config, examples: Examples, folder: RunFolder, out: Console
+) -> tuple[np.ndarray, np.ndarray]:
+    """Reads the split of a run, and prints how many pictures it has.
+
+    Returns:
+      Indices of the examples to train on, and of the held-out examples.
+
+    Raises:
+      DataError: The split does not fit the data, or no picture is held out.
+    """
     training, validation = split.read(folder.split, examples)
     if not len(validation):
         raise DataError(

@@ -1,4 +1,4 @@
-"""From a run folder to its scores."""
+"""Evaluation: scores the checkpoints of a run."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ from hw2.input import pipeline
 from hw2.input.examples import Examples
 from hw2.jobs import data as dataset
 from hw2.jobs import model as trained
-from hw2.jobs import spec
-from hw2.jobs.spec import Identity
+from hw2.jobs.spec import Spec, preprocessing
 from hw2.machines import devices
 from hw2.runs import atomic, checkpoints
 from hw2.runs import folder as run_folder
@@ -32,16 +31,16 @@ from hw2.training.events import write_scalars
 from hw2.training.metrics import Scores, scorer
 
 
-@devices.told_of_machines()
+@devices.check_device_errors()
 def evaluate(config: Config) -> None:
     """Scores a run's checkpoint, each picture once, and prints one JSON line.
 
     Args:
-      config: The settings. The validation part of the training data is scored unless
-        `test_data_path` is given; with `run_once` off, each new checkpoint as it comes.
+      config: The settings. Without `test_data_path`, the held-out part of the training data is
+        scored; with `run_once` off, each new checkpoint is scored as it appears.
 
     Raises:
-      Fault: With what is wrong and what to do.
+      Fault: Something outside the program is wrong; the message has a remedy.
     """
     out = console.stderr()
     folder = run_folder.find(Path(config.checkpoint_dir or settings.run_folder(config)))
@@ -66,11 +65,11 @@ def evaluate(config: Config) -> None:
 
 
 class Evaluator:
-    """Scores checkpoints of one run on one data set; the model is built and traced once."""
+    """Scores checkpoints of a run on a data set; builds and traces the model once."""
 
     def __init__(
         self,
-        same: Identity,
+        spec: Spec,
         examples: Examples,
         indices: np.ndarray,
         batch_size: int,
@@ -78,10 +77,10 @@ class Evaluator:
         loss: str,
     ):
         self.skipped = examples.skipped
-        self._model = trained.build(same)
+        self._model = trained.build(spec)
         self._score, self._k = scorer(self._model, losses.LOSSES[loss]), k
         self._batches = pipeline.evaluation_batches(
-            examples, indices, spec.preprocessing(same), batch_size=batch_size, cache_mb=0
+            examples, indices, preprocessing(spec), batch_size=batch_size, cache_mb=0
         )
 
     def __call__(
@@ -95,7 +94,7 @@ class Evaluator:
 def _evaluator(
     config: Config, folder: RunFolder, checkpoint: Checkpoint, out: Console
 ) -> Evaluator:
-    same = checkpoint.state["identity"]
+    spec = checkpoint.state["identity"]
     examples, indices = dataset.held_out(config, folder, checkpoint, out)
     if config.num_examples > len(indices):
         raise DataError(
@@ -103,11 +102,11 @@ def _evaluator(
             f"--num_examples={config.num_examples}, there are {len(indices)}; "
             "give at most that, or 0 for all"
         )
-    if config.num_examples:  # a fair sample: folders come class by class
+    if config.num_examples:  # a fair sample, since folders are in the order of their classes
         indices = np.random.default_rng(0).permutation(indices)[: config.num_examples]
-    k = min(config.top_k, len(same["class_names"]))
+    k = min(config.top_k, len(spec["class_names"]))
     loss = checkpoint.state["settings"].get("loss", config.loss)
-    return Evaluator(same, examples, indices, config.batch_size, k, loss)
+    return Evaluator(spec, examples, indices, config.batch_size, k, loss)
 
 
 def _record(
@@ -119,7 +118,7 @@ def _record(
     out: Console,
 ) -> None:
     """Prints an evaluation, appends it to `eval.jsonl`, and draws it in TensorBoard."""
-    data = dataset.lasting(config.test_data_path) or "validation"
+    data = dataset.absolute_path(config.test_data_path) or "validation"
     result = scores.plain() | {
         "mean_class_top1": scores.mean_class_top1,
         "weights": config.weights,
@@ -146,10 +145,10 @@ def _record(
     print(json.dumps(result), flush=True)
 
 
-def _write_classes(file: Path, same: Identity, scores: Scores) -> None:
-    """Top-1 of each class, of the last evaluation."""
+def _write_classes(file: Path, spec: Spec, scores: Scores) -> None:
+    """Writes the top-1 accuracy of each class, replacing that of the evaluation before."""
     with atomic.opened(file) as new:
         rows = csv.writer(new)
         rows.writerow(("class", "pictures", "right", "top1"))
-        for name, (right, count) in zip(same["class_names"], scores.by_class, strict=True):
+        for name, (right, count) in zip(spec["class_names"], scores.by_class, strict=True):
             rows.writerow((name, count, right, right / count if count else ""))

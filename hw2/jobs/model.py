@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from hw2.errors import RunError
 from hw2.jobs import spec
-from hw2.jobs.spec import Identity
+from hw2.jobs.spec import Spec
 from hw2.runs import checkpoints
 from hw2.runs.checkpoints import Checkpoint
 from hw2.runs.folder import RunFolder
@@ -21,10 +21,10 @@ from hw2.training.variables import named_variables
 def choose(folder: RunFolder, which: str) -> tuple[Checkpoint, dict[str, np.ndarray]]:
     """Reads the "best" checkpoint of a run, or the "last", with its tensors.
 
-    A training that is running may remove what is being read; then there is a newer one to read.
+    A training that is running may remove a checkpoint while it is read; then a newer one is read.
 
     Raises:
-      RunError: There is none, or it is damaged.
+      RunError: There is no checkpoint, or it is damaged.
     """
     while True:
         before = checkpoints.listing(folder.checkpoints)
@@ -48,7 +48,7 @@ def load(
     return model
 
 
-def build(identity: Identity) -> tf.Module:
+def build(identity: Spec) -> tf.Module:
     """Builds the model of a run whose weights a checkpoint will set: `restore_weights` does.
 
     To be called by itself where one model takes the weights of several checkpoints in turn, and is
@@ -57,16 +57,22 @@ def build(identity: Identity) -> tf.Module:
     Raises:
       RunError: Pretrained weights that are frozen, and so in no checkpoint, are missing.
     """
-    return spec.model(identity, load_pretrained=False)
+    return spec.build_model(identity, load_pretrained=False)
 
 
 def restore_weights(
     model: tf.Module, checkpoint: Checkpoint, tensors: Mapping[str, np.ndarray], weights: str
 ) -> None:
-    """Gives a model the "ema" or the "raw" weights of a checkpoint.
+    """Sets the weights of a model to those of a checkpoint.
+
+    Args:
+      model: The model.
+      checkpoint: The checkpoint, for messages.
+      tensors: Its tensors by name.
+      weights: "ema" for the averaged weights, "raw" for those of the last step.
 
     Raises:
-      RunError: It has none of these, or they are of another model or not finite.
+      RunError: The checkpoint has no such weights, or they are of another model.
     """
     group = {"ema": "ema/", "raw": "model/"}[weights]
     values = {n.removeprefix(group): v for n, v in tensors.items() if n.startswith(group)}

@@ -1,4 +1,4 @@
-"""How a training ends: a table, the next commands, one JSON line."""
+"""What came of a training: test scores, a table, the next commands, one JSON line."""
 
 from __future__ import annotations
 
@@ -6,16 +6,99 @@ import contextlib
 import json
 import shlex
 import shutil
+import signal
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from hw2.config.settings import Config
+from hw2.errors import Interrupted, RunError
+from hw2.input.examples import Examples
+from hw2.jobs import model
+from hw2.jobs.evaluate import Evaluator
+from hw2.jobs.resume import State
+from hw2.jobs.start import Start
+from hw2.machines.workers import Workers
+from hw2.runs import diagnosis
 from hw2.runs.folder import FLAGS
+from hw2.training import rate_finder
+from hw2.training.learner import Learner
+from hw2.training.metrics import Scores
 from hw2.training.rate_finder import Curve
+
+
+def find_rate(
+    workers: Workers, start: Start, learner: Learner, batches: Iterable, out: Console
+) -> None:
+    """Tries rising learning rates in place of a training, and shows where the loss falls fastest.
+
+    Raises:
+      RunError: The run folder cannot be written.
+    """
+    curve = rate_finder.search(learner.train_step, iter(batches))
+    files = workers.on_first(lambda: rate_finder.write(curve, start.folder.path))
+    show_rate(curve, files or (), out)
+
+
+def interrupted(stop: Interrupted, step: int) -> Interrupted:
+    """Makes the message of a training that a signal has stopped, once its checkpoint is written."""
+    name = signal.Signals(stop.signum).name
+    return Interrupted(
+        stop.signum, f"stopped by {name} at step {step}; rerun the command to resume"
+    )
+
+
+def conclude(
+    config: Config,
+    start: Start,
+    state: State,
+    best: Scores | None,
+    test: Examples | None,
+    started: float,
+    out: Console,
+) -> None:
+    """Scores the best checkpoint on the test data, if there are any, and prints the results.
+
+    Args:
+      config: The settings.
+      start: What the training started from.
+      state: Where it has ended.
+      best: Scores on the held-out pictures at the best step.
+      test: The test data.
+      started: When the program started, by `time.perf_counter`.
+      out: Where people read.
+    """
+    run, folder = state.run, start.folder
+    if start.checkpoint and run.step == start.checkpoint.step:
+        out.print(f"already complete at step {run.step}: {run.stop_reason}")
+    k = min(config.top_k, len(start.examples.class_names))
+    result = {"k": k, "step": run.step, "stop_reason": run.stop_reason}
+    if best:
+        result |= {"val_top1": best.top1, "val_topk": best.topk, "k": best.k}
+        result["best_step"] = state.progress.plateau.best_step
+    if test:
+        checkpoint, tensors = model.choose(folder, "best")
+        evaluator = Evaluator(
+            start.spec, test, np.arange(len(test)), config.batch_size, result["k"], config.loss
+        )
+        scores = evaluator(checkpoint, tensors, "ema")
+        result |= {"test_top1": scores.top1, "test_topk": scores.topk}
+    result["seconds"] = round(time.perf_counter() - started, 1)
+    if config.dry_run:
+        show_dry_run(result, out)
+        return
+    result["log_path"] = str(folder.path)
+    commands = next_commands(folder.path, config.test_data_path, result["k"])
+    sayings = []
+    with contextlib.suppress(RunError):  # a disk that refused the rows was reported before
+        sayings = diagnosis.diagnose_file(folder.path / "metrics.csv")
+    show(result, commands, out, [] if config.overfit_batches else sayings)
 
 
 def show(
@@ -27,9 +110,9 @@ def show(
     """Prints a table and commands for people, and the JSON line for programs on stdout.
 
     Args:
-      result: Names and values; a top-k accuracy stands beside its `k`.
-      commands: Words of the commands to type next.
-      out: Where people read.
+      result: Results by name; `k` belongs to the top-k accuracies.
+      commands: The commands to suggest, each as a list of words.
+      out: The console to print on.
       sayings: What the curves say, in sentences.
     """
     table = Table(box=None, show_header=False, pad_edge=False)
@@ -60,16 +143,16 @@ def show(
 
 
 def show_dry_run(result: dict[str, Any], out: Console) -> None:
-    """Says that everything has worked once; the JSON line has what it came to."""
+    """Prints that every part of the training has worked once, and the results as a JSON line."""
     out.print(
-        f"dry run: read, took a step, evaluated a batch and saved in {result['seconds']} s; "
-        "nothing was kept"
+        "dry run: read the data, took a step, evaluated a batch and saved a checkpoint in "
+        f"{result['seconds']} s; nothing was kept"
     )
     print(json.dumps({"dry_run": True, **result}), flush=True)
 
 
 def show_rate(curve: Curve, files: Sequence[Path], out: Console) -> None:
-    """Says where the loss falls fastest, and which files have the curve."""
+    """Prints where the loss falls fastest, and the files that hold the curve."""
     out.print(
         f"the loss falls fastest at --learning_rate={curve.suggestion:.1e}; a third of it is safe"
     )
@@ -81,7 +164,7 @@ def show_rate(curve: Curve, files: Sequence[Path], out: Console) -> None:
 
 
 def next_commands(folder: Path, test_data: str, k: int) -> list[list[str]]:
-    """Evaluating, looking at and repeating the run in a folder, for the one who ran the script."""
+    """The commands that evaluate, show and repeat the run in a folder, as words."""
     script = Path(sys.argv[0])
     python = Path(sys.executable)
     with contextlib.suppress(OSError):  # the working folder may be gone
@@ -104,7 +187,7 @@ def next_commands(folder: Path, test_data: str, k: int) -> list[list[str]]:
 
 
 def _lines(command: Sequence[str], width: int | None) -> list[str]:
-    """A command as a shell reads it: on one line, or on several that fit a terminal."""
+    """Quotes a command for the shell, on as many lines as the width of the terminal takes."""
     first, *rest = map(shlex.quote, command)
     lines, line = [], f"  {first}"
     for word in rest:

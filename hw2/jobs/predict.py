@@ -1,11 +1,11 @@
-"""From a run folder and pictures to a file of answers."""
+"""Prediction: classifies pictures by a checkpoint of a run, into a file of answers."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +21,20 @@ from hw2.input import pipeline
 from hw2.input.sources import unlabelled
 from hw2.input.sources.unlabelled import Pictures
 from hw2.jobs import answers as answer
-from hw2.jobs import data, spec
+from hw2.jobs import data
 from hw2.jobs import model as trained
 from hw2.jobs.answers import Answer, Form
+from hw2.jobs.spec import preprocessing
 from hw2.machines import devices
 from hw2.runs import folder as run_folder
 from hw2.runs.checkpoints import Checkpoint
 from hw2.terminal import console, progress_bar
 from hw2.training import metrics
 
-LISTED = 20  # bad pictures named in one error
+LISTED = 20  # how many bad pictures one error names
 
 
-@devices.told_of_machines()
+@devices.check_device_errors()
 def predict(config: Config) -> None:
     """Classifies pictures by a run's checkpoint, writes a file, and prints one JSON line.
 
@@ -41,30 +42,19 @@ def predict(config: Config) -> None:
       config: The settings.
 
     Raises:
-      Fault: With what is wrong and what to do. Where pictures are bad, only once the file is
-        written, and not at all if `on_bad_file` is skip.
+      Fault: Something outside the program is wrong; the message has a remedy. Bad pictures raise
+        one only after the file is written, and none if `on_bad_file` is skip.
     """
     started = time.perf_counter()
     out = console.stderr()
     if not config.data:
         raise UsageError("--data must name the pictures, got nothing; give a folder, or one file")
     answer.check(config.output, overwrite=config.overwrite)
-    header = answer.columns(config.header)
-    lines = config.form == "jsonl" or (
-        config.form == "auto" and config.output.endswith(answer.LINES)
-    )
-    if lines and header:
-        raise UsageError("--header must go with a CSV file, got JSON lines; give --form=csv")
+    header, lines = _header_and_lines(config)
     folder = run_folder.find(Path(config.checkpoint_dir or settings.run_folder(config)))
     checkpoint, tensors = trained.choose(folder, config.checkpoint)
     class_names = checkpoint.state["identity"]["class_names"]
-    wanted = len(header) - 1 if header else config.top_k
-    if header and wanted > len(class_names):
-        raise UsageError(
-            f"--header must have at most {len(class_names)} answers, one for each class, got "
-            f"{wanted}"
-        )
-    guesses = min(max(wanted, config.top_k), len(class_names))
+    guesses = _guesses(config, header, len(class_names))
     found = _pictures(config, class_names, out)
     form = Form(
         class_names,
@@ -90,7 +80,7 @@ def predict(config: Config) -> None:
     result = tally.plain() | {
         "weights": config.weights,
         "step": checkpoint.step,
-        "data": data.lasting(config.data),
+        "data": data.absolute_path(config.data),
         "output": config.output,
         "seconds": round(time.perf_counter() - started, 1),
     }
@@ -100,17 +90,17 @@ def predict(config: Config) -> None:
 def guesser(
     checkpoint: Checkpoint, tensors: Mapping[str, np.ndarray], k: int, weights: str = "ema"
 ) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
-    """Builds the model of a checkpoint.
+    """Builds the model of a checkpoint, as a function that classifies images.
 
     Args:
-      checkpoint: With the identity of the training.
-      tensors: Of the checkpoint.
-      k: How many guesses.
-      weights: "ema" or "raw".
+      checkpoint: The checkpoint.
+      tensors: Its tensors by name.
+      k: How many classes to return for each image.
+      weights: "ema" for the averaged weights, "raw" for those of the last step.
 
     Returns:
-      From images `[N, H, W, C]` as the model sees them to the k likeliest classes `[N, k]`
-      int32, their probabilities `[N, k]`, and whether all logits are finite, `[N]`. Of equal
+      A function from preprocessed images `[N, H, W, C]` to the k likeliest classes `[N, k]`
+      int32, their probabilities `[N, k]`, and whether all logits are finite, `[N]`. Between equal
       logits the lower class comes first, as in evaluation.
 
     Raises:
@@ -136,19 +126,19 @@ def answers(
     *,
     batch_size: int,
 ) -> Iterator[Answer]:
-    """Classifies pictures in their order, a batch at a time; a bad one has an error for answer.
+    """Classifies pictures in their order, a batch at a time, preprocessed as in evaluation.
 
-    Pictures are prepared as the evaluation of that training prepares them.
+    The answer for a picture that cannot be read holds the error.
     """
-    same = checkpoint.state["identity"]
+    spec = checkpoint.state["identity"]
     errors: dict[int, str] = {}
     examples = found.forgiving(
-        same["class_names"], lambda index, error: errors.__setitem__(index, str(error))
+        spec["class_names"], lambda index, error: errors.__setitem__(index, str(error))
     )
     batches = pipeline.evaluation_batches(
         examples,
         np.arange(len(found)),
-        spec.preprocessing(same),
+        preprocessing(spec),
         batch_size=batch_size,
         cache_mb=0,
     )
@@ -170,7 +160,7 @@ def answers(
 
 
 class Tally:
-    """Counts answers, and how many are right."""
+    """Counts answers, and those that agree with the labels."""
 
     def __init__(self, k: int):
         self.k = k
@@ -191,12 +181,33 @@ class Tally:
             self.among += one.label in one.guesses
 
     def plain(self) -> dict[str, Any]:
-        """As plain JSON; accuracies are of the good pictures that have labels."""
+        """The counts as plain JSON, with accuracies over the readable pictures that have labels."""
         counts = {"num_examples": self.good, "num_bad": self.bad, "num_labelled": self.labelled}
         if not self.labelled:
             return counts
         top1, topk = self.first / self.labelled, self.among / self.labelled
         return counts | {"top1": top1, "topk": topk, "k": self.k}
+
+
+def _header_and_lines(config: Config) -> tuple[list[str], bool]:
+    """The column names that the settings give, and whether to write JSON lines instead of CSV."""
+    header = answer.columns(config.header)
+    lines = config.form == "jsonl" or (
+        config.form == "auto" and config.output.endswith(answer.LINES)
+    )
+    if lines and header:
+        raise UsageError("--header must go with a CSV file, got JSON lines; give --form=csv")
+    return header, lines
+
+
+def _guesses(config: Config, header: Sequence[str], classes: int) -> int:
+    """How many classes to guess for each picture: enough for the header and for top-k accuracy."""
+    wanted = len(header) - 1 if header else config.top_k
+    if header and wanted > classes:
+        raise UsageError(
+            f"--header must have at most {classes} answers, one for each class, got {wanted}"
+        )
+    return min(max(wanted, config.top_k), classes)
 
 
 def _pictures(config: Config, class_names: list[str], out: Console) -> Pictures:

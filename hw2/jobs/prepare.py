@@ -1,137 +1,146 @@
-"""What a training needs before its first step: devices, a checkpoint, batches."""
+"""What a training needs before it opens its run folder: settings, devices, data."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import contextlib
+import dataclasses
+import tempfile
+from collections.abc import Iterator
 
-import numpy as np
 import tensorflow as tf
 from rich.console import Console
 
+from hw2 import ops
 from hw2.config.settings import Config
-from hw2.errors import RunError, UsageError
-from hw2.input import pipeline, split
+from hw2.errors import UsageError
+from hw2.input import pipeline
 from hw2.input.examples import Examples
-from hw2.input.pipeline import Part
-from hw2.input.stream import order
-from hw2.jobs import spec
-from hw2.jobs.spec import Identity
+from hw2.jobs import data, spec
 from hw2.machines import devices
 from hw2.machines.cluster import Cluster
-from hw2.runs import checkpoints, compatibility
-from hw2.runs.checkpoints import Checkpoint
-from hw2.runs.folder import RunFolder
-from hw2.training import progress as progresses
+from hw2.machines.workers import Workers
+from hw2.ops import fusion
+from hw2.terminal import noise
 
 
-def make_strategy(
-    config: Config, mirrored: bool, group: Cluster | None, out: Console
-) -> tf.distribute.Strategy:
+@contextlib.contextmanager
+def resolved(config: Config) -> Iterator[Config]:
+    """Yields the settings with absolute paths; a dry run gets one step in a temporary folder."""
+    config = dataclasses.replace(
+        config,
+        train_data_path=data.absolute_path(config.train_data_path),
+        test_data_path=data.absolute_path(config.test_data_path),
+        disk_cache=data.absolute_path(config.disk_cache),
+    )
+    if not config.dry_run:
+        yield config
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield dataclasses.replace(
+            config, log_path=f"{folder}/run", max_steps=1, epochs=0, fresh=False
+        )
+
+
+def workers(config: Config, cluster: Cluster, *, mirrored: bool, out: Console) -> Workers:
+    """Sets up the devices that the settings ask for, and connects the workers of a cluster.
+
+    Args:
+      config: The settings.
+      cluster: The workers.
+      mirrored: Whether to train on several devices, or machines.
+      out: Where people read.
+
+    Raises:
+      UsageError: A setting of the model, the devices or the batch size cannot be.
+      MachineError: Another worker did not come.
+    """
+    spec.check_model(config)
+    devices.configure(threads=config.threads, deterministic=config.deterministic)
+    _check_usage(config, cluster, mirrored)
+    strategy = _strategy(config, cluster, mirrored)
+    _check_batch_size(config, cluster, strategy.num_replicas_in_sync)
+    if mirrored:
+        names = ", ".join(name.split("device:")[-1] for name in strategy.extended.worker_devices)
+        each = config.batch_size // strategy.num_replicas_in_sync
+        where = f" on each of {len(cluster.workers)} machines" if cluster.several else ""
+        out.print(f"devices: {names}{where}, {each} of {config.batch_size} pictures a step on each")
+    with noise.without_noise():
+        fusion.warm_up()
+    return Workers(cluster, strategy)
+
+
+def read_data(config: Config, out: Console) -> tuple[Examples, Examples | None]:
+    """Reads the training data and the test data, and checks them before anything is written.
+
+    Returns:
+      The training data, of which a part will be held out, and the test data, if there are any.
+
+    Raises:
+      UsageError: The settings of the preprocessing do not fit the data.
+      DataError: The data cannot be used, or a picture is both in training and in test data.
+    """
+    train = data.read_examples(config, config.train_data_path, "train", out)
+    spec.preprocessing_options(config, train.channels)
+    data.check_parts(config, train)
+    if not config.test_data_path:
+        return train, None
+    test = data.read_examples(config, config.test_data_path, "test", out, train.class_names)
+    data.check_leak(config, train, test)
+    return train, test
+
+
+@contextlib.contextmanager
+def computing(config: Config, strategy: tf.distribute.Strategy) -> Iterator[None]:
+    """Puts the strategy, the convolution algorithm and checks of values in force for the block."""
+    with (
+        strategy.scope(),
+        ops.algorithm(config.conv_algorithm, recompute=config.recompute_patches),
+        pipeline.naming_errors(),
+    ):
+        if not config.check_numerics:
+            yield
+            return
+        tf.debugging.enable_check_numerics()
+        try:
+            yield
+        finally:
+            tf.debugging.disable_check_numerics()
+
+
+def _check_usage(config: Config, cluster: Cluster, mirrored: bool) -> None:
+    """Refuses missing data, and settings that need another script or a single machine."""
     if not config.train_data_path:
         raise UsageError(
             "--train_data_path must name the pictures, got nothing; give a folder of class "
             "folders, or --flagfile=config.cfg to begin with digits"
         )
-    if group and config.dry_run:
-        raise UsageError("--dry_run must be by one process, got several machines; try it on one")
-    if mirrored and group:
-        strategy = devices.several_machines(config.num_gpus, config.logical_devices)
-    elif mirrored:
-        strategy = devices.mirrored(config.num_gpus, config.logical_devices)
-    elif config.logical_devices > 1 or config.num_gpus > 1 or group:
-        several = f"{len(group.workers)} machines by TF_CONFIG" if group else "several"
+    if cluster.several and config.dry_run:
+        raise UsageError("--dry_run must run on one machine, got several; leave out TF_CONFIG")
+    if not mirrored and (config.logical_devices > 1 or config.num_gpus > 1 or cluster.several):
+        count = len(cluster.workers)
+        several = f"{count} machines by TF_CONFIG" if cluster.several else "several"
         raise UsageError(f"train.py must have one device, got {several}; use multi_gpu_train.py")
-    else:
+
+
+def _strategy(config: Config, cluster: Cluster, mirrored: bool) -> tf.distribute.Strategy:
+    if not mirrored:
         devices.check_gpus(config.num_gpus)
-        strategy = tf.distribute.get_strategy()
-    replicas = strategy.num_replicas_in_sync
+        return tf.distribute.get_strategy()
+    make = devices.several_machines if cluster.several else devices.mirrored
+    return make(config.num_gpus, config.logical_devices)
+
+
+def _check_batch_size(config: Config, cluster: Cluster, replicas: int) -> None:
+    """Refuses a batch size that cannot be divided among the devices, or into pairs to mix."""
     if config.batch_size % (replicas * config.accumulate):
         parts = f", and of the {config.accumulate} parts of --accumulate on each"
         raise UsageError(
             f"--batch_size must be a multiple of the {replicas} devices"
             f"{parts if config.accumulate > 1 else ''}, got {config.batch_size}"
         )
-    loaders = replicas if group else 1  # each of which loads its own rows
+    loaders = replicas if cluster.several else 1  # each of them loads its own rows of a batch
     if (config.mixup or config.cutmix) and config.batch_size % (2 * loaders):
         raise UsageError(
             f"--batch_size must be a multiple of {2 * loaders} with --mixup or --cutmix, "
             f"which mix pictures in pairs, got {config.batch_size}"
         )
-    if mirrored:
-        names = ", ".join(name.split("device:")[-1] for name in strategy.extended.worker_devices)
-        each = config.batch_size // replicas
-        where = f" on each of {len(group.workers)} machines" if group else ""
-        out.print(f"devices: {names}{where}, {each} of {config.batch_size} pictures a step on each")
-    return strategy
-
-
-def find_checkpoint(
-    folder: RunFolder, examples: Examples, *, set_aside: bool = False
-) -> Checkpoint | None:
-    """The newest good checkpoint, which must have the classes of the data."""
-    found = checkpoints.newest(folder.checkpoints, set_aside=set_aside, check=progresses.check)
-    if found:
-        compatibility.check_classes(found, examples.class_names, folder)
-    return found
-
-
-def agree(
-    strategy: tf.distribute.Strategy, folder: RunFolder, examples: Examples
-) -> tuple[Checkpoint | None, np.ndarray, np.ndarray]:
-    """Reads what the first worker has written, on all; they must see the same."""
-    devices.barrier(strategy)
-    found = find_checkpoint(folder, examples)
-    steps = devices.barrier(strategy, found.step if found else -1)
-    if steps[0] != steps[1]:
-        raise RunError(
-            f"not one run folder in {folder.path} - workers see checkpoints of steps {steps[0]} "
-            f"and {steps[1]}; give all a --log_path on one disk that they share"
-        )
-    return found, *split.read(folder.split, examples)
-
-
-def make_batches(
-    config: Config,
-    strategy: tf.distribute.Strategy,
-    group: Cluster | None,
-    examples: Examples,
-    training: np.ndarray,
-    validation: np.ndarray,
-    same: Identity,
-    start_step: int,
-    since_step: int,
-) -> tuple[Iterable[tuple], Iterable[tuple], Callable[[int], np.ndarray]]:
-    """Held-out batches, training batches, and the indices of those of a step."""
-    share = config.cache_mb * len(validation) // len(examples)
-    common = {"preprocessing": spec.preprocessing(same), "batch_size": config.batch_size}
-
-    def held_out(part: Part) -> tf.data.Dataset:
-        chosen = validation[: config.batch_size] if config.dry_run else validation
-        return pipeline.evaluation_batches(examples, chosen, cache_mb=share, part=part, **common)
-
-    def batches(part: Part) -> tf.data.Dataset:
-        return pipeline.training_batches(
-            examples,
-            training,
-            seed=config.seed,
-            start_step=start_step,
-            cache_mb=config.cache_mb - share,
-            part=part,
-            mixup=config.mixup,
-            cutmix=config.cutmix,
-            since_step=since_step,
-            **common,
-        )
-
-    def at(step: int) -> np.ndarray:
-        positions = step * config.batch_size + np.arange(config.batch_size)
-        since = since_step * config.batch_size
-        return training[order.at(positions, len(training), config.seed, since=since)]
-
-    if group is None:
-        distribute = strategy.experimental_distribute_dataset
-        return distribute(held_out(pipeline.WHOLE)), distribute(batches(pipeline.WHOLE)), at
-    machines = len(group.workers)
-    part = Part(group.index, machines, strategy.num_replicas_in_sync // machines)
-    distribute = strategy.distribute_datasets_from_function
-    return distribute(lambda _: held_out(part)), distribute(lambda _: batches(part)), at

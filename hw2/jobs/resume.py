@@ -1,24 +1,20 @@
-"""Where a training goes on from: its checkpoint, or the weights of another run."""
+"""The model where training starts: at a checkpoint, at other weights, or at random ones."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping
+import dataclasses
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from rich.console import Console
 
-from hw2.config import settings
 from hw2.config.settings import Config
 from hw2.errors import RunError
+from hw2.jobs import build
 from hw2.jobs import model as trained
-from hw2.jobs import spec
-from hw2.jobs.spec import Identity
-from hw2.machines import environment
+from hw2.jobs.spec import Spec, head_variables
+from hw2.jobs.start import Start
 from hw2.runs import folder as run_folder
-from hw2.runs.checkpoints import Checkpoint
 from hw2.training import progress as progresses
 from hw2.training.learner import Learner
 from hw2.training.loop import Run
@@ -27,53 +23,54 @@ from hw2.training.saving import restore
 from hw2.training.schedules import Plateau
 
 
-def recorded(config: Config, last: int) -> dict[str, Any]:
-    """The settings that a checkpoint records, for a later start to be warned of others."""
-    values = {name: getattr(config, name) for name in settings.RECORDED}
-    return values | ({"last_step": last} if config.schedule == "cosine" else {})
+@dataclasses.dataclass
+class State:
+    """Everything that training changes.
 
-
-def history(found: Checkpoint, now: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What has changed at each start of a run, this one included; warns if this one has.
-
-    Args:
-      found: Where to go on from.
-      now: "environment" and "settings".
+    Attributes:
+      learner: The model, its averages and the optimizer.
+      run: The step, and what hooks see of it.
+      progress: Scores, the plateau, and what is not logged yet.
     """
-    # Where the checkpoint is older than a flag, it was trained with what is the default.
-    defaults = {name: settings.FIELDS[name].default for name in settings.RECORDED}
-    old = {**found.state, "settings": defaults | found.state["settings"]}
-    changes = [words for part in now for words in environment.changes(old[part], now[part])]
-    before = found.state.get("history", [])
-    if not changes:
-        return before
-    warnings.warn(environment.warning(changes), stacklevel=2)
-    return [*before, {"step": found.step, "changes": changes}]
+
+    learner: Learner
+    run: Run
+    progress: Progress
 
 
-def resume(
-    config: Config, made: Learner, found: Checkpoint | None, last: int, *, new_data: bool = False
-) -> tuple[Run, Progress]:
-    """Puts everything where the checkpoint has it.
+def restore_state(config: Config, start: Start, out: Console) -> State:
+    """Builds the model, and sets everything to where training starts.
 
-    Args:
-      config: The settings.
-      made: The learner.
-      found: The checkpoint; None where training begins.
-      last: Step where training ends.
-      new_data: Whether its scores are of other pictures, so that the best one has to be found
-        anew.
+    That is the checkpoint of the run if it has one, else other weights if the settings name
+    some, else random weights. To be called inside the scope of the strategy.
 
     Raises:
       RunError: The checkpoint is damaged, or of another model.
     """
+    learner = build.learner(config, start.spec, load_pretrained=start.checkpoint is None)
+    run, progress = resume(config, learner, start)
+    if start.checkpoint:
+        out.print(f"resuming from step {run.step} of {start.folder.path}")
+    elif config.init_from:
+        load_weights(config, learner, start.spec, out)
+    out.print(build.layers(config, learner, start.spec))
+    return State(learner, run, progress)
+
+
+def resume(config: Config, learner: Learner, start: Start) -> tuple[Run, Progress]:
+    """Restores the learner, the step and the scores from the checkpoint, if there is one.
+
+    Raises:
+      RunError: The checkpoint is damaged, or of another model.
+    """
+    found, last = start.checkpoint, start.last_step
     run = Run(0, last)
     if found is None:
         return run, Progress(Plateau(config.halve_after, config.stop_after))
-    restore(made.tensors, found.tensors(), found)
+    restore(learner.tensors, found.tensors(), found)
     progress = progresses.from_state(found.state)
     plateau = progress.plateau
-    if new_data:
+    if start.new_data:  # scores on other pictures: the best has to be found again
         progress.best = progress.validation = None
         plateau.restart()
     plateau.halve_after, plateau.stop_after = config.halve_after, config.stop_after
@@ -92,8 +89,8 @@ def resume(
     return run, progress
 
 
-def begin_from(config: Config, made: Learner, same: Identity, out: Console) -> None:
-    """Begins with the averaged weights of another run, all of them or all but the head.
+def load_weights(config: Config, learner: Learner, spec: Spec, out: Console) -> None:
+    """Sets the weights to the averaged weights of another run, with or without its last layer.
 
     Raises:
       RunError: There is no such run, or its model or classes differ.
@@ -101,12 +98,12 @@ def begin_from(config: Config, made: Learner, same: Identity, out: Console) -> N
     folder = run_folder.find(Path(config.init_from), flag="init_from")
     checkpoint, tensors = trained.choose(folder, "best")
     theirs = checkpoint.state["identity"].get("class_names", [])
-    if theirs != same["class_names"] and not config.new_head:
+    if theirs != spec["class_names"] and not config.new_head:
         raise RunError(
             f"other classes in {checkpoint.path} - the checkpoint has {len(theirs)}, the data "
-            f"{len(same['class_names'])}; give --new_head to keep all weights but the last layer's"
+            f"{len(spec['class_names'])}; give --new_head to keep all weights but the last layer's"
         )
-    head = spec.head(same) if config.new_head else set()
+    head = head_variables(spec) if config.new_head else set()
     for group in ("model/", "ema/"):
         values: dict[str, np.ndarray] = {
             group + name.removeprefix("ema/"): value
@@ -115,9 +112,9 @@ def begin_from(config: Config, made: Learner, same: Identity, out: Console) -> N
         }
         variables = {
             name: variable
-            for name, variable in made.tensors.items()
+            for name, variable in learner.tensors.items()
             if name.startswith(group) and name.removeprefix(group) not in head
         }
         restore(variables, values, checkpoint)
-    but = f", but {', '.join(sorted(head))}" if head else ""
-    out.print(f"beginning with the weights of {checkpoint.path}{but}")
+    but = f", except {', '.join(sorted(head))}" if head else ""
+    out.print(f"starting from the weights of {checkpoint.path}{but}")

@@ -1,7 +1,7 @@
-"""What makes two trainings the same, and all that is needed to build their model again.
+"""The spec of a training: what must not change within a run, and what rebuilds its model.
 
-It travels with each checkpoint as plain JSON, so that evaluation and prediction preprocess
-exactly as training did.
+Each checkpoint records it as plain JSON, so that evaluation and prediction build the same model
+and preprocess pictures exactly as training did.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from hw2.models import MODELS
 from hw2.models.pretrained import IMAGENET, NONE
 from hw2.training.variables import named_variables
 
-Identity = dict[str, Any]
+Spec = dict[str, Any]
 
 
-def of(config: Config, examples: Examples, split: Path) -> Identity:
-    """Gathers what must not change within a run.
+def make_spec(config: Config, examples: Examples, split: Path) -> Spec:
+    """Makes the spec of a training.
 
     Args:
       config: The settings.
       examples: The training data.
-      split: The file that says which of them train.
+      split: The file that assigns each picture to a part.
     """
     return {
         "model": config.model,
         "l2": config.l2,
         "model_options": _model_options(config),
         "class_names": list(examples.class_names),
-        "preprocessing": prepared(config, examples.channels),
+        "preprocessing": preprocessing_options(config, examples.channels),
         "split": hashlib.sha256(split.read_bytes()).hexdigest(),
         "validation_fraction": config.validation_fraction,
         "seed": config.seed,
@@ -52,15 +52,15 @@ def of(config: Config, examples: Examples, split: Path) -> Identity:
     }
 
 
-def prepared(config: Config, channels: int) -> dict[str, Any]:
-    """The preprocessing of the settings, as plain JSON.
+def preprocessing_options(config: Config, channels: int) -> dict[str, Any]:
+    """The arguments of `Preprocessing` that the settings describe, as plain JSON.
 
     Args:
       config: The settings.
-      channels: Of the data.
+      channels: How many channels the data has.
 
     Raises:
-      UsageError: Mean and deviation do not fit the channels.
+      UsageError: The numbers of means and deviations do not fit the channels.
     """
     fields = {field.name for field in dataclasses.fields(Preprocessing)} - {"mean", "deviation"}
     found = {name: value for name, value in sorted(vars(config).items()) if name in fields}
@@ -79,30 +79,30 @@ def prepared(config: Config, channels: int) -> dict[str, Any]:
     return found
 
 
-def preprocessing(identity: Identity) -> Preprocessing:
-    """How its pictures are prepared."""
-    return Preprocessing(**identity["preprocessing"])
+def preprocessing(spec: Spec) -> Preprocessing:
+    """The preprocessing of a training."""
+    return Preprocessing(**spec["preprocessing"])
 
 
-def image_shape(identity: Identity) -> tuple[int, int, int]:
-    """(H, W, C) of what its model sees."""
-    prepared = preprocessing(identity)
+def image_shape(spec: Spec) -> tuple[int, int, int]:
+    """The shape (H, W, C) of the images that the model of a training takes."""
+    prepared = preprocessing(spec)
     return prepared.image_size, prepared.image_size, prepared.channels
 
 
-def model(identity: Identity, *, load_pretrained: bool = True) -> tf.Module:
-    """Builds its model, with first weights by its seed.
+def build_model(spec: Spec, *, load_pretrained: bool = True) -> tf.Module:
+    """Builds the model of a training, with initial weights by its seed.
 
     Args:
-      identity: Of the training.
-      load_pretrained: False where a checkpoint will set all that trains; then pretrained weights
-        are read only where they are frozen, and so in no checkpoint.
+      spec: The spec of the training.
+      load_pretrained: False where a checkpoint will set all weights that train. Pretrained
+        weights are then read only if they are frozen, since no checkpoint holds these.
 
     Raises:
-      RunError: Pretrained weights are missing, or another file than training had.
+      RunError: The file of pretrained weights is missing or has changed.
     """
-    make = constructor(identity["model"])
-    options = dict(identity.get("model_options", {}))
+    make = constructor(spec["model"])
+    options = dict(spec.get("model_options", {}))
     digest = options.pop("pretrained_sha256", None)
     read = load_pretrained or options.get("freeze")
     if digest and read and _digest(options["pretrained"]) != digest:
@@ -112,15 +112,15 @@ def model(identity: Identity, *, load_pretrained: bool = True) -> tf.Module:
         )
     if "pretrained" in options:
         options["load_pretrained"] = load_pretrained
-    classes = len(identity["class_names"])
-    return make(image_shape(identity), classes, seed=identity["seed"], l2=identity["l2"], **options)
+    classes = len(spec["class_names"])
+    return make(image_shape(spec), classes, seed=spec["seed"], l2=spec["l2"], **options)
 
 
-def head(identity: Identity) -> set[str]:
-    """Names the variables of its model whose shapes follow the number of classes."""
-    more = dict(identity, class_names=[*identity["class_names"], ""])
+def head_variables(spec: Spec) -> set[str]:
+    """Names the variables of the model whose shapes depend on the number of classes."""
+    more = dict(spec, class_names=[*spec["class_names"], ""])
     one, other = (
-        named_variables(model(which, load_pretrained=False)) for which in (identity, more)
+        named_variables(build_model(which, load_pretrained=False)) for which in (spec, more)
     )
     return {name for name in one if one[name].shape != other[name].shape}
 
@@ -129,7 +129,7 @@ def constructor(name: str):
     """Finds a model by name.
 
     Raises:
-      UsageError: There is none of that name.
+      UsageError: There is no model of that name.
     """
     if name not in MODELS:
         raise UsageError(f"--model must be one of {', '.join(MODELS)}, got {name!r}")
@@ -137,16 +137,16 @@ def constructor(name: str):
 
 
 def check_model(config: Config) -> None:
-    """Looks for mistakes in the settings of the model, before anything is read or written.
+    """Refuses mistakes in the settings of the model, before anything is read or written.
 
     Raises:
       UsageError: There is no such model, or it has no such option.
     """
-    taken = _taken(config.model)
+    taken = _options_taken(config.model)
     for name in MODEL_OPTIONS:
         value = getattr(config, name)
         if name not in taken and value != FIELDS[name].default:
-            others = [model for model in MODELS if name in _taken(model)]
+            others = [model for model in MODELS if name in _options_taken(model)]
             raise UsageError(
                 f"--{name} must go with {', '.join(others)}, got {value!r} for "
                 f"--model={config.model}"
@@ -160,14 +160,14 @@ def check_model(config: Config) -> None:
         )
 
 
-def _taken(name: str) -> set[str]:
+def _options_taken(name: str) -> set[str]:
     """The options that a model's constructor takes."""
     return set(inspect.signature(constructor(name)).parameters) & set(MODEL_OPTIONS)
 
 
 def _model_options(config: Config) -> dict[str, Any]:
-    """The options of its model, a file of weights by its whole path and its hash."""
-    options = {name: getattr(config, name) for name in sorted(_taken(config.model))}
+    """The options of the model; a file of weights is given by its absolute path and its hash."""
+    options = {name: getattr(config, name) for name in sorted(_options_taken(config.model))}
     if options.get("pretrained", NONE) not in (NONE, IMAGENET):
         path = os.path.abspath(os.path.expanduser(options["pretrained"]))
         options |= {"pretrained": path, "pretrained_sha256": _digest(path)}

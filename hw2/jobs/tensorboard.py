@@ -1,4 +1,4 @@
-"""What TensorBoard is shown of a run."""
+"""Events of a run that need the settings or the data: the graph and pictures."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from hw2.errors import DataError
 from hw2.input.examples import Examples
 from hw2.input.transforms import preprocess
 from hw2.input.transforms.preprocess import Preprocessing
-from hw2.jobs import spec
-from hw2.jobs.spec import Identity
+from hw2.jobs.spec import Spec, image_shape
 from hw2.runs.folder import RunFolder
 from hw2.training import events, watch
 from hw2.training.events import Events
@@ -23,7 +22,7 @@ from hw2.training.learner import Learner
 from hw2.training.loop import Run
 from hw2.training.step import Steps
 
-PICTURES = 8  # of a step
+PICTURES = 8  # shown for each step
 
 
 def opened(
@@ -31,10 +30,10 @@ def opened(
     folder: RunFolder,
     run: Run,
     learner: Learner,
-    same: Identity,
+    spec: Spec,
     out: Console,
 ) -> Events | None:
-    """Opens the events of a run, if they are wanted; the first of all begin with its graph."""
+    """Opens the events of a run, if the settings ask for them; a new run begins with its graph."""
     if not config.tensorboard or run.stop_reason:
         return None
     found = events.opened(folder.path / "tensorboard", run.step)
@@ -43,29 +42,29 @@ def opened(
             "note: no TensorBoard here, so metrics.csv has the curves; pip install tensorboard"
         )
     elif found.new:
-        found.graph(watch.model_graph(learner.model, spec.image_shape(same)))
+        found.graph(watch.model_graph(learner.model, image_shape(spec)))
     return found
 
 
 def pictures(
     steps: Steps, examples: Examples, at: Callable[[int], np.ndarray], p: Preprocessing
 ) -> Callable[[int], dict[str, np.ndarray]]:
-    """Makes the function from a step to its first pictures.
+    """Makes the function that shows the first pictures of a step, as loaded and as augmented.
 
     Args:
-      steps: With the batch of the last step.
+      steps: Holds the batch of the last step.
       examples: Where pictures come from.
       at: From steps done before to the indices of the examples in a batch.
-      p: How they are prepared.
+      p: The preprocessing of the training.
     """
 
     def look(step: int) -> dict[str, np.ndarray]:
-        if steps.batch is None:  # the step was taken by a process before this one
+        if steps.batch is None:  # an earlier process took the step
             return {}
         images = tf.distribute.get_strategy().experimental_local_results(steps.batch[0])[0]
         images = images[:PICTURES].numpy()
         found = {"pictures/2_augmented": preprocess.visible(images, p)}
-        with contextlib.suppress(DataError):  # a training from memory goes on without its files
+        with contextlib.suppress(DataError):  # training from memory needs no files any more
             loaded = [
                 preprocess.central(tf.constant(examples.load(int(index), p.short_side)), p).numpy()
                 for index in at(step - 1)[: len(images)]

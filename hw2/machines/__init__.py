@@ -1,1 +1,1 @@
-"""The machines and devices that train."""
+"""The machines, workers and devices that train, and the signals that stop them."""

@@ -1,6 +1,6 @@
-"""The machines that train together: by `TF_CONFIG`, or by the variables of Slurm.
+"""The machines that train together, as `TF_CONFIG` or the variables of Slurm list them.
 
-TensorFlow is not imported here, so that a mistake is found before it waits for other machines.
+TensorFlow is not imported here, so that a mistake is found before TensorFlow waits for others.
 """
 
 from __future__ import annotations
@@ -15,44 +15,57 @@ from typing import Any
 
 from hw2.errors import UsageError
 
-SLURM_PORT = 8470  # of the first task of a host; its next ones have the ports after it
+SLURM_PORT = 8470  # of a host's first task; its other tasks take the ports after it
 
 
 @dataclasses.dataclass(frozen=True)
 class Cluster:
-    """Addresses `host:port` of all workers, and which of them this process is."""
+    """Addresses `host:port` of all workers, and which of them this process is.
 
-    workers: tuple[str, ...]
-    index: int
+    By default a process by itself: the first and only worker, which nobody has to reach.
+    """
+
+    workers: tuple[str, ...] = ("localhost",)
+    index: int = 0
+
+    @property
+    def several(self) -> bool:
+        """Whether there is more than one worker."""
+        return len(self.workers) > 1
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the worker that writes the run folder and prints to the terminal."""
+        return self.index == 0
 
     @property
     def tf_config(self) -> str:
-        """The value of `TF_CONFIG` that says so."""
+        """The value of `TF_CONFIG` that describes this cluster."""
         task = {"type": "worker", "index": self.index}
         return json.dumps({"cluster": {"worker": list(self.workers)}, "task": task})
 
 
-def from_environment(environ: Mapping[str, str]) -> Cluster | None:
-    """Reads what the environment says of the cluster.
+def from_environment(environ: Mapping[str, str]) -> Cluster:
+    """Reads the cluster from the environment variables that describe it.
 
     Args:
-      environ: `TF_CONFIG` goes before the variables that Slurm's `srun` sets.
+      environ: `TF_CONFIG` takes precedence over the variables that Slurm's `srun` sets.
 
     Returns:
-      None for a process by itself.
+      A cluster of one worker if the variables name no other.
 
     Raises:
-      UsageError: What it says cannot be, with what to write instead.
+      UsageError: The variables are malformed or contradict each other.
     """
     if environ.get("TF_CONFIG"):
         return _from_tf_config(environ["TF_CONFIG"])
     if int(environ.get("SLURM_STEP_NUM_TASKS") or 1) > 1 and "SLURM_PROCID" in environ:
         return _from_slurm(environ)
-    return None
+    return Cluster()
 
 
 def check_port(cluster: Cluster) -> None:
-    """Refuses a port that another program has; TensorFlow would wait, or end without a word.
+    """Refuses a port that another program uses; TensorFlow would hang, or exit silently.
 
     Raises:
       UsageError: The port of this worker is taken.
@@ -65,21 +78,21 @@ def check_port(cluster: Cluster) -> None:
             trial.bind(("", int(port)))
         except OSError as error:
             if error.errno not in (errno.EADDRINUSE, errno.EACCES):
-                return  # TensorFlow knows better
+                return  # TensorFlow has a better message for it
             raise UsageError(
                 f"cannot serve on {address} - {error.strerror.lower()}; end the program that has "
                 f"port {port}, or give worker {cluster.index} another one on all machines"
             ) from None
 
 
-def _from_tf_config(text: str) -> Cluster | None:
+def _from_tf_config(text: str) -> Cluster:
     try:
         value = json.loads(text)
     except ValueError as error:
         raise _bad(f"it is not JSON: {error}") from None
-    workers, index = _inside(value)
+    workers, index = _workers_and_index(value)
     if not workers:
-        return None
+        return Cluster()
     for address in workers:
         host, _, port = address.rpartition(":") if isinstance(address, str) else ("", "", "")
         if not (host and port.isascii() and port.isdecimal() and 0 < int(port) < 2**16):
@@ -90,11 +103,11 @@ def _from_tf_config(text: str) -> Cluster | None:
         raise _bad(
             f"the task's index must be in [0, {len(workers)}), one for each worker, got {index!r}"
         )
-    return Cluster(tuple(workers), index) if len(workers) > 1 else None
+    return Cluster(tuple(workers), index) if len(workers) > 1 else Cluster()
 
 
-def _inside(value: Any) -> tuple[list, Any]:
-    """Workers and index, in the places where TensorFlow has them."""
+def _workers_and_index(value: Any) -> tuple[list, Any]:
+    """Reads the addresses of all workers and the index of this one from a parsed `TF_CONFIG`."""
     for name in ("cluster", "task"):
         if not isinstance(value, dict) or not isinstance(value.get(name), dict):
             raise _bad(f"it must be an object with objects cluster and task, {name!r} is not")
@@ -143,7 +156,7 @@ def _from_slurm(environ: Mapping[str, str]) -> Cluster:
 
 
 def _hosts(text: str) -> list[str]:
-    """Spells out a list of hosts: "a[1-2,07],b" is a1, a2, a07, b."""
+    """Expands a list of hosts: "a[1-2,07],b" is a1, a2, a07, b."""
     hosts = []
     for part in re.findall(r"(?:[^,\[]|\[[^\]]*\])+", text):
         names = [""]
@@ -160,7 +173,7 @@ def _numbers(text: str) -> list[str]:
 
 
 def _counts(text: str) -> list[int]:
-    """Spells out counts: "2(x3),1" is 2, 2, 2, 1."""
+    """Expands counts of tasks: "2(x3),1" is 2, 2, 2, 1."""
     counts = []
     for part in text.split(","):
         found = re.fullmatch(r"(\d+)(?:\(x(\d+)\))?", part)

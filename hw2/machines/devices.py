@@ -1,4 +1,4 @@
-"""Which devices train."""
+"""The devices that train: how they are chosen and set up, and what their errors mean."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from hw2.errors import MachineError, UsageError
 
 
 def configure(*, threads: int, deterministic: bool) -> None:
-    """Sets what TensorFlow reads before it first runs.
+    """Configures TensorFlow; to be called before it runs anything.
 
     Args:
-      threads: That share one operation's work; 0 for one per core.
-      deterministic: Whether only kernels run that round alike every time.
+      threads: How many threads share the work of one operation; 0 for one per core.
+      deterministic: Whether to run only kernels that round the same way every time.
     """
     if threads:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
@@ -25,11 +25,11 @@ def configure(*, threads: int, deterministic: bool) -> None:
 
 
 def mirrored(num_gpus: int, logical_devices: int) -> tf.distribute.Strategy:
-    """Makes the strategy for one machine's devices: its GPUs, or parts of its CPU.
+    """Makes the strategy for one machine's devices: its GPUs, or logical devices of its CPU.
 
     Args:
       num_gpus: How many GPUs; 0 for all there are.
-      logical_devices: How many parts to split the CPU into, used where there is no GPU.
+      logical_devices: How many devices to split the CPU into, if there is no GPU.
 
     Raises:
       UsageError: There are fewer devices than asked for.
@@ -38,15 +38,15 @@ def mirrored(num_gpus: int, logical_devices: int) -> tf.distribute.Strategy:
 
 
 def several_machines(num_gpus: int, logical_devices: int) -> tf.distribute.Strategy:
-    """Makes the strategy of this worker of a cluster, as `TF_CONFIG` has it; waits for the others.
+    """Makes the strategy for the cluster in `TF_CONFIG`, and waits for its other workers.
 
     Args:
-      num_gpus: How many GPUs of each machine; 0 for all there are.
+      num_gpus: How many GPUs on each machine; 0 for all there are.
       logical_devices: Must be 1.
 
     Raises:
       UsageError: There are fewer devices than asked for.
-      MachineError: A worker did not come.
+      MachineError: A worker did not connect.
     """
     if logical_devices > 1:
         raise UsageError(
@@ -55,48 +55,26 @@ def several_machines(num_gpus: int, logical_devices: int) -> tf.distribute.Strat
         )
     chosen = _chosen(num_gpus, logical_devices)
     gpus = [name for name in chosen if name.startswith("GPU")]
-    if gpus and len(gpus) < check_gpus(0):  # the strategy takes all that it sees
+    if gpus and len(gpus) < check_gpus(0):  # the strategy takes all GPUs that it sees
         physical = tf.config.list_physical_devices("GPU")
         tf.config.set_visible_devices(physical[: len(gpus)], "GPU")
     kind = tf.distribute.experimental.CommunicationImplementation
     options = tf.distribute.experimental.CommunicationOptions(
         implementation=kind.NCCL if gpus else kind.RING
     )
-    with told_of_machines(several=True):
+    with check_device_errors(several=True):
         return tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
 
 
-def barrier(strategy: tf.distribute.Strategy, value: int = 0) -> list[int]:
-    """Waits for every replica of every worker.
-
-    Args:
-      strategy: Of all.
-      value: Something to tell the others.
-
-    Returns:
-      The smallest and the largest that was told.
-    """
-
-    def told() -> tf.Tensor:
-        replica = tf.distribute.get_replica_context()
-        slot = tf.one_hot(replica.replica_id_in_sync_group, replica.num_replicas_in_sync)
-        mine = slot * tf.cast(value, tf.float32)
-        return replica.all_reduce(tf.distribute.ReduceOp.SUM, mine)
-
-    everywhere = tf.function(lambda: strategy.run(told), autograph=False)()
-    values = strategy.experimental_local_results(everywhere)[0].numpy()
-    return [int(values.min()), int(values.max())]
-
-
 @contextlib.contextmanager
-def told_of_machines(*, several: bool = False) -> Iterator[None]:
-    """Turns what TensorFlow says of a machine in need while the block runs into words that help.
+def check_device_errors(*, several: bool = False) -> Iterator[None]:
+    """Turns TensorFlow's errors of memory and of connections into a `MachineError` with a remedy.
 
     Args:
-      several: Whether there are other machines to lose.
+      several: Whether other machines take part, whose connections may be lost.
 
     Raises:
-      MachineError: Memory is short, or another worker is gone.
+      MachineError: Memory has run out, or another worker cannot be reached.
     """
     try:
         yield
@@ -104,8 +82,8 @@ def told_of_machines(*, several: bool = False) -> Iterator[None]:
         found = re.search(r"OOM when allocating tensor with (shape\S+)", str(error))
         raise MachineError(
             f"out of memory - {f'no room for {found[1]}' if found else 'none is left'}; lower "
-            "--batch_size, or raise --accumulate to take it in parts, and start again: the last "
-            "checkpoint is as it was"
+            "--batch_size, or raise --accumulate to take it in parts, and rerun the command: the "
+            "last checkpoint is intact"
         ) from error
     except (
         tf.errors.UnavailableError,
@@ -117,11 +95,11 @@ def told_of_machines(*, several: bool = False) -> Iterator[None]:
         named = _tasks(error.message)
         if not several or (isinstance(error, tf.errors.InternalError) and not named):
             raise
-        # The first worker answers for the cluster: when it is gone, no one names it.
+        # The first worker reports on the cluster: when it is lost, no message names a worker.
         lost = ", ".join(named) or "/job:worker/replica:0/task:0"
         raise MachineError(
             f"lost {lost} - it ended, froze, or cannot be reached; look at its own messages, and "
-            "start all workers again: they go on from the last checkpoint"
+            "restart all workers: they resume from the last checkpoint"
         ) from error
 
 
@@ -157,6 +135,6 @@ def _chosen(num_gpus: int, logical_devices: int) -> list[str]:
 
 
 def _tasks(message: str) -> list[str]:
-    """Tasks that a message names; those it says more of, if there are such."""
+    """The tasks that a message names, by their full names if it has any."""
     full = re.findall(r"/job:worker/replica:\d+/task:\d+", message)
     return sorted(set(full or re.findall(r"/job:worker/task:\d+", message)))

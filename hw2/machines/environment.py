@@ -1,4 +1,4 @@
-"""What else decides the last bits of a result: versions, threads, devices."""
+"""The versions, threads and devices that a training runs on, which can change its last bits."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Environment = dict[str, Any]
 
 
 def describe(strategy: tf.distribute.Strategy, *, deterministic: bool) -> Environment:
-    """Says what this process runs on and with, as plain JSON.
+    """Describes the environment of this process, as plain JSON.
 
     Args:
-      strategy: Of the training.
-      deterministic: Whether only kernels run that always round alike.
+      strategy: The strategy of the training.
+      deterministic: Whether only kernels run that round the same way every time.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
@@ -40,7 +40,7 @@ def _device() -> str:
 
 
 def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Names what differs, one sentence part each: "threads was 2, is 4"."""
+    """Lists the values that differ, such as "threads was 2, is 4"."""
     return [
         f"{name} was {before.get(name)}, is {now[name]}"
         for name in now
@@ -49,8 +49,8 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 
 def warning(changed: Sequence[str]) -> str:
-    """What to tell the user who goes on with something changed."""
+    """Makes the warning for a run that is resumed with different values."""
     return (
-        f"not bit for bit the run that was stopped - {'; '.join(changed)}; "
-        "the training goes on, and records it"
+        f"not bit-identical to the run that was stopped - {'; '.join(changed)}; "
+        "the training resumes, and records this"
     )

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT: the first asks training to end well, the second ends it at once."""
+"""SIGTERM and SIGINT: the first lets training save and stop, the second ends it at once."""
 
 from __future__ import annotations
 
@@ -16,35 +16,36 @@ CAUGHT = (signal.SIGTERM, signal.SIGINT)
 
 
 class Signals:
-    """Remembers the first signal while `caught`, for `check` to raise at a place that is safe."""
+    """The first signal that came inside `caught`, which `check` raises where it is safe to stop."""
 
     def __init__(self):
         self.received: int | None = None
-        self.waiting = False  # whether a signal waits for `check`; else it is raised at once
+        self.waiting = False  # whether a signal waits for `check`, or is raised at once
         self.catch: Callable[[], None] = lambda: None
 
     def check(self) -> None:
-        """Ends the work here if a signal has come.
+        """Stops here if a signal has come.
 
         Raises:
-          Interrupted: It has.
+          Interrupted: A signal has come.
         """
         if self.received is not None:
             raise Interrupted(self.received)
 
     def defer(self) -> None:
-        """From here on, signals wait for `check`.
+        """Lets signals wait for `check` from now on.
 
-        They are caught anew: TensorFlow takes SIGTERM for itself when machines find each other.
+        The handlers are set again, since TensorFlow replaces that of SIGTERM when it connects
+        several machines.
         """
         self.waiting = True
         self.catch()
 
     def raise_at_once(self) -> None:
-        """From here on, signals are raised where they come; one that waits, here.
+        """Lets signals raise `Interrupted` wherever they come from now on.
 
         Raises:
-          Interrupted: One waits.
+          Interrupted: A signal was waiting.
         """
         self.waiting = False
         self.check()
@@ -52,11 +53,11 @@ class Signals:
 
 @contextlib.contextmanager
 def caught() -> Iterator[Signals]:
-    """Catches both signals while the block runs; then those who had them have them again.
+    """Catches both signals while the block runs, and restores the previous handlers after it.
 
-    Python sees a signal only between two of its own steps, which a kernel of TensorFlow can put
-    off for minutes. So a thread waits for signals too, and ends the process at the second.
-    Off the main thread, where Python lets nobody catch signals, it catches none.
+    Python runs a handler only between two of its own instructions, which a kernel of TensorFlow
+    can delay for minutes. A thread therefore waits for signals too, and ends the process at the
+    second one. Outside the main thread, where Python allows no handlers, nothing is caught.
     """
     signals = Signals()
     if threading.current_thread() is not threading.main_thread():
@@ -97,10 +98,11 @@ def _leave_at_the_second(mine: socket.socket) -> None:
                 if signum not in CAUGHT:
                     continue
                 count += 1
+                name = signal.Signals(signum).name
                 if count > 1:
-                    _say(f"stopped at once by a second {signal.Signals(signum).name}")
+                    _say(f"stopped at once by a second {name}")
                     os._exit(128 + signum)
-                _say(f"{signal.Signals(signum).name}: ending well; once more to leave at once")
+                _say(f"{name}: saving and stopping; send it again to exit at once")
 
 
 def _say(words: str) -> None:

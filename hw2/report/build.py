@@ -19,7 +19,7 @@ from hw2.runs.folder import FLAGS
 from hw2.terminal import console
 
 
-@devices.told_of_machines()
+@devices.check_device_errors()
 def build(folders: Sequence[str], config: Config) -> None:
     """Writes the page, and prints one JSON line.
 

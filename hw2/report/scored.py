@@ -72,7 +72,7 @@ def score(one: Record, config: Config, out: Console, missing: list[str]) -> Scor
     if not np.isfinite(answers.probabilities).all():
         missing.append(f"{one.name}: some answers of the model are not finite numbers")
         return None
-    name = data.lasting(config.test_data_path) or "validation part"
+    name = data.absolute_path(config.test_data_path) or "validation part"
     return ScoredRun(checkpoint, tensors, model, examples, indices, training, answers, name)
 
 

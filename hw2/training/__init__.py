@@ -1,1 +1,1 @@
-"""Trains any model that is called `model(images, training=, seed=)`."""
+"""The training loop and its parts, for any model called as `model(images, training=, seed=)`."""

@@ -8,10 +8,10 @@ import tensorflow as tf
 
 
 def warmed_up(decay: float, step: tf.Tensor) -> tf.Tensor:
-    """min(decay, (1 + n) / (10 + n)): short memory while there is little to remember.
+    """The decay min(decay, (1 + n) / (10 + n)) of step n, small while averages are young.
 
     Args:
-      decay: Share of the average that one step leaves as it was, in the long run.
+      decay: The decay in the long run: the share of the average that one step keeps.
       step: Steps done before, an integer scalar.
 
     Source: the rule of `tf.train.ExponentialMovingAverage` with `num_updates`.
@@ -23,10 +23,9 @@ def warmed_up(decay: float, step: tf.Tensor) -> tf.Tensor:
 def update(
     averages: Iterable[tf.Variable], variables: Iterable[tf.Variable], decay: tf.Tensor
 ) -> None:
-    """Moves each average towards its variable by 1 - decay of the way.
+    """Updates each average to decay * average + (1 - decay) * variable.
 
-    Runs in every replica alike and writes each replica's own copy; the variables must be equal
-    on all.
+    To be called in every replica, whose own copy it writes; the variables must be equal on all.
     """
     for average, variable in zip(averages, variables, strict=True):
         distance = average.read_value() - variable.read_value()

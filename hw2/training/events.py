@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a run: scalars, histograms, pictures, the graph."""
+"""Writes TensorBoard events: scalars, histograms, pictures, the graph."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ import tensorflow as tf
 START = tf.compat.v1.SessionLog.START
 
 _SECOND = re.compile(r"tfevents\.(\d{10})\.")
-# Of a file that a reader finds before those that a writer opens after it: these have the number
-# of a process in place of the first 0.
+# The name of a file that sorts before those that a writer opens in the same second or later:
+# these have a process id in place of the first 0.
 _BEGINNING = "events.out.tfevents.{seconds:010d}.{host}.0.0.v2"
 
 _HISTOGRAMS = tf.compat.v1.SummaryMetadata(plugin_data={"plugin_name": "histograms"})
@@ -25,25 +25,25 @@ _BINS = 30  # as TensorBoard's own
 
 
 class Events:
-    """Writes a new file of events; once the disk refuses one, there are no more, with a warning.
+    """Writes events to a new file; if the disk refuses one, it warns and writes no more.
 
-    `new` tells whether there were none in the folder before.
+    `new` tells whether the folder had no events before.
     """
 
     def __init__(self, folder: Path, step: int | None = None):
         """Opens the file.
 
         Args:
-          folder: For events; made when missing.
-          step: That a run goes on from. What an earlier process wrote past it is not shown any
-            more, for this one comes by the same steps. None adds to what is there.
+          folder: The folder of the events; made if it is missing.
+          step: The step from which a run resumes: TensorBoard will no longer show what an earlier
+            process wrote after it. None keeps all events that are there.
         """
         self.new = True
         self._writer: tf.summary.SummaryWriter | None = None
         self._try(lambda: self._open(folder, step))
 
     def scalars(self, step: int, values: Mapping[str, float | None]) -> None:
-        """Adds values at one step; None is left out."""
+        """Adds values at one step, except those that are None."""
 
         def write() -> None:
             for name, value in values.items():
@@ -53,7 +53,7 @@ class Events:
         self._write(step, write)
 
     def histograms(self, step: int, values: Mapping[str, np.ndarray]) -> None:
-        """Adds the distributions of values at one step, those that are not finite left out."""
+        """Adds the distributions of the finite values at one step."""
 
         def write() -> None:
             for name, value in values.items():
@@ -70,11 +70,11 @@ class Events:
         self._write(0, lambda: tf.summary.graph(graph))
 
     def flush(self) -> None:
-        """Writes out what waits in memory."""
+        """Writes buffered events to disk."""
         self._try(lambda: self._writer and self._writer.flush())
 
     def close(self) -> None:
-        """Writes out what waits, and closes the file."""
+        """Writes buffered events to disk, and closes the file."""
         self._try(lambda: self._writer and self._writer.close())
         self._writer = None
 
@@ -102,7 +102,7 @@ class Events:
 
 
 def opened(folder: Path, step: int | None = None) -> Events | None:
-    """Opens a file of events, as `Events`; None where TensorBoard is not installed."""
+    """Opens a new file of events; returns None if TensorBoard is not installed."""
     try:
         import tensorboard  # noqa: F401  TensorFlow no longer brings it
     except ImportError:
@@ -119,21 +119,21 @@ def write_scalars(folder: Path, step: int, values: dict[str, float]) -> None:
 
 
 def _histogram(values: np.ndarray) -> np.ndarray:
-    """`[bins, 3]`: left edge, right edge and count, in a tenth of `tf.summary.histogram`'s time."""
+    """Left edge, right edge and count of each bin, `[bins, 3]`, faster than TensorFlow's."""
     values = values[np.isfinite(values)].astype(np.float64)  # bins of float32 may have no width
     counts, edges = np.histogram(values, _BINS)
     return np.stack([edges[:-1], edges[1:], counts], 1)
 
 
 def _begin_again(folder: Path, step: int) -> None:
-    """Tells readers that a session begins after a step: they forget later events of before."""
-    # Readers take files by the second in their names: this one must not be that of a file before.
+    """Writes the start of a session after `step`, at which readers drop later events of before."""
+    # Readers order files by the second in their names, so it must be later than in all before.
     seconds = [int(found[1]) for file in folder.iterdir() if (found := _SECOND.search(file.name))]
     time.sleep(min(max(0.0, max(seconds, default=0) + 1 - time.time()), 1.0))
     start = {"step": step + 1, "session_log": tf.compat.v1.SessionLog(status=START)}
     now = time.time()
     name = _BEGINNING.format(seconds=int(now), host=socket.gethostname())
     with tf.io.TFRecordWriter(os.fspath(folder / name)) as file:
-        # A reader takes the first start for that of the run, and only others for later ones.
+        # Readers take the first start for that of the run; only a second one drops later events.
         for content in ({"file_version": "brain.Event:2"}, start, start):
             file.write(tf.compat.v1.Event(wall_time=now, **content).SerializeToString())

@@ -1,4 +1,4 @@
-"""What happens between steps: evaluation, and what it decides."""
+"""The evaluation hook, which also decides on the learning rate and on early stopping."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from hw2.training.schedules import Plateau
 
 
 class Evaluation:
-    """Evaluates, keeps the best scores, and lets the plateau rule slow or end the training."""
+    """Scores the model, keeps the best scores, and applies the plateau rule."""
 
     def __init__(self, evaluate: Callable[[], Scores], plateau: Plateau, best: Scores | None):
-        """Goes on from a plateau and the best scores so far.
+        """Makes the hook, with what earlier evaluations of the run have found.
 
         Args:
-          evaluate: Scores the averaged weights on the validation part.
-          plateau: Changed at each evaluation.
-          best: At `plateau.best_step`; None before the first evaluation.
+          evaluate: Scores the averaged weights on the held-out pictures.
+          plateau: The plateau rule; updated at each evaluation.
+          best: Scores at `plateau.best_step`; None before the first evaluation.
         """
         self._evaluate, self._plateau, self.best = evaluate, plateau, best
 

@@ -1,4 +1,4 @@
-"""The learner: a model, its averaged twin and the optimizer, and one step of training."""
+"""The learner: a model, a copy with averaged weights, an optimizer, and one training step."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Metrics = dict[str, tf.Tensor]
 
 
 class Learner:
-    """All that training changes. Make it inside the scope of its strategy."""
+    """All variables that training changes. Make it inside the scope of its strategy."""
 
     def __init__(
         self,
@@ -34,23 +34,23 @@ class Learner:
 
         Args:
           build: Makes the model, the same at every call.
-          penalty: From the model to a scalar that is added to the loss.
-          ema_decay: Share of the averaged weights that one step leaves as it was.
-          seed: Of dropout.
-          optimizer: Makes it for the trainable variables by name.
-          loss: Of each example.
-          clip_norm: Largest norm of all gradients together; 0 for any.
-          accumulate: Parts of a batch that go through the model one after another, for less
-            memory; batch norm and dropout see them one by one.
-          precision: Of images and what layers make of them: "float32", or "mixed_bfloat16" for
-            products in bfloat16. Weights, sums and the loss are float32 either way.
+          penalty: Function from the model to a scalar that is added to the loss.
+          ema_decay: Decay of the averaged weights: the share that one step keeps.
+          seed: Seed of dropout.
+          optimizer: Makes the optimizer for the trainable variables by name.
+          loss: Loss of each example.
+          clip_norm: Largest global norm of the gradients; 0 for no limit.
+          accumulate: Into how many parts to cut a batch, to save memory; the gradients of the
+            parts are summed, and batch norm and dropout see one part at a time.
+          precision: Type of images and activations: "float32", or "mixed_bfloat16" for products
+            in bfloat16. Weights, sums and the loss are float32 either way.
         """
         self._strategy = tf.distribute.get_strategy()
         self.model, self.averaged = build(), build()
         self._variables = named_variables(self.model)
         self._averages = named_variables(self.averaged)
         self._trainable = trainable(self._variables)
-        self._statistics = [  # what a layer writes as it computes; frozen weights it only reads
+        self._statistics = [  # written by layers in the forward pass, unlike frozen weights
             variable
             for variable in self._variables.values()
             if not variable.trainable and variable.aggregation == tf.VariableAggregation.MEAN
@@ -63,7 +63,7 @@ class Learner:
 
     @property
     def trainable(self) -> dict[str, tf.Variable]:
-        """What the gradient changes, by name."""
+        """The variables that the optimizer changes, by name."""
         return self._trainable
 
     @property
@@ -83,7 +83,7 @@ class Learner:
           batch: Images `[N, H, W, C]` and labels `[N]` or `[N, classes]`, of all replicas.
           step: Steps done before this one.
           rate: Learning rate.
-          leave: Whether this process wants to stop; every process learns of it.
+          leave: Whether this process wants to stop; the result tells every process.
 
         Returns:
           Scalars: "loss" (mean loss and penalty) and "accuracy", before the step; "finite", 1 if
@@ -97,9 +97,9 @@ class Learner:
         )
 
     def not_finite(self, batch: tuple, *, step: int) -> numerics.Finding:
-        """Says where a step of `train_step` that was not taken became infinite or NaN.
+        """Finds where a step that `train_step` refused became infinite or NaN.
 
-        It goes through the model again, every operation checked, and changes nothing.
+        It runs the model again with every operation checked, and changes no variable.
         """
         before = [variable.numpy() for variable in self._statistics]
 
@@ -141,7 +141,7 @@ class Learner:
         rate: tf.Tensor,
         leave: tf.Tensor,
     ) -> Metrics:
-        """One replica's part. The loss is a mean over the whole batch, so gradients add up."""
+        """One replica's step. Losses are shares of the mean of the batch, so gradients add up."""
         before = [variable.read_value() for variable in self._statistics]
         gradients, loss, accuracy = self._gradients(images, labels, step)
         sums = tf.stack([loss, accuracy, leave])
@@ -152,7 +152,7 @@ class Learner:
             [tf.math.is_finite(sums[0])]
             + [tf.reduce_all(tf.math.is_finite(gradient)) for gradient in gradients]
         )
-        if self._clip_norm:  # whose squares may overflow where the gradients do not
+        if self._clip_norm:  # squares may overflow although gradients do not
             finite &= tf.math.is_finite(tf.linalg.global_norm(gradients))
 
         def update() -> tf.Tensor:
@@ -175,10 +175,10 @@ class Learner:
     def _gradients(
         self, images: tf.Tensor, labels: tf.Tensor, step: tf.Tensor
     ) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor]:
-        """This replica's share of the gradients, of the loss and of the accuracy."""
+        """This replica's shares of the gradients, the loss and the accuracy."""
         parts = self._accumulate
         if parts == 1:
-            return self._part(images, labels, self._dropout_seed(step), 1)
+            return self._part_gradients(images, labels, self._dropout_seed(step), 1)
         sums = None
         rows = images.shape[0] // parts
         for part in range(parts):
@@ -186,14 +186,14 @@ class Learner:
             with tf.control_dependencies([] if sums is None else tf.nest.flatten(sums)):
                 x, y = tf.identity(images[chosen]), tf.identity(labels[chosen])
             seed = tf.random.experimental.stateless_fold_in(self._dropout_seed(step), part)
-            found = self._part(x, y, seed, parts)
+            found = self._part_gradients(x, y, seed, parts)
             sums = found if sums is None else tf.nest.map_structure(tf.add, sums, found)
         return sums
 
-    def _part(
+    def _part_gradients(
         self, images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, parts: int
     ) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor]:
-        """The same of one of so many parts."""
+        """The shares of `_gradients` from one of `parts` parts of this replica's batch."""
         shares = parts * tf.distribute.get_replica_context().num_replicas_in_sync
         with tf.GradientTape() as tape:
             logits = self._logits(images, seed)
@@ -205,9 +205,10 @@ class Learner:
         return gradients, loss, accuracy
 
     def _logits(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """What the model says in training, `[N, classes]` float32."""
+        """The logits in training, `[N, classes]` float32."""
         images = tf.cast(images, self._dtype)
         return tf.cast(self.model(images, training=True, seed=seed), tf.float32)
 
     def _dropout_seed(self, step: tf.Tensor) -> tf.Tensor:
-        return tf.random.experimental.stateless_fold_in([self._seed, 1], step)  # 0 augments
+        seed = [self._seed, 1]  # augmentation has 0 in place of 1
+        return tf.random.experimental.stateless_fold_in(seed, step)

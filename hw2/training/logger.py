@@ -1,4 +1,4 @@
-"""Where the figures of training go: terminal, `metrics.csv`, TensorBoard."""
+"""Logs the metrics of training to the terminal, `metrics.csv` and TensorBoard."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ WIDE = 80  # columns that hold the speed too
 
 
 class Logger:
-    """Means since the last row, at every `frequency`-th step and at each evaluation.
+    """A hook that logs means since the last row, at every `frequency`-th step and evaluation.
 
-    On a terminal a live bar shows them, elsewhere plain lines do; evaluations are lines on both.
+    A terminal shows them in a live bar, a file in plain lines; evaluations are lines on both.
     """
 
     def __init__(
@@ -51,18 +51,18 @@ class Logger:
         events: Events | None = None,
         stop_on_error: bool = True,
     ):
-        """Opens the logs, and drops rows that a killed run wrote past the step of `run`.
+        """Opens the logs, and drops rows that a killed process wrote after the step of `run`.
 
         Args:
-          folder: Of the run.
+          folder: The run folder.
           run: Where training begins.
           frequency: Steps between rows.
-          batch_size: Examples of a step.
-          out: Where lines and the bar go.
-          unlogged: Loss and accuracy of the steps since the last row, of the run that goes on.
-          events: Of TensorBoard, where there is one; closed with the logs.
-          stop_on_error: Whether a disk that refuses a row ends the training; if not, the row
-            waits for room.
+          batch_size: Examples in a step.
+          out: The console for lines and the bar.
+          unlogged: Loss and accuracy of each step since the last row of a run that is resumed.
+          events: TensorBoard events, if they are wanted; closed with the logs.
+          stop_on_error: Whether a disk that refuses a row ends the training; if not, the row is
+            written with the next one.
 
         Raises:
           RunError: The folder cannot be written.
@@ -100,7 +100,7 @@ class Logger:
             self._events.close()
 
     def __call__(self, run: Run) -> None:
-        """Takes this step's values, and writes a row when one is due."""
+        """Records the metrics of this step, and writes a row if one is due."""
         self.unlogged.append((run.metrics["loss"], run.metrics["accuracy"]))
         if run.step > self._first:  # the first step waits for TensorFlow to trace the graph
             self._seconds.append((run.seconds, run.waited))
@@ -114,7 +114,7 @@ class Logger:
         self._show(run, row)
 
     def _append(self, row: list) -> None:
-        """Adds a row, and those that wait, whole or not at all."""
+        """Appends a row and those that the disk refused before, all or none."""
         self._waiting.append(row)
         text = io.StringIO(newline="")
         csv.writer(text).writerows(self._waiting)
@@ -176,7 +176,7 @@ class Logger:
 
 
 def _keep_rows(file: Path, last: int) -> None:
-    """Leaves the header and the whole rows up to a step; a kill may have torn the last one."""
+    """Keeps only the header and the complete rows up to a step; a kill may have cut the last."""
     lines = []
     with writing(file):
         if file.exists():

@@ -34,8 +34,7 @@ class Run:
 class Hook(Protocol):
     """Anything called between steps, in plain Python, outside the graph.
 
-    A hook that was interrupted is called again for the same step when training goes on, and so
-    are those of that step before it.
+    If a hook is interrupted, all hooks of that step are called again when training resumes.
     """
 
     def __call__(self, run: Run) -> None: ...

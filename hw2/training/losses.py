@@ -1,7 +1,7 @@
-"""Losses of each example.
+"""Loss functions, which return the loss of each example.
 
-Labels are class indices `[N]`, or shares of every class `[N, classes]` that sum to 1, as mixed
-pictures have them.
+Labels are class indices `[N]`, or shares of every class `[N, classes]` that sum to 1, as mixup
+and CutMix make them.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 def kl_divergence(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """Kullback-Leibler divergence of the softmax from the labels.
 
-    It is the cross entropy less the labels' own entropy, so both have one gradient, and are equal
-    for labels that are certain.
+    It is the cross entropy minus the entropy of the labels, so both have the same gradient, and
+    are equal for labels that give one class all of the share.
 
     Args:
       labels: `[N]` integers in [0, classes), or `[N, classes]`.
@@ -47,7 +47,7 @@ def kl_divergence(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 
 
 def binary_cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Every class asked for by itself, with a sigmoid of its own: the mean over the classes.
+    """Binary cross entropy of each class with a sigmoid of its own, averaged over the classes.
 
     Args:
       labels: `[N]` integers in [0, classes), or `[N, classes]`, each in [0, 1].
@@ -66,7 +66,7 @@ LOSSES = {"cross_entropy": cross_entropy, "kl": kl_divergence, "binary": binary_
 
 
 def smoothed(loss: Loss, smoothing: float) -> Loss:
-    """The loss with labels that leave a share to be spread over all classes alike.
+    """Adds label smoothing to a loss: a share of each label is spread evenly over all classes.
 
     Source: Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", 2015,
     arxiv.org/abs/1512.00567.
@@ -82,7 +82,7 @@ def smoothed(loss: Loss, smoothing: float) -> Loss:
 
 
 def shares_of(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Labels as `[N, classes]`, of the logits' type."""
+    """Converts labels to shares `[N, classes]` of the logits' type."""
     if len(labels.shape) == 1:
         return tf.one_hot(labels, logits.shape[-1], dtype=logits.dtype)
     return tf.cast(labels, logits.dtype)

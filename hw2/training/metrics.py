@@ -1,4 +1,4 @@
-"""Accuracy, and exact sums over a data set."""
+"""Accuracy and loss over a data set, by exact sums."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def in_top_k(labels: tf.Tensor, logits: tf.Tensor, k: int) -> tf.Tensor:
 
 @dataclasses.dataclass(frozen=True)
 class Scores:
-    """What an evaluation found, each picture counted once."""
+    """The results of an evaluation that counted each picture once."""
 
     top1: float
     topk: float
@@ -42,28 +42,28 @@ class Scores:
     loss: float  # mean, in nats
     num_examples: int
     by_class: tuple[tuple[int, int], ...] = dataclasses.field(default=(), repr=False, compare=False)
-    # right at the first guess and all, for each class
+    # (correct at the first guess, all) for each class
 
     @property
     def mean_class_top1(self) -> float:
-        """Mean over the classes that have pictures of the share that is right."""
+        """Top-1 accuracy of each class, averaged over the classes that have pictures."""
         return float(np.mean([right / count for right, count in self.by_class if count]))
 
     def plain(self) -> dict[str, float]:
-        """As plain JSON, without the classes."""
+        """The scores as plain JSON, without `by_class`."""
         return {n: v for n, v in dataclasses.asdict(self).items() if n != "by_class"}
 
 
 def scorer(model: tf.Module, loss: Loss = losses.cross_entropy) -> Callable[..., Scores]:
-    """Makes `score(batches, k, check=)`, which evaluates the model as it then is.
+    """Makes the function `score(batches, k, check=)`, which evaluates the current weights.
 
     The batches hold every picture once: images `[N, H, W, C]`, labels `[N]` and weights `[N]`,
     0 for rows that only fill the last batch. `check` is called before each batch, and may raise
     to end the evaluation. Runs under the strategy in force.
 
     Args:
-      model: What to evaluate.
-      loss: Of each example.
+      model: The model to evaluate.
+      loss: Loss of each example.
     """
     strategy = tf.distribute.get_strategy()
 
@@ -109,12 +109,12 @@ def scorer(model: tf.Module, loss: Loss = losses.cross_entropy) -> Callable[...,
 
 
 def summed(values: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """Adds up what the replicas of the strategy in force found."""
+    """Sums values over the replicas of the strategy in force."""
     strategy = tf.distribute.get_strategy()
     return {name: strategy.reduce("SUM", value, axis=None) for name, value in values.items()}
 
 
 def in_words(top1: float, topk: float, k: int) -> str:
-    """Both accuracies, or the one where they are the same."""
+    """Formats top-1 and top-k accuracy, or only top-1 if k is 1."""
     words = f"top-1 {top1:.4f}"
     return words if k == 1 else f"{words}, top-{k} {topk:.4f}"

@@ -1,4 +1,4 @@
-"""Where a training becomes infinite or NaN."""
+"""Finds where a training becomes infinite or NaN, and explains it."""
 
 from __future__ import annotations
 
@@ -14,23 +14,22 @@ from hw2.errors import NotFinite
 
 _DETECTED = re.compile(r'in output \d+ of (?:eagerly-executing|graph) op "?(\w+)"?')
 _NODE = re.compile(r"\{\{node ([^}]+?)(?:_\d+)?\}\}")
-SHOWN = 5  # names of pictures in a message
+SHOWN = 5  # pictures named in a message
 
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """The first operation with a value that is not finite, and the rows of the batch with one."""
+    """The first operation whose result is not finite, and the rows of the batch it is from."""
 
     operation: str | None
     rows: tuple[int, ...]
 
 
 def first_not_finite(function: Callable[[], object]) -> str | None:
-    """Calls a function that traces its graph, every operation checked.
+    """Calls a function with every operation checked; it must trace its graph anew.
 
     Returns:
-      The first operation whose result was not finite, with its place in the model; None if all
-      results were.
+      The first operation whose result was not finite, with its place in the model, or None.
     """
     tf.debugging.enable_check_numerics()
     try:
@@ -43,7 +42,7 @@ def first_not_finite(function: Callable[[], object]) -> str | None:
 
 
 def operation_in(error: tf.errors.OpError) -> str | None:
-    """The operation that a check of `tf.debugging.enable_check_numerics` found, if it was one."""
+    """The operation that an error of `tf.debugging.enable_check_numerics` names, if it does."""
     found = _DETECTED.search(error.message)
     if not found:
         return None
@@ -53,8 +52,8 @@ def operation_in(error: tf.errors.OpError) -> str | None:
 
 
 @contextlib.contextmanager
-def naming(step: int) -> Iterator[None]:
-    """Turns what a check of `--check_numerics` finds in a step into `NotFinite`."""
+def naming_operation(step: int) -> Iterator[None]:
+    """Turns an error of `--check_numerics` in a step into `NotFinite`."""
     try:
         yield
     except tf.errors.InvalidArgumentError as error:
@@ -63,21 +62,21 @@ def naming(step: int) -> Iterator[None]:
             raise
         raise NotFinite(
             f"a value is not finite in step {step + 1} - first in {operation}; the last "
-            "checkpoint is as it was: lower --learning_rate, or give --clip_norm"
+            "checkpoint is intact: lower --learning_rate, or give --clip_norm"
         ) from error
 
 
 def message(
     finding: Finding | None, loss: float, *, step: int, rate: float, names: Sequence[str]
 ) -> str:
-    """What to tell the user of a step that was not taken.
+    """Makes the message about a step that was not taken.
 
     Args:
-      finding: Where, if it was looked for.
-      loss: Of the step; it may be finite when a gradient is not.
+      finding: Where a value became not finite, if that was looked for.
+      loss: The loss of the step, which may be finite although a gradient is not.
       step: The step, counted from 1.
-      rate: Learning rate.
-      names: Of the pictures of the step.
+      rate: The learning rate.
+      names: Names of the pictures in the batch.
     """
     what = f"loss is {loss}" if not math.isfinite(loss) else "a gradient is not finite"
     place = f", first in {finding.operation}" if finding and finding.operation else ""
@@ -87,6 +86,6 @@ def message(
     whose = "in the pictures" if rows else "in the batch of"
     return (
         f"{what} in step {step}{place}, {whose} {shown} - the step at learning rate {rate:g} was "
-        "not taken, and the last checkpoint is as it was; look at the pictures if they are few, "
+        "not taken, and the last checkpoint is intact; look at the pictures if they are few, "
         "else lower --learning_rate or give --clip_norm, and start again"
     )

@@ -1,13 +1,14 @@
 """Optimizers on TensorFlow's fused kernels.
 
-Each `apply` runs in every replica alike, on gradients that are already summed over replicas; it
-writes each replica's own copy, so that the copies stay equal without further traffic.
+Each `apply` runs in every replica, on gradients that are already summed over replicas. It writes
+the replica's own copy of each variable; the copies stay equal without further communication.
 
 Weight decay is decoupled: it shrinks a weight by rate * decay before the step, and never enters
-the gradient or its running means. It spares variables of one axis, which are biases and the
+the gradient or its running means. It leaves out variables of one axis, which are biases and the
 scales and offsets of normalization.
 Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2017,
-arxiv.org/abs/1711.05101; sparing: He et al., "Bag of Tricks", 2018, arxiv.org/abs/1812.01187.
+arxiv.org/abs/1711.05101; which to leave out: He et al., "Bag of Tricks for Image Classification
+with Convolutional Neural Networks", 2018, arxiv.org/abs/1812.01187.
 """
 
 from __future__ import annotations
@@ -19,20 +20,20 @@ import numpy as np
 import tensorflow as tf
 
 NAMES = ("adam", "adamw", "sgd")
-LEAST_RATE = 1e-4  # below which what a step of plain SGD changes is lost in rounding
+LEAST_RATE = 1e-4  # below it, rounding hides what a step of plain SGD changes
 
 
 class Optimizer(Protocol):
-    """Changes variables by gradients; a `tf.Module`, for its slots to be found by name.
+    """Updates variables by gradients; a `tf.Module`, so that its slots are found by name.
 
-    `traces` are variables, by the names of those that it changes, in which each step leaves its
-    gradient's trace.
+    `traces` holds, for the name of each variable that it updates, a variable from whose change in
+    a step the gradient of that step can be computed.
     """
 
     traces: dict[str, tf.Variable]
 
     def apply(self, gradients: Sequence[tf.Tensor], *, rate: tf.Tensor, step: tf.Tensor) -> None:
-        """Changes the variables by one step.
+        """Updates the variables by one step.
 
         Args:
           gradients: One for each variable, in their order.
@@ -42,20 +43,20 @@ class Optimizer(Protocol):
         ...
 
     def gradients(self, before: Mapping[str, np.ndarray], rate: float) -> dict[str, np.ndarray]:
-        """Reads the gradients of the last step off `traces`, to a few digits.
+        """Computes the gradients of the last step from `traces`, to a few digits.
 
         Args:
           before: Values of `traces` before that step.
-          rate: Of that step.
+          rate: Learning rate of that step.
 
         Returns:
-          By name; none where the rate was too small to leave a trace.
+          Gradients by name; empty if the rate was too small for a change to be seen.
         """
         ...
 
 
 class Adam(tf.Module):
-    """Adam: steps by the running mean of gradients over the root of that of their squares.
+    """Adam: divides a running mean of gradients by the root of a running mean of their squares.
 
     Source: Kingma and Ba, "Adam: A Method for Stochastic Optimization", 2014,
     arxiv.org/abs/1412.6980.
@@ -70,7 +71,7 @@ class Adam(tf.Module):
         epsilon: float = 1e-8,
         weight_decay: float = 0.0,
     ):
-        """Makes two slots, zero at first, for each of the named variables."""
+        """Makes two slots, initially zero, for each variable."""
         super().__init__()
         self.mean = {name: _slot(v) for name, v in variables.items()}
         self.square = {name: _slot(v) for name, v in variables.items()}
@@ -84,7 +85,7 @@ class Adam(tf.Module):
         return self.mean
 
     def gradients(self, before: Mapping[str, np.ndarray], rate: float) -> dict[str, np.ndarray]:
-        """Reads the gradients of the last step off the running means; see `Optimizer`."""
+        """Computes the gradients of the last step from the running means; see `Optimizer`."""
         share = 1 - self.beta1
         return {n: old + (self.mean[n].numpy() - old) / share for n, old in before.items()}
 
@@ -111,7 +112,7 @@ class Adam(tf.Module):
 
 
 class Sgd(tf.Module):
-    """Steps by the gradient, or with momentum by a sum of all before that fades.
+    """Stochastic gradient descent, with or without momentum.
 
     Source: Sutskever et al., "On the importance of initialization and momentum in deep learning",
     2013, proceedings.mlr.press/v28/sutskever13.html.
@@ -125,13 +126,13 @@ class Sgd(tf.Module):
         nesterov: bool = False,
         weight_decay: float = 0.0,
     ):
-        """Makes a slot, zero at first, for each of the named variables if there is momentum.
+        """Makes a slot, initially zero, for each variable if there is momentum.
 
         Args:
           variables: By name.
-          momentum: Share of the last step that the next one repeats, in [0, 1).
-          nesterov: Whether to take the gradient where momentum leads, not where the weights are.
-          weight_decay: Share of a weight, times the rate, that each step takes away.
+          momentum: Share of the velocity that one step keeps, in [0, 1).
+          nesterov: Whether to look ahead along the velocity before taking the gradient.
+          weight_decay: Each step shrinks a weight by this times the learning rate.
 
         Raises:
           ValueError: Nesterov without momentum.
@@ -145,11 +146,11 @@ class Sgd(tf.Module):
 
     @property
     def traces(self) -> dict[str, tf.Variable]:
-        """The velocities, or without momentum the variables; see `Optimizer`."""
+        """The velocities, or the variables if there is no momentum; see `Optimizer`."""
         return self.velocity or self._named
 
     def gradients(self, before: Mapping[str, np.ndarray], rate: float) -> dict[str, np.ndarray]:
-        """Reads the gradients of the last step off what it changed; see `Optimizer`."""
+        """Computes the gradients of the last step from what it changed; see `Optimizer`."""
         if not rate or (not self.velocity and rate < LEAST_RATE):
             return {}
         kept = self.momentum
@@ -194,14 +195,14 @@ def make(
     """Makes an optimizer by name.
 
     Args:
-      name: Of `NAMES`; "adam" is without weight decay, "adamw" with it.
+      name: One of `NAMES`; "adam" has no weight decay, "adamw" has.
       variables: By name.
-      momentum: Of "sgd".
-      nesterov: Of "sgd".
-      weight_decay: Of "sgd" and "adamw".
+      momentum: For "sgd" only.
+      nesterov: For "sgd" only.
+      weight_decay: For "sgd" and "adamw".
 
     Raises:
-      ValueError: There is no such optimizer, or an argument is not for it.
+      ValueError: There is no such optimizer, or it does not take an argument.
     """
     if name not in NAMES:
         raise ValueError(f"optimizer must be one of {', '.join(NAMES)}, got {name!r}.")
@@ -217,7 +218,7 @@ def make(
 
 
 def clipped(gradients: Sequence[tf.Tensor], largest: float) -> list[tf.Tensor]:
-    """Scales all gradients alike so that their joint norm is at most `largest`.
+    """Scales all gradients by one factor so that their global norm is at most `largest`.
 
     Source: Pascanu et al., "On the difficulty of training recurrent neural networks", 2012,
     arxiv.org/abs/1211.5063.

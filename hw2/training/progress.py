@@ -1,4 +1,4 @@
-"""How far a training is: what a checkpoint knows besides tensors and the run's identity."""
+"""The progress of a training: what a checkpoint records besides its tensors and the spec."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hw2.training.schedules import Plateau
 
 @dataclasses.dataclass
 class Unfinished:
-    """A step that is done, but whose hooks are not: evaluation was interrupted."""
+    """The metrics of a step whose hooks were interrupted, for example in the evaluation."""
 
     loss: float
     accuracy: float
@@ -24,10 +24,10 @@ class Unfinished:
 
 @dataclasses.dataclass
 class Progress:
-    """Where training is.
+    """How far a training has come.
 
     Attributes:
-      plateau: The rule that follows the validation accuracy.
+      plateau: The rule that watches the validation accuracy.
       best: Scores at `plateau.best_step`; None before the first evaluation.
       validation: Scores of this step, if it was evaluated.
       unlogged: Loss and accuracy of the steps since the last row of the log.
@@ -41,7 +41,7 @@ class Progress:
     unfinished: Unfinished | None = None
 
     def to_state(self) -> dict[str, Any]:
-        """As plain JSON; of scores without the classes, which are many."""
+        """The progress as plain JSON; scores are without their many classes."""
         scores = {
             name: value and value.plain()
             for name, value in (("best", self.best), ("validation", self.validation))
@@ -50,10 +50,10 @@ class Progress:
 
 
 def from_state(state: Mapping[str, Any]) -> Progress:
-    """Reads it back from a checkpoint's state.
+    """Makes the progress from the state of a checkpoint.
 
     Raises:
-      ValueError: Something is missing, of another type, or not finite.
+      ValueError: A value is missing, of another type, or not finite.
     """
     names = [field.name for field in dataclasses.fields(Progress)]
     missing = [name for name in names if name not in state]
@@ -63,10 +63,10 @@ def from_state(state: Mapping[str, Any]) -> Progress:
 
 
 def check(state: Mapping[str, Any]) -> None:
-    """Refuses a state that no training can go on from.
+    """Refuses a state that no training can resume from.
 
     Raises:
-      ValueError: With the reason.
+      ValueError: The state is incomplete or malformed.
     """
     from_state(state)
     for name in ("identity", "environment", "settings"):
@@ -77,7 +77,7 @@ def check(state: Mapping[str, Any]) -> None:
 
 
 def _read(kind: Any, value: Any, place: str) -> Any:
-    """Makes what a type says of plain JSON, with nothing converted that is not exact."""
+    """Makes a value of type `kind` from plain JSON; converts an integer to float, and no more."""
     if typing.get_origin(kind) in (types.UnionType, typing.Union):
         [wanted] = [option for option in typing.get_args(kind) if option is not type(None)]
         return None if value is None else _read(wanted, value, place)
@@ -87,7 +87,9 @@ def _read(kind: Any, value: Any, place: str) -> Any:
         hints = typing.get_type_hints(kind)
         spared = {f.name for f in dataclasses.fields(kind) if f.default is not dataclasses.MISSING}
         if odd := sorted((hints.keys() - spared - value.keys()) | (value.keys() - hints.keys())):
-            raise ValueError(f"{place} must have {', '.join(hints)}; {odd[0]!r} is amiss")
+            raise ValueError(
+                f"{place} must have {', '.join(hints)}; {odd[0]!r} is missing or unexpected"
+            )
         return kind(**{name: _read(hints[name], value[name], f"{place}.{name}") for name in value})
     if typing.get_origin(kind) in (list, tuple):
         if not isinstance(value, list):

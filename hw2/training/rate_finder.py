@@ -1,4 +1,4 @@
-"""Looks for a learning rate: the loss while the rate rises."""
+"""The learning rate range test: the loss while the learning rate rises."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ import numpy as np
 from hw2.errors import writing
 
 LOWEST, HIGHEST, STEPS = 1e-7, 10.0, 100
-SMOOTHING = 0.9  # share of the mean that one step leaves; a tenth of the steps remember
-SPAN = 10  # steps, over which to see how fast the loss falls
-DIVERGED = 4.0  # times the best loss
+SMOOTHING = 0.9  # share of the running mean that one step keeps
+SPAN = 10  # steps over which the slope of the loss is measured
+DIVERGED = 4.0  # times the lowest running mean, where the search ends
 
 
 @dataclasses.dataclass(frozen=True)
 class Curve:
-    """Rates, losses and their running means, `[steps]` each; the rate where it falls fastest."""
+    """Rates, losses and running means, `[steps]` each; the rate where the loss falls fastest."""
 
     rates: np.ndarray
     losses: np.ndarray
@@ -37,14 +37,14 @@ def search(
     highest: float = HIGHEST,
     steps: int = STEPS,
 ) -> Curve:
-    """Takes steps at rates that rise by a constant factor, until the loss has grown.
+    """Takes steps at rates that rise by a constant factor, until the loss diverges.
 
     Args:
       step: Called as `step(batch, step=, rate=)`; returns "loss", and "finite" as the learner does.
-      batches: What to train on.
+      batches: Batches to train on.
       lowest: The first rate.
-      highest: The last, if it comes so far.
-      steps: At most.
+      highest: The last rate, unless the loss diverges before.
+      steps: The largest number of steps.
 
     Source: Smith, "Cyclical Learning Rates for Training Neural Networks", 2015,
     arxiv.org/abs/1506.01186.
@@ -68,9 +68,9 @@ def search(
 
 
 def _steepest(means: np.ndarray) -> int:
-    """Where the curve falls fastest before its lowest point, seen over a span, not a noisy step."""
+    """Finds the step before the minimum at which the curve falls fastest, over `SPAN` steps."""
     lowest_at = int(np.argmin(means))
-    first = len(means) // 10  # the running mean is still of few
+    first = len(means) // 10  # before it, the running mean is of too few losses
     falls = means[first + SPAN : lowest_at + 1] - means[first : lowest_at + 1 - SPAN]
     return first + SPAN // 2 + int(np.argmin(falls)) if len(falls) else lowest_at
 
@@ -81,7 +81,7 @@ def write(curve: Curve, folder: Path) -> tuple[Path, Path]:
     Raises:
       RunError: The folder cannot be written.
     """
-    from matplotlib.figure import Figure  # takes half a second, and few ask for it
+    from matplotlib.figure import Figure  # takes half a second to import, and is rarely used
 
     table, picture = folder / "rate_finder.csv", folder / "rate_finder.png"
     figure = Figure(figsize=(6, 4), layout="constrained")

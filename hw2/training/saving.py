@@ -1,4 +1,4 @@
-"""When a checkpoint is written, and what becomes of a disk that refuses it."""
+"""Saves checkpoints while training runs, and restores variables from them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hw2.training.loop import Run
 
 
 class Saver:
-    """A hook that writes a checkpoint and removes old ones; the last to be called of a step."""
+    """A hook that writes a checkpoint and removes old ones; to be called last in each step."""
 
     def __init__(
         self,
@@ -30,16 +30,17 @@ class Saver:
         keep_every: int = 0,
         stop_on_error: bool = True,
     ):
-        """Saves nothing yet; set `saved_step` when there is a checkpoint to go on from.
+        """Makes the hook. Set `saved_step` if the run is resumed from a checkpoint.
 
         Args:
-          folder: Where checkpoints are kept.
-          variables: By name.
-          state: What a checkpoint has besides, as JSON; called with whether hooks are due.
-          best_step: The step of the best checkpoint; -1 for none.
+          folder: The folder of the checkpoints.
+          variables: The variables to save, by name.
+          state: Function from the run, and whether its hooks are due, to what else a checkpoint
+            records, as JSON.
+          best_step: Returns the step of the best checkpoint; -1 for none.
           keep: How many checkpoints to keep.
-          keep_every: See `checkpoints.prune`.
-          stop_on_error: Whether a disk that refuses ends the training; at its last step, it
+          keep_every: See `retention.prune`.
+          stop_on_error: Whether a full disk ends the training before its last step, where it
             always does.
         """
         self._folder, self._variables, self._state = folder, variables, state
@@ -52,7 +53,7 @@ class Saver:
 
         Raises:
           NotFinite: The weights have diverged.
-          RunError: The disk refuses.
+          RunError: The disk refuses the checkpoint.
         """
         try:
             self._save(run, unfinished=False)
@@ -62,7 +63,7 @@ class Saver:
             warnings.warn(f"{error}; this training tries again at its next save", stacklevel=1)
 
     def finish(self, run: Run) -> None:
-        """Writes a checkpoint of a training that stops between two saves, unless it has one."""
+        """Writes a checkpoint where training stops, unless this step has one already."""
         if run.step != self.saved_step:
             self._save(run, unfinished=run.hooks_due)
 
@@ -84,10 +85,10 @@ class Saver:
 def restore(
     variables: Mapping[str, tf.Variable], values: Mapping[str, np.ndarray], checkpoint: Checkpoint
 ) -> None:
-    """Sets variables by name, all or none.
+    """Sets variables to values by name, all or none.
 
     Raises:
-      RunError: With the names that are missing, not expected, or of another shape.
+      RunError: Names are missing, not expected, or of another shape.
     """
     shapes = [
         f"{name} is {list(values[name].shape)}, the model's {list(variables[name].shape)}"

@@ -1,4 +1,4 @@
-"""How the learning rate follows the steps, and the validation accuracy."""
+"""The learning rate: its schedule by steps, and the rule that lowers it on a plateau."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ NAMES = ("constant", "steps", "cosine")
 class Schedule:
     """The learning rate as a function of the steps done.
 
-    It rises on a straight line over the warm-up, whose last step has the full rate; then it
-    stays ("constant"), is multiplied by `factor` at each milestone ("steps"), or falls on half a
-    cosine to 0 at the last step ("cosine").
+    It rises linearly during the warm-up, whose last step has the full rate. After that it stays
+    constant ("constant"), is multiplied by `factor` at each milestone ("steps"), or falls along
+    half a cosine to 0 at the last step ("cosine").
 
     Source: warm-up, Goyal et al., 2017, arxiv.org/abs/1706.02677; cosine, Loshchilov and Hutter,
     2016, arxiv.org/abs/1608.03983.
 
     Attributes:
-      rate: After the warm-up.
-      last_step: Where training ends.
-      kind: Of `NAMES`.
-      warmup: Steps of warm-up.
-      milestones: Steps, rising.
-      factor: At each milestone.
+      rate: The learning rate after the warm-up.
+      last_step: The step at which training ends.
+      kind: One of `NAMES`.
+      warmup: How many steps the warm-up takes.
+      milestones: Steps at which the rate is multiplied, in rising order.
+      factor: What the rate is multiplied by at each milestone.
     """
 
     rate: float
@@ -54,10 +54,10 @@ class Schedule:
 
 @dataclasses.dataclass
 class Plateau:
-    """Halves the rate, and stops, when evaluations bring no gain.
+    """Halves the learning rate, and finally stops, when the score no longer rises.
 
-    The rate is halved once for each `halve_after` evaluations without gain in a row; a gain
-    starts the count again and leaves the rate where it is.
+    The rate is halved each time that `halve_after` evaluations in a row bring no gain. A gain
+    starts the count again and leaves the rate as it is.
     """
 
     halve_after: int
@@ -68,7 +68,7 @@ class Plateau:
     scale: float = 1.0  # of the learning rate
 
     def update(self, score: float, step: int) -> None:
-        """Takes one more evaluation; a score that is not a number is no gain."""
+        """Records the score of an evaluation; a score that is not a number is no gain."""
         if math.isfinite(score) and (self.best is None or score > self.best):
             self.best, self.best_step, self.without_gain = score, step, 0
             return

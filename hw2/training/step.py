@@ -1,4 +1,4 @@
-"""Steps as `fit` takes them: those that are not finite end the training, with words."""
+"""Training steps with checks: a loss that is not finite, or a signal, ends the training."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hw2.training.learner import Learner
 
 
 class Steps:
-    """A learner's steps, and what all processes of a training agreed on in them."""
+    """Takes the steps of a learner, in which all processes agree on whether to stop."""
 
     def __init__(
         self,
@@ -28,9 +28,9 @@ class Steps:
         """Wraps a learner.
 
         Args:
-          learner: Takes the steps.
-          signals: That ask this process to end.
-          names: Of the pictures in the batch of a step, by steps done before.
+          learner: The learner.
+          signals: Signals that ask this process to stop.
+          names: From steps done before to the names of the pictures in the next batch.
           alone: Whether this is the only process.
         """
         self._learner, self._signals, self._names = learner, signals, names
@@ -45,7 +45,7 @@ class Steps:
         """
         leave = self._signals.received is not None
         self.batch = batch
-        with numerics.naming(step):
+        with numerics.naming_operation(step):
             result = self._learner.train_step(batch, step=step, rate=rate, leave=leave)
             metrics = {name: float(value) for name, value in result.items()}
         self._agreed = metrics.pop("leave") > 0
@@ -62,19 +62,30 @@ class Steps:
         return metrics
 
     def _finding(self, batch: tuple, step: int) -> numerics.Finding | None:
-        if not self._alone:  # one that looks again would wait for the others
+        if not self._alone:  # the others would not take part in a second run
             return None
-        with contextlib.suppress(tf.errors.OpError):  # the words without it are good enough
+        with contextlib.suppress(tf.errors.OpError):  # the message is good enough without it
             return self._learner.not_finite(batch, step=step)
         return None
 
     def check(self) -> None:
-        """Ends the training here if a signal has come, to any of its processes.
+        """Stops the training here if a signal has come to any of its processes.
 
         Raises:
-          Interrupted: It has.
+          Interrupted: A signal has come.
         """
         if self._alone:
             self._signals.check()
         elif self._agreed:
             raise Interrupted(self._signals.received or signal.SIGTERM)
+
+    def release_signals(self) -> None:
+        """Lets signals end this process at once, now that there is nothing left to save.
+
+        With several processes signals keep waiting, since the others would wait for this one.
+
+        Raises:
+          Interrupted: A signal has come since the last `check`.
+        """
+        if self._alone:
+            self._signals.raise_at_once()

@@ -1,4 +1,4 @@
-"""Names of a module's variables."""
+"""Names for the variables of a module."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import tensorflow as tf
 
 
 def named_variables(module: tf.Module) -> dict[str, tf.Variable]:
-    """Finds every variable by its path of attributes, keys and indices.
+    """Names every variable of a module by its path of attributes, keys and indices.
 
     Returns:
-      For example "stages/dense1/stages/dense/w"; in order of definition. The path depends on
-      the module alone, so a value saved under it finds its variable again.
+      Variables by names such as "stages/dense1/stages/dense/w", in order of definition. A name
+      depends on the module alone, so a saved value finds its variable again.
     """
     return dict(_walk(module, ()))
 
 
 def trainable(variables: dict[str, tf.Variable]) -> dict[str, tf.Variable]:
-    """Those that training changes by gradient."""
+    """The variables that are trained by gradients."""
     return {name: variable for name, variable in variables.items() if variable.trainable}
 
 

@@ -1,4 +1,4 @@
-"""A look inside a training from time to time, for TensorBoard."""
+"""Histograms of weights and gradients, and pictures, for TensorBoard."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from hw2.training.loop import Run
 
 
 class Watch:
-    """A hook: histograms of weights and gradients, and pictures, at every `n`-th step and the last.
+    """A hook that writes histograms and pictures at every `n`-th step and the last.
 
-    Gradients are those that the optimizer took: of the whole batch, clipped. They are read off
-    what the step has changed, so that watching computes nothing anew and changes no bit of the
-    training.
+    Gradients are those that the optimizer took, for the whole batch and clipped. They are computed
+    from what the step has changed, so that nothing is computed twice and training is unaffected.
 
-    Cost: two copies of the weights; on each look a histogram of every weight.
+    Cost: two copies of the weights, and a histogram of every weight each time.
     """
 
     def __init__(
@@ -29,20 +28,20 @@ class Watch:
         n: int,
         pictures: Callable[[int], Mapping[str, np.ndarray]],
     ):
-        """Watches nothing yet.
+        """Makes the hook.
 
         Args:
           events: Where to write.
-          learner: What to look at.
-          n: Steps between looks.
-          pictures: From a step to uint8 pictures `[N, H, W, C]` by name.
+          learner: The learner to watch.
+          n: Steps between two writes.
+          pictures: Function from a step to uint8 pictures `[N, H, W, C]` by name.
         """
         self._events, self._learner, self._n, self._pictures = events, learner, n, pictures
         self._before: dict[str, np.ndarray] | None = None
         self._before_step = -1
 
     def __call__(self, run: Run) -> None:
-        """Looks, if this step is one to look at; remembers, if the next one is."""
+        """Writes if this step is due; copies the optimizer's traces if the next one is."""
         if self._due(run.step, run):
             weights = self._learner.trainable
             values = {f"weights/{name}": variable.numpy() for name, variable in weights.items()}
@@ -64,10 +63,10 @@ class Watch:
 
 
 def model_graph(model: tf.Module, image_shape: tuple[int, int, int]) -> tf.Graph:
-    """What a model does to a batch, as one graph.
+    """Traces the graph of a model.
 
     Args:
-      model: Called with a batch `[N, H, W, C]`.
+      model: The model, called with a batch `[N, H, W, C]`.
       image_shape: (H, W, C).
     """
     spec = tf.TensorSpec([None, *image_shape], tf.float32, name="images")

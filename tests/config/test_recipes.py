@@ -48,7 +48,7 @@ def test_a_recipe_is_one_that_a_training_takes(path):
     spec.check_model(found)
     assert found.log_path == f"runs/{path.stem}"
     grey = found.train_data_path == "fashion_mnist" or path.stem.startswith("s3_")
-    prepared = Preprocessing(**spec.prepared(found, 1 if grey else 3))
+    prepared = Preprocessing(**spec.preprocessing_options(found, 1 if grey else 3))
     taken = inspect.signature(MODELS[found.model]).parameters
     options = {name: getattr(found, name) for name in spec.MODEL_OPTIONS if name in taken}
     make = functools.partial(MODELS[found.model], l2=found.l2, **options)

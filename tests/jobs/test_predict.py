@@ -430,7 +430,7 @@ def test_classes_asked_for_by_themselves_have_probabilities_of_their_own(data, k
     predict(tmp_path / "run", data, tmp_path / "a.csv", "--top_k=3")
     found, tensors = trained.choose(run_folder.find(tmp_path / "run"), "best")
     same = found.state["identity"]
-    model = spec.model(same)
+    model = spec.build_model(same)
     trained.restore_weights(model, found, tensors, "ema")
     first = unlabelled.find_pictures(data, same["class_names"]).load(0, 8)
     image = preprocess.evaluation(tf.constant(first), spec.preprocessing(same))

@@ -33,7 +33,7 @@ def test_every_model_is_built_with_the_defaults():
 def test_every_option_is_a_setting_and_some_models():
     for option in spec.MODEL_OPTIONS:
         assert option in FIELDS
-        assert any(option in spec._taken(name) for name in MODELS)
+        assert any(option in spec._options_taken(name) for name in MODELS)
 
 
 @pytest.mark.parametrize(
@@ -65,15 +65,15 @@ def test_refuses_what_a_model_does_not_have(settings, words):
 
 def test_options_reach_the_model(examples, split):
     config = Config(model="simple_cnn", kernel_size=3, image_size=28)
-    same = spec.of(config, examples, split)
+    same = spec.make_spec(config, examples, split)
     assert same["model_options"] == {"kernel_size": 3}
-    conv = spec.model(same).stages["conv1"]
+    conv = spec.build_model(same).stages["conv1"]
     assert conv.w.shape == (3, 3, 1, 10)
 
 
 def test_zero_gamma_and_stem_reach_the_model(examples, split):
     config = Config(model="resnet18", zero_gamma=True, stem="small", image_size=8)
-    model = spec.model(spec.of(config, examples, split))
+    model = spec.build_model(spec.make_spec(config, examples, split))
     assert not np.any(model.stages["stage1"].stages["block1"].norm2.scale)
     assert model.stages["stem"].stages["conv1"].strides == 1
 
@@ -82,25 +82,25 @@ def test_a_file_of_weights_must_stay_what_it_was(examples, split, tmp_path):
     path = tmp_path / "base.h5"
     config = Config(model="inception_resnet_v2", pretrained=str(path), freeze=True)
     with pytest.raises(RunError, match=r"no weights in .*base\.h5 - no such file"):
-        spec.of(config, examples, split)
+        spec.make_spec(config, examples, split)
     path.write_bytes(b"one")
-    same = spec.of(config, examples, split)
+    same = spec.make_spec(config, examples, split)
     assert same["model_options"]["pretrained"] == str(path)
     path.write_bytes(b"other")
     with pytest.raises(RunError, match=r"other weights in .*base\.h5 - not the file that training"):
-        spec.model(same, load_pretrained=False)
+        spec.build_model(same, load_pretrained=False)
 
 
 def test_a_checkpoint_spares_reading_weights_that_train(examples, split, tmp_path):
     path = tmp_path / "weights.h5"
     path.write_bytes(b"none at all")
     config = Config(model="densenet121", pretrained=str(path), image_size=32)
-    same = spec.of(config, examples, split)
+    same = spec.make_spec(config, examples, split)
     path.unlink()
-    model = spec.model(same, load_pretrained=False)
+    model = spec.build_model(same, load_pretrained=False)
     assert model.stages["norm"].epsilon == pytest.approx(1.001e-5)
     with pytest.raises(RunError, match="no weights in"):
-        spec.model(same)
+        spec.build_model(same)
 
 
 @pytest.mark.parametrize(
@@ -124,8 +124,8 @@ def test_a_checkpoint_spares_reading_weights_that_train(examples, split, tmp_pat
     ],
 )
 def test_standardization_and_channels_travel_with_the_model(examples, split, settings, expected):
-    same = json.loads(json.dumps(spec.of(Config(**settings), examples, split)))
-    assert same == spec.of(Config(**settings), examples, split)  # as a checkpoint keeps it
+    same = json.loads(json.dumps(spec.make_spec(Config(**settings), examples, split)))
+    assert same == spec.make_spec(Config(**settings), examples, split)  # as a checkpoint keeps it
     found = same["preprocessing"]
     assert {name: found.get(name) for name in expected} == expected
     assert ("mean" in found) == ("mean" in expected)
@@ -152,4 +152,4 @@ def test_standardization_and_channels_travel_with_the_model(examples, split, set
 )
 def test_statistics_must_fit_the_channels(settings, words):
     with pytest.raises(UsageError, match=words):
-        spec.prepared(Config(**settings), 1)
+        spec.preprocessing_options(Config(**settings), 1)

@@ -25,8 +25,10 @@ def test_tf_config_is_read_and_written():
 
 
 @pytest.mark.parametrize("environ", [{}, {"TF_CONFIG": ""}, {"TF_CONFIG": tf_config(["a:1"], 0)}])
-def test_a_process_by_itself_is_no_cluster(environ):
-    assert cluster.from_environment(environ) is None
+def test_a_process_by_itself_is_a_cluster_of_one(environ):
+    found = cluster.from_environment(environ)
+    assert found == Cluster()
+    assert (found.several, found.is_first) == (False, True)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +68,7 @@ def test_slurm_variables_are_spelled_out():
     assert cluster.from_environment(slurm()) == Cluster(
         ("gpu08:8470", "gpu09:8470", "gpu12:8470", "gpu12:8471", "login-a:8470"), 3
     )
-    assert cluster.from_environment(slurm(SLURM_STEP_NUM_TASKS="1")) is None
+    assert cluster.from_environment(slurm(SLURM_STEP_NUM_TASKS="1")) == Cluster()
     hosts = {"SLURM_STEP_NODELIST": "r[1-2]n[01-02]", "SLURM_STEP_TASKS_PER_NODE": "1(x4)"}
     found = cluster.from_environment(slurm(**hosts))
     assert [worker[:5] for worker in found.workers] == ["r1n01", "r1n02", "r2n01", "r2n02"]

@@ -28,7 +28,7 @@ def test_a_signal_in_a_step_saves_that_step_and_handlers_come_back(stop, tmp_pat
     before = handlers()
     stopped = stop(tmp_path, 3, signum=signum)
     assert stopped.exit_code == code
-    assert str(stopped) == (f"stopped by {signum.name} at step 3; the same command goes on from it")
+    assert str(stopped) == (f"stopped by {signum.name} at step 3; rerun the command to resume")
     assert handlers() == before
     assert [path.name for path in checkpoints.listing(tmp_path / "checkpoints")] == [
         "step-00000003"
@@ -90,7 +90,7 @@ def test_a_signal_before_anything_is_made_leaves_at_once(train, tmp_path, monkey
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(60)
 
-    monkeypatch.setattr(dataset, "read", read)
+    monkeypatch.setattr(dataset, "read_examples", read)
     with pytest.raises(Interrupted) as raised:
         train(tmp_path / "run")
     assert raised.value.exit_code == 143
@@ -98,13 +98,13 @@ def test_a_signal_before_anything_is_made_leaves_at_once(train, tmp_path, monkey
 
 
 def test_a_signal_once_all_is_saved_leaves_at_once(train, tmp_path, monkeypatch):
-    from hw2.jobs import train as experiment
+    from hw2.jobs import outcome
 
     def conclude(*inputs):
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(60)
 
-    monkeypatch.setattr(experiment, "_conclude", conclude)
+    monkeypatch.setattr(outcome, "conclude", conclude)
     with pytest.raises(Interrupted) as raised:
         train(tmp_path, "--max_steps=2")
     assert raised.value.exit_code == 130
@@ -131,7 +131,9 @@ with signals.caught() as caught:
     )
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGTERM)
-    assert process.stderr.readline() == "SIGTERM: ending well; once more to leave at once\n"
+    assert (
+        process.stderr.readline() == "SIGTERM: saving and stopping; send it again to exit at once\n"
+    )
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 143

@@ -177,7 +177,7 @@ def test_case_29_patterns_in_the_paths_of_data_and_run(train, data, tmp_path, ca
     flags = [f"--train_data_path={root}"]
     train(run, *flags, "--max_steps=2")
     train(run, *flags, "--max_steps=3")
-    assert "going on from step 2 of" in capsys.readouterr().err
+    assert "resuming from step 2 of" in capsys.readouterr().err
     evaluate(run)
     assert json.loads(capsys.readouterr().out)["step"] in (2, 3)
 

@@ -256,7 +256,9 @@ def test_files_that_are_gone_are_not_shown_and_end_no_training():
         raise DataError(f"bad picture in {index} - it is gone")
 
     steps = types.SimpleNamespace(batch=(tf.random.stateless_normal([4, 8, 8, 1], [0, 0]),))
-    p = Preprocessing(**spec.prepared(settings.Config(image_size=8, short_side=8, crop_size=8), 1))
+    p = Preprocessing(
+        **spec.preprocessing_options(settings.Config(image_size=8, short_side=8, crop_size=8), 1)
+    )
     look = tensorboard.pictures(
         steps, types.SimpleNamespace(load=gone), lambda step: np.arange(4), p
     )

@@ -185,7 +185,7 @@ def test_scripts_killed_within_a_save_and_stopped_by_a_signal(train, tmp_path):
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 143
-    assert "going on from step" in err
+    assert "resuming from step" in err
     assert "stopped by SIGTERM at step " in err
     assert "Traceback" not in err
     step = last_step(cut)
@@ -218,7 +218,7 @@ from hw2.errors import MachineError
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + 2**28, resource.RLIM_INFINITY))
 try:
-    with devices.told_of_machines():
+    with devices.check_device_errors():
         x = tf.ones([2**15, 2**15])
 except MachineError as error:
     print(error)

@@ -45,7 +45,7 @@ def test_a_worker_that_is_killed_ends_the_others_and_all_go_on(train, tmp_path):
 
     processes = machines.start(TINY, folder, *flags)
     assert machines.wait(processes, 120) == [0, 0], machines.said(folder, 1)
-    assert "going on from step " in machines.said(folder, 0)
+    assert "resuming from step " in machines.said(folder, 0)
     [line] = (tmp_path / "two.out0").read_text().splitlines()
     assert json.loads(line)["step"] == 120
     assert (tmp_path / "two.out1").read_text() == ""

@@ -1,0 +1,149 @@
+"""What a training starts from: the run folder, its split, and the checkpoint to resume."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from hw2.config import settings
+from hw2.config.settings import Config
+from hw2.errors import RunError
+from hw2.input.examples import Examples
+from hw2.input.stream import order
+from hw2.jobs import build, data
+from hw2.jobs.record import record_of_run
+from hw2.jobs.spec import Spec, make_spec
+from hw2.machines import environment
+from hw2.machines.workers import Workers
+from hw2.runs import checkpoints, compatibility, lock
+from hw2.runs import folder as run_folder
+from hw2.runs.checkpoints import Checkpoint
+from hw2.runs.folder import RunFolder
+from hw2.training import progress
+from hw2.training.loop import Run
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """What a training starts from; nothing of it changes while it trains.
+
+    Attributes:
+      folder: The run folder.
+      examples: The data.
+      training: Indices of the examples to train on.
+      validation: Indices of the held-out examples.
+      checkpoint: The checkpoint to resume; None for a new run.
+      spec: What must not change within a run.
+      last_step: The step where training ends.
+      record: What each checkpoint records besides its tensors and its progress, as JSON.
+      new_data: Whether the data has changed since the checkpoint.
+    """
+
+    folder: RunFolder
+    examples: Examples
+    training: np.ndarray
+    validation: np.ndarray
+    checkpoint: Checkpoint | None
+    spec: Spec
+    last_step: int
+    record: dict[str, Any]
+    new_data: bool
+
+    @property
+    def data_since(self) -> int:
+        """The step at which the run began to train on this data; 0 unless it has changed."""
+        return self.record["data_since"]
+
+
+def open_run(
+    config: Config, workers: Workers, examples: Examples, stack: contextlib.ExitStack, out: Console
+) -> Start:
+    """Opens the run folder, and decides what the training starts from.
+
+    The first worker writes; the others wait, and then read what it has written.
+
+    Args:
+      config: The settings.
+      workers: The workers of the training.
+      examples: The data.
+      stack: Holds the lock of the run folder until it is closed.
+      out: Where people read.
+
+    Raises:
+      DataError: The split does not fit the data, or leaves too few pictures.
+      RunError: The folder cannot be used, or holds another training.
+    """
+    folder = RunFolder(Path(settings.run_folder(config)))
+    found = workers.on_first(lambda: _begin(config, folder, examples, stack, out))
+    found = found or _find_checkpoint(folder, examples)
+    _check_shared(workers, found, folder)
+    training, validation = data.read_split(config, examples, folder, out)
+    if config.overfit_batches:
+        mixed = training[order.permutation(len(training), config.seed, 0)]  # of all classes
+        training = validation = mixed[: config.overfit_batches * config.batch_size]
+    last_step = build.last_step(config, len(training))
+    spec = make_spec(config, examples, folder.split)
+    if found:
+        compatibility.check_same(found, spec, folder, new_data=config.accept_new_data)
+    described = environment.describe(workers.strategy, deterministic=config.deterministic)
+    new_data = compatibility.has_other_pictures(found, spec)
+    record = record_of_run(config, found, spec, described, last_step)
+    return Start(folder, examples, training, validation, found, spec, last_step, record, new_data)
+
+
+def describe_run(config: Config, start: Start, run: Run) -> None:
+    """Writes the settings of this start into the run folder, unless the run is complete."""
+    if run.stop_reason is None:
+        run_folder.describe(start.folder, *_description(config, start.examples))
+
+
+def _begin(
+    config: Config,
+    folder: RunFolder,
+    examples: Examples,
+    stack: contextlib.ExitStack,
+    out: Console,
+) -> Checkpoint | None:
+    """Makes the run folder, locks it, and writes the split, on the first worker.
+
+    Returns:
+      The checkpoint to resume, if there is one.
+    """
+    run_folder.begin(folder.path, *_description(config, examples))
+    stack.enter_context(lock.held(folder.path))
+    if aside := config.fresh and run_folder.put_aside(folder):
+        out.print(f"moved the results of the run so far to {aside}")
+    found = _find_checkpoint(folder, examples, set_aside=True)
+    data.write_split(config, examples, folder, found, out)
+    return found
+
+
+def _description(config: Config, examples: Examples) -> tuple[str, list[str]]:
+    """The flagfile that repeats this run, and the names of the classes."""
+    return settings.to_flagfile(config, Path(sys.argv[0]).name), list(examples.class_names)
+
+
+def _find_checkpoint(
+    folder: RunFolder, examples: Examples, *, set_aside: bool = False
+) -> Checkpoint | None:
+    """Finds the newest good checkpoint, and refuses one with other classes than the data."""
+    found = checkpoints.newest(folder.checkpoints, set_aside=set_aside, check=progress.check)
+    if found:
+        compatibility.check_classes(found, examples.class_names, folder)
+    return found
+
+
+def _check_shared(workers: Workers, found: Checkpoint | None, folder: RunFolder) -> None:
+    """Refuses a path that is not the same folder on all workers."""
+    low, high = workers.barrier(found.step if found else -1)
+    if low != high:
+        raise RunError(
+            f"different run folders in {folder.path} - workers see checkpoints of steps {low} "
+            f"and {high}; give all workers a --log_path on a disk that they share"
+        )
