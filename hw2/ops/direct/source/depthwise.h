@@ -13,6 +13,7 @@
 #include <climits>
 #include <numeric>
 
+#include "ahead.h"
 #include "geometry.h"
 #include "numbers.h"
 #include "sweep.h"
@@ -64,6 +65,17 @@ struct Frame {
   }
 };
 
+template <class T, class Sum>
+inline void copy(const T* from, Sum* to, long count) {
+  constexpr int L = LANES<Sum>;
+  long i = 0;
+  for (; i + L <= count; i += L) {
+    ahead(from + i, L);
+    store(to + i, load_wide(from + i));
+  }
+  for (; i < count; i++) to[i] = widen(from[i]);
+}
+
 // Copies rows `top` and on of an image into a frame, whose first column is -left of the image.
 template <class T, class Sum>
 void fill(const Frame<Sum>& frame, const Images<T>& x, long image, int top, int left, int first,
@@ -85,12 +97,12 @@ void fill(const Frame<Sum>& frame, const Images<T>& x, long image, int top, int 
       const T* pixel = from + (long)(begin * frame.stride + phase - left) * x.pixel;
       to += (long)begin * frame.pitch;
       if (whole) {
-        widen_all(pixel, to, (long)(end - begin) * frame.pitch);
+        copy(pixel, to, (long)(end - begin) * frame.pitch);
         continue;
       }
       for (int k = begin; k < end; k++, pixel += frame.stride * x.pixel, to += frame.pitch) {
         if (multiplier == 1)
-          widen_all(pixel, to, width);
+          copy(pixel, to, width);
         else
           for (int m = 0; m < multiplier; m++)
             for (int c = 0; c < width / multiplier; c++) to[c * multiplier + m] = widen(pixel[c]);
@@ -107,6 +119,7 @@ template <int P, int Q, class T, class Sum>
 void weigh(const Sum* x, long period, const std::vector<long>& taps, const Sum* w, T* y, long step,
            long left, long left_step) {
   constexpr int L = LANES<Sum>;
+  for (int p = 0; p < P; p++) ahead<1>(y + p * step, Q * L);
   Vec<Sum> sums[P][Q] = {};
   for (const long tap : taps) {
     for (int q = 0; q < Q; q++) {
