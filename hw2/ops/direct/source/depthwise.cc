@@ -11,6 +11,7 @@ using tensorflow::OpKernelConstruction;
 using tensorflow::OpKernelContext;
 using tensorflow::Tensor;
 
+constexpr int BAND = 16;    // rows that one thread walks in turn: neighbours read the same pixels
 constexpr int SLICES = 32;  // partial sums of the filters' gradient, at most: work for 32 threads
 
 // How the rows of results are cut into bands, and their channels into blocks.
@@ -75,6 +76,31 @@ Sizes sizes(const Sliding& sliding, int n, int height, int width, int channels, 
           sliding.columns(width, kw)};
 }
 
+// Whether images can be convolved where they lie.
+template <class Sum>
+bool in_place(const Sizes& s) {
+  return s.multiplier == 1 && s.channels % LANES<Sum> == 0;
+}
+
+// Convolves images where they lie, band by band.
+//
+//   firsts  of each sweep, its first result; the steps between them are those of `results`
+template <class T>
+void by_bands(OpKernelContext* c, const Sizes& s, int rows, const std::vector<Sweep>& sweeps,
+              const Images<T>& x, const T* w, const std::vector<T*>& firsts,
+              const Results<T>& results) {
+  const int bands = (rows + BAND - 1) / BAND;
+  on_threads(c)((long)s.count * bands, s.values(), [&](long unit) {
+    const long image = unit / bands;
+    const int begin = unit % bands * BAND;
+    for (int i = begin; i < std::min(begin + BAND, rows); i++)
+      for (size_t k = 0; k < sweeps.size(); k++)
+        if (sweeps[k].columns > 0 && i < sweeps[k].rows)
+          weigh_in_place(sweeps[k], x, image, i, i + 1, w, firsts[k] + image * results.image,
+                         results);
+  });
+}
+
 template <class T>
 class DepthwiseConv2D : public OpKernel {
  public:
@@ -91,6 +117,14 @@ class DepthwiseConv2D : public OpKernel {
     Tensor* y;
     OP_REQUIRES_OK(c, c->allocate_output(0, {s.count, s.rows.out, s.columns.out, s.filters()}, &y));
     if (!y->NumElements()) return;
+    const Images<T> images{values_of<T>(x), s.count, s.height, s.width, s.channels, s.channels};
+    T* results = values_of<T>(y);
+    if constexpr (std::is_same_v<T, Sum>)
+      if (in_place<Sum>(s)) {
+        const long row = (long)s.columns.out * s.channels;
+        return by_bands(c, s, s.rows.out, {forward_sweep(s.rows, s.columns)}, images,
+                        values_of<T>(w), {results}, {results, s.rows.out * row, row, s.channels});
+      }
     const int reach = (s.columns.span() - 1) / s.columns.stride;
     const Bands<Sum> bands(s.filters(), std::lcm(L, s.multiplier), s.rows.out,
                            (s.columns.out + reach) * s.columns.stride, s.rows.span(),
@@ -103,8 +137,6 @@ class DepthwiseConv2D : public OpKernel {
       laid[b].resize(filters.size() * blocks.period(b, L));
       lay_out(blocks, b, filters, values_of<T>(w), laid[b].data());
     }
-    const Images<T> images{values_of<T>(x), s.count, s.height, s.width, s.channels, s.channels};
-    T* results = values_of<T>(y);
     on_threads(c)((long)s.count * bands.count * blocks.count, s.values(), [&](long unit) {
       const int block = unit % blocks.count, band = unit / blocks.count % bands.count;
       const long image = unit / blocks.count / bands.count;
@@ -116,16 +148,17 @@ class DepthwiseConv2D : public OpKernel {
       frame.data = scratch<Sum>(frame.rows * frame.row(), 0);
       fill(frame, images, image, begin * s.rows.stride - s.rows.before, s.columns.before, first,
            blocks.of(block), s.multiplier);
-      std::vector<long> taps;
+      const long period = blocks.period(block, L);
+      std::vector<Weight> taps;
       for (int a = 0; a < s.rows.taps; a++)
         for (int b = 0; b < s.columns.taps; b++)
-          taps.push_back(frame.place(a * s.rows.dilation, b * s.columns.dilation));
-      const long period = blocks.period(block, L);
+          taps.push_back({frame.place(a * s.rows.dilation, b * s.columns.dilation),
+                          (long)taps.size() * period});
       const bool flat = blocks.together > 1;
       for (int i = begin; i < end; i++) {
         T* to = results + (image * s.rows.out + i) * s.columns.out * s.filters() + first;
         weigh_row(frame.data + (i - begin) * s.rows.stride * frame.row(), groups, period, taps,
-                  laid[block].data(), to, flat ? period : (long)s.filters(),
+                  laid[block].data(), to, {period, flat ? period : (long)s.filters()},
                   flat ? (long)s.columns.out * s.filters() : (long)blocks.of(block),
                   flat ? period : 0L);
       }
@@ -171,7 +204,20 @@ class DepthwiseConv2DGradInput : public OpKernel {
         top = std::min(top, sweeps.back().top), bottom = std::max(bottom, sweeps.back().bottom);
         left = std::min(left, sweeps.back().left), right = std::max(right, sweeps.back().right);
       }
-    const int rows = (s.height + sh - 1) / sh, columns = (s.width + sw - 1) / sw;
+    const Images<T> errors{values_of<T>(dy), s.count, s.rows.out, s.columns.out, s.filters(),
+                           s.filters()};
+    T* results = values_of<T>(dx);
+    const int rows = (s.height + sh - 1) / sh;
+    if constexpr (std::is_same_v<T, Sum>)
+      if (in_place<Sum>(s)) {
+        const long row = (long)s.width * s.channels;
+        std::vector<T*> firsts;
+        for (int a = 0; a < sh; a++)
+          for (int b = 0; b < sw; b++) firsts.push_back(results + a * row + b * s.channels);
+        return by_bands(c, s, rows, sweeps, errors, values_of<T>(w), firsts,
+                        {results, s.height * row, sh * row, (long)sw * s.channels});
+      }
+    const int columns = (s.width + sw - 1) / sw;
     const Bands<Sum> bands(s.filters(), std::lcm(L, s.multiplier), rows, columns + right - left,
                            bottom - top + 1, 1);
     const Blocks& blocks = bands.blocks;
@@ -183,9 +229,6 @@ class DepthwiseConv2DGradInput : public OpKernel {
         laid.emplace_back(filters.size() * blocks.period(b, L));
         lay_out(blocks, b, filters, values_of<T>(w), laid.back().data());
       }
-    const Images<T> errors{values_of<T>(dy), s.count, s.rows.out, s.columns.out, s.filters(),
-                           s.filters()};
-    T* results = values_of<T>(dx);
     on_threads(c)((long)s.count * bands.count * blocks.count, s.values(), [&](long unit) {
       const int block = unit % blocks.count, band = unit / blocks.count % bands.count;
       const long image = unit / blocks.count / bands.count;
@@ -203,9 +246,10 @@ class DepthwiseConv2DGradInput : public OpKernel {
       for (size_t k = 0; k < sweeps.size(); k++) {
         const Sweep& sweep = sweeps[k];
         if (sweep.columns <= 0) continue;
-        std::vector<long> taps;
+        std::vector<Weight> taps;
         for (const Tap& tap : sweep.taps)
-          taps.push_back(frame.place(tap.row - top, tap.column - left));
+          taps.push_back(
+              {frame.place(tap.row - top, tap.column - left), (long)taps.size() * period});
         const Sum* w = laid[block * sweeps.size() + k].data();
         const int across = (sweep.columns + blocks.together - 1) / blocks.together;
         for (int i = begin; i < std::min(end, sweep.rows); i++) {
@@ -213,12 +257,14 @@ class DepthwiseConv2DGradInput : public OpKernel {
           T* to = results + first / s.multiplier +
                   ((image * s.height + i * sh + k / sw) * s.width + k % sw) * s.channels;
           if (!apart) {
-            weigh_row(from, across, period, taps, w, to, flat ? period : (long)sw * s.channels,
+            weigh_row(from, across, period, taps, w, to,
+                      {period, flat ? period : (long)sw * s.channels},
                       flat ? (long)sweep.columns * s.channels : (long)blocks.of(block),
                       flat ? period : 0L);
             continue;
           }
-          weigh_row(from, across, period, taps, w, row, period, across * period, period);
+          weigh_row(from, across, period, taps, w, row, {period, period}, across * period,
+                    period);
           for (int j = 0; j < sweep.columns; j++, to += sw * s.channels)
             for (int m = 0; m < blocks.of(block); m += s.multiplier) {
               const Sum* of_channel = row + (long)j * pitch + m;

@@ -112,10 +112,10 @@ class MaxPoolGrad : public Pool {
     Tensor* dx = images(c, s);
     if (!dx || !s.pixels()) return;
     over_pixels(s, on_threads(c), [&, from = values_of<T>(dy), tap = values_of<I>(where),
-                       to = values_of<T>(dx)](const Held* windows, int count, long result,
-                                              long pixel, int values) {
+                       to = values_of<T>(dx)](const Held& held, long result, long pixel,
+                                              int values) {
       by_channels<T>(values, [&](int k, auto lanes, auto registers) {
-        routed<T, lanes, registers>(windows, count, from + result + k, tap + result + k,
+        routed<T, lanes, registers>(held, from + result + k, tap + result + k,
                                     to + pixel + k);
       });
     });
@@ -152,9 +152,9 @@ class AvgPoolGrad : public Pool {
     Tensor* dx = images(c, s);
     if (!dx || !s.pixels()) return;
     over_pixels(s, on_threads(c), [&, from = values_of<T>(dy), to = values_of<T>(dx)](
-                          const Held* windows, int count, long result, long pixel, int values) {
+                          const Held& held, long result, long pixel, int values) {
       by_channels<T>(values, [&](int k, auto lanes, auto registers) {
-        shared<T, lanes, registers>(windows, count, from + result + k, to + pixel + k);
+        shared<T, lanes, registers>(held, from + result + k, to + pixel + k);
       });
     });
   }

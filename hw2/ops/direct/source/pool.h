@@ -8,6 +8,7 @@
 
 #include <limits>
 
+#include "ahead.h"
 #include "geometry.h"
 #include "numbers.h"
 #include "sweep.h"
@@ -105,18 +106,21 @@ inline std::vector<Inside> inside(const Axis& axis) {
   return found;
 }
 
-// The windows that hold a pixel: positions, and by which tap.
+// A window that holds a pixel, along one axis.
 struct Holder {
-  int position, tap;
+  int position;
+  int tap;       // by which it holds the pixel
+  double share;  // of the pixel in the mean
 };
 
+// The windows that hold each pixel, in the order of their positions.
 inline std::vector<std::vector<Holder>> holders(const Axis& axis) {
+  const auto within = inside(axis);
   std::vector<std::vector<Holder>> found(axis.size);
   for (int i = 0; i < axis.out; i++)
-    for (int a = 0; a < axis.taps; a++) {
-      const int pixel = i * axis.stride + a * axis.dilation - axis.before;
-      if (pixel >= 0 && pixel < axis.size) found[pixel].push_back({i, a});
-    }
+    for (int a = within[i].first; a < within[i].first + within[i].count; a++)
+      found[i * axis.stride + a * axis.dilation - axis.before].push_back(
+          {i, a, 1.0 / within[i].count});
   return found;
 }
 
@@ -160,6 +164,7 @@ struct View {
   Inside rows, columns;
   long down, right;  // from tap to tap, in values
   int across;        // taps in a row of the whole window
+  int new_rows, new_columns;  // taps that read what the positions before have not
 
   // Calls `work(offset from the first tap, number of the tap)` in row order.
   template <class Work>
@@ -168,11 +173,21 @@ struct View {
       for (int j = 0; j < columns.count; j++)
         work(i * down + j * right, (rows.first + i) * across + columns.first + j);
   }
+
+  // Asks for `count` values under each new tap of a later position.
+  template <class T>
+  __attribute__((always_inline)) void fetch(const T* x, int count) const {
+    if (count * (int)sizeof(T) < LINE) return;
+    for (int i = std::max(rows.count - new_rows, 0); i < rows.count; i++)
+      for (int j = 0; j < new_columns; j++) ahead(x + i * down + j * right, count);
+  }
 };
 
 // The largest values under a window, and which taps they were.
 template <class T, int N, int R, class I>
 inline void largest(const View& view, const T* x, T* y, I* where) {
+  view.fetch(x, N * R);
+  ahead<1>(y, N * R);
   Values<T, N> most[R], bad[R];  // the last value that was not a number
   Ints<T, N> tap[R];
   for (int r = 0; r < R; r++) {
@@ -201,6 +216,8 @@ inline void largest(const View& view, const T* x, T* y, I* where) {
 // What lies where the largest values were; 0 where there were none.
 template <class T, int N, int R, class I>
 inline void found(const View& view, const T* x, T* y, const I* where) {
+  view.fetch(x, N * R);
+  ahead<1>(y, N * R);
   Values<T, N> value[R] = {};
   Ints<T, N> tap[R];
   for (int r = 0; r < R; r++) tap[r] = read_taps<T, N>(where + r * N);
@@ -214,6 +231,8 @@ inline void found(const View& view, const T* x, T* y, const I* where) {
 // The mean of what lies under a window.
 template <class T, int N, int R>
 inline void mean(const View& view, const T* x, T* y) {
+  view.fetch(x, N * R);
+  ahead<1>(y, N * R);
   Values<T, N> sum[R] = {};
   view.each([&](long offset, int) {
     for (int r = 0; r < R; r++) sum[r] += read<T, N>(x + offset + r * N);
@@ -231,6 +250,9 @@ inline std::vector<int> alike(int count, const std::function<bool(int)>& as_befo
   return run;
 }
 
+// Rows of images that one thread walks in turn: neighbours read the same pixels.
+constexpr int BAND = 16;
+
 // Calls `work(view, first pixel, result, values)` with offsets in values, for every position of a
 // window, or run of them.
 template <class Work>
@@ -240,31 +262,48 @@ void over_windows(const Pooling& s, const Each& each, Work work) {
     const Inside &a = s.in_columns[j - 1], &b = s.in_columns[j];
     return s.columns.stride == 1 && a.first == b.first && a.count == b.count;
   });
-  each((long)s.count * s.rows.out, s.results() + s.pixels(), [&](long line) {
-    const long n = line / s.rows.out, i = line % s.rows.out;
-    View view{s.in_rows[i], {}, s.rows.dilation * row, (long)s.columns.dilation * s.channels,
-              s.columns.taps};
-    const long top = i * s.rows.stride - s.rows.before + view.rows.first * s.rows.dilation;
-    for (long j = 0; j < s.columns.out; j += run[j]) {
-      view.columns = s.in_columns[j];
-      const long left =
-          j * s.columns.stride - s.columns.before + view.columns.first * s.columns.dilation;
-      work(view, (n * s.height + top) * row + left * s.channels,
-           (line * s.columns.out + j) * s.channels, run[j] * s.channels);
+  const long lines = (long)s.count * s.rows.out;
+  each((lines + BAND - 1) / BAND, s.results() + s.pixels(), [&](long band) {
+    for (long line = band * BAND; line < std::min((band + 1) * BAND, lines); line++) {
+      const long n = line / s.rows.out, i = line % s.rows.out;
+      View view{s.in_rows[i], {}, s.rows.dilation * row, (long)s.columns.dilation * s.channels,
+                s.columns.taps, s.rows.stride, std::min(s.columns.stride, s.columns.taps)};
+      const long top = i * s.rows.stride - s.rows.before + view.rows.first * s.rows.dilation;
+      for (long j = 0; j < s.columns.out; j += run[j]) {
+        view.columns = s.in_columns[j];
+        const long left =
+            j * s.columns.stride - s.columns.before + view.columns.first * s.columns.dilation;
+        work(view, (n * s.height + top) * row + left * s.channels,
+             (line * s.columns.out + j) * s.channels, run[j] * s.channels);
+      }
     }
   });
 }
 
-// A window that holds a pixel: where its result lies, from that of an image's first one in values;
-// by which tap it holds the pixel; and the share of the pixel in the mean.
+// The windows that hold a pixel.
 struct Held {
-  long offset;
-  int tap;
-  double share;
+  const std::vector<Holder>&rows, &columns;
+  long down, right;  // from result to result, in values
+  int across;        // taps in a row of a window
+
+  // Calls `work(offset in an image's results, number of the tap, share of the pixel)`.
+  template <class Work>
+  void each(Work work) const {
+    for (const Holder& a : rows)
+      for (const Holder& b : columns)
+        work(a.position * down + b.position * right, a.tap * across + b.tap, a.share * b.share);
+  }
+
+  // Asks for `count` values of the results that a later pixel needs.
+  template <class T>
+  __attribute__((always_inline)) void fetch(const T* results, int count) const {
+    if (!rows.empty() && !columns.empty())
+      ahead(results + rows.back().position * down + columns.back().position * right, count);
+  }
 };
 
-// Calls `work(windows, their number, first result, pixel, values)` for every pixel of the images,
-// or run of them.
+// Calls `work(held, first result of the image, pixel, values)` with offsets in values, for every
+// pixel of the images, or run of them.
 template <class Work>
 void over_pixels(const Pooling& s, const Each& each, Work work) {
   const auto rows = holders(s.rows), columns = holders(s.columns);
@@ -272,46 +311,43 @@ void over_pixels(const Pooling& s, const Each& each, Work work) {
     const auto &a = columns[j - 1], &b = columns[j];
     bool same = a.size() == b.size();
     for (size_t k = 0; same && k < a.size(); k++)
-      same = a[k].tap == b[k].tap && a[k].position + 1 == b[k].position &&
-             s.in_columns[a[k].position].count == s.in_columns[b[k].position].count;
+      same = a[k].tap == b[k].tap && a[k].position + 1 == b[k].position && a[k].share == b[k].share;
     return same;
   });
-  each((long)s.count * s.height, s.results() + s.pixels(), [&](long line) {
-    const long n = line / s.height;
-    std::vector<Held> windows;
-    for (long j = 0; j < s.width; j += run[j]) {
-      windows.clear();
-      for (const Holder& a : rows[line % s.height])
-        for (const Holder& b : columns[j])
-          windows.push_back({((long)a.position * s.columns.out + b.position) * s.channels,
-                             a.tap * s.columns.taps + b.tap,
-                             1.0 / (s.in_rows[a.position].count * s.in_columns[b.position].count)});
-      work(windows.data(), (int)windows.size(), n * s.rows.out * s.columns.out * s.channels,
-           (line * s.width + j) * s.channels, run[j] * s.channels);
-    }
+  const long lines = (long)s.count * s.height, row = (long)s.columns.out * s.channels;
+  each((lines + BAND - 1) / BAND, s.results() + s.pixels(), [&](long band) {
+    for (long line = band * BAND; line < std::min((band + 1) * BAND, lines); line++)
+      for (long j = 0; j < s.width; j += run[j])
+        work(Held{rows[line % s.height], columns[j], row, s.channels, s.columns.taps},
+             line / s.height * s.rows.out * row, (line * s.width + j) * s.channels,
+             run[j] * s.channels);
   });
 }
 
 // The gradients of those windows whose largest value the pixel was.
 template <class T, int N, int R, class I>
-inline void routed(const Held* windows, int count, const T* dy, const I* where, T* dx) {
+inline void routed(const Held& held, const T* dy, const I* where, T* dx) {
+  held.fetch(dy, N * R);
+  ahead<1>(dx, N * R);
   Values<T, N> sum[R] = {};
-  for (int k = 0; k < count; k++)
+  held.each([&](long offset, int tap, double) {
     for (int r = 0; r < R; r++) {
-      const long at = windows[k].offset + r * N;
-      const Values<T, N> value = read<T, N>(dy + at);
-      sum[r] += read_taps<T, N>(where + at) == windows[k].tap ? value : Values<T, N>{};
+      const Values<T, N> value = read<T, N>(dy + offset + r * N);
+      sum[r] += read_taps<T, N>(where + offset + r * N) == tap ? value : Values<T, N>{};
     }
+  });
   for (int r = 0; r < R; r++) put<T, N>(dx + r * N, sum[r]);
 }
 
 // The pixel's shares of the gradients.
 template <class T, int N, int R>
-inline void shared(const Held* windows, int count, const T* dy, T* dx) {
+inline void shared(const Held& held, const T* dy, T* dx) {
+  held.fetch(dy, N * R);
+  ahead<1>(dx, N * R);
   Values<T, N> sum[R] = {};
-  for (int k = 0; k < count; k++)
-    for (int r = 0; r < R; r++)
-      sum[r] += read<T, N>(dy + windows[k].offset + r * N) * (SumOf<T>)windows[k].share;
+  held.each([&](long offset, int, double share) {
+    for (int r = 0; r < R; r++) sum[r] += read<T, N>(dy + offset + r * N) * (SumOf<T>)share;
+  });
   for (int r = 0; r < R; r++) put<T, N>(dx + r * N, sum[r]);
 }
 
