@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from hw2 import ops
 from hw2.config import settings
 from hw2.config.settings import Config
 from hw2.errors import DataError, writing
@@ -19,6 +18,7 @@ from hw2.input import pipeline
 from hw2.input.examples import Examples
 from hw2.jobs import data as dataset
 from hw2.jobs import model as trained
+from hw2.jobs.convolution import convolving
 from hw2.jobs.spec import Spec, preprocessing
 from hw2.machines import devices
 from hw2.runs import atomic, checkpoints
@@ -52,7 +52,7 @@ def evaluate(config: Config) -> None:
                 folder, config.checkpoint if config.run_once else "last"
             )
             evaluator = evaluator or _evaluator(config, folder, checkpoint, out)
-            with ops.algorithm(config.conv_algorithm):
+            with convolving(config, checkpoint):
                 scores = evaluator(checkpoint, tensors, config.weights)
             _record(config, folder, checkpoint, scores, evaluator.skipped, out)
             seen = checkpoint.path.name

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from hw2.config.settings import Config
-from hw2.jobs import build, tensorboard
+from hw2.jobs import build, convolution, tensorboard
 from hw2.jobs.batches import Batches
 from hw2.jobs.resume import State
 from hw2.jobs.spec import preprocessing
@@ -118,7 +118,7 @@ def _writers(
     def checkpoint_state(run: Run, unfinished: bool) -> dict[str, Any]:
         due = Unfinished(rate=run.rate, **run.metrics) if unfinished else None
         now = Progress(progress.plateau, evaluation.best, run.validation, logger.unlogged, due)
-        return start.record | now.to_state()
+        return start.record | convolution.record(start.checkpoint) | now.to_state()
 
     saver = Saver(
         start.folder.checkpoints,

@@ -13,7 +13,6 @@ import numpy as np
 import tensorflow as tf
 from rich.console import Console
 
-from hw2 import ops
 from hw2.config import settings
 from hw2.config.settings import Config
 from hw2.errors import DataError, UsageError
@@ -24,6 +23,7 @@ from hw2.jobs import answers as answer
 from hw2.jobs import data
 from hw2.jobs import model as trained
 from hw2.jobs.answers import Answer, Form
+from hw2.jobs.convolution import convolving
 from hw2.jobs.spec import preprocessing
 from hw2.machines import devices
 from hw2.runs import folder as run_folder
@@ -68,7 +68,7 @@ def predict(config: Config) -> None:
     guess = guesser(checkpoint, tensors, guesses, config.weights)
     tally = Tally(guesses)
     with (
-        ops.algorithm(config.conv_algorithm),
+        convolving(config, checkpoint),
         progress_bar.reporting(f"classifying {config.data}", out) as report,
         answer.opened(config.output) as file,
     ):

@@ -10,16 +10,17 @@ from collections.abc import Iterator
 import tensorflow as tf
 from rich.console import Console
 
-from hw2 import ops
 from hw2.config.settings import Config
 from hw2.errors import UsageError
 from hw2.input import pipeline
 from hw2.input.examples import Examples
 from hw2.jobs import data, spec
+from hw2.jobs.convolution import convolving
 from hw2.machines import devices
 from hw2.machines.cluster import Cluster
 from hw2.machines.workers import Workers
 from hw2.ops import fusion
+from hw2.runs.checkpoints import Checkpoint
 from hw2.terminal import noise
 
 
@@ -90,11 +91,13 @@ def read_data(config: Config, out: Console) -> tuple[Examples, Examples | None]:
 
 
 @contextlib.contextmanager
-def computing(config: Config, strategy: tf.distribute.Strategy) -> Iterator[None]:
+def computing(
+    config: Config, strategy: tf.distribute.Strategy, found: Checkpoint | None
+) -> Iterator[None]:
     """Puts the strategy, the convolution algorithm and checks of values in force for the block."""
     with (
         strategy.scope(),
-        ops.algorithm(config.conv_algorithm, recompute=config.recompute_patches),
+        convolving(config, found, recompute=config.recompute_patches),
         pipeline.naming_errors(),
     ):
         if not config.check_numerics:

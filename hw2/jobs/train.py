@@ -63,7 +63,7 @@ def _train(
     # 3. From what state. What is on disk decides, and the first worker alone writes there.
     start = open_run(config, workers, examples, stack, out)
     caught.defer()  # from here on there is something to save
-    stack.enter_context(prepare.computing(config, workers.strategy))
+    stack.enter_context(prepare.computing(config, workers.strategy, start.checkpoint))
     state = resume.restore_state(config, start, out)
     run = state.run
     workers.on_first(lambda: describe_run(config, start, run))

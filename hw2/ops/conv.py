@@ -37,7 +37,7 @@ ALGORITHMS: dict[str, Callable[[tf.Tensor, tf.Tensor, Window, Finish], tf.Tensor
     **{name: functools.partial(direct.conv2d, tile=tile) for name, tile in _TILES.items()},
     "native": native.conv2d,
 }
-CHOOSING = ("auto", "fastest")
+CHOOSING = ("auto", "fastest", "tensorflow_ops")
 _default, _recompute = "auto", False
 
 
@@ -69,8 +69,10 @@ def conv2d(
       algorithm: "direct", a kernel in C++ that is compiled at its first use; "im2col";
         "extract_patches", the same in TensorFlow's words; "pointwise", "winograd" and
         "direct_winograd2" to 5, which refuse what they cannot do; "native", `tf.nn.conv2d` itself;
-        "auto", the fastest of ours for the shapes; "fastest", which may be TensorFlow's too; or
-        None for the default, which is "auto" unless a `with algorithm(...)` says otherwise.
+        "auto", the fastest of ours for the shapes; "fastest", which may be TensorFlow's too;
+        "tensorflow_ops", the best by rule of those written in TensorFlow operations, as if there
+        were no kernel; or None for the default, which is "auto" unless a `with algorithm(...)` says
+        otherwise.
 
     Returns:
       `[N, H', W', O]`. float16 and bfloat16 are summed in float32 and rounded once; the gradient
@@ -155,6 +157,8 @@ def chosen(x: tf.Tensor, w: tf.Tensor, window: Window, algorithm: str | None = N
     name = _check_name(_default if algorithm is None else algorithm)
     if name not in CHOOSING:
         return name
+    if name == "tensorflow_ops":
+        return _by_rule(x, w, window, with_kernel=False)
     with_kernel = _kernel_pays(x, w, window)
     by_rule = _by_rule(x, w, window, with_kernel)
     if fusion.gpus() or in_save_context() or tensors.in_xla():
@@ -194,7 +198,7 @@ def default() -> str:
 
 def kernel_pays(x: tf.Tensor) -> bool:
     """Whether ops with a kernel but other algorithms than `conv2d` take it for these images."""
-    return (_default == "auto" or _default.startswith("direct")) and options.usable(x)
+    return _default.startswith(("auto", "fastest", "direct")) and options.usable(x)
 
 
 def _by_rule(x: tf.Tensor, w: tf.Tensor, window: Window, with_kernel: bool) -> str:

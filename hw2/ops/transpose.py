@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from hw2.ops import geometry, groups, tensors
+from hw2.ops import conv, geometry, groups, tensors
+from hw2.ops.direct import conv as direct
 from hw2.ops.geometry import Padding, Pair, Size
 from hw2.ops.patches import fold
 from hw2.ops.tensors import length, widen
@@ -46,7 +47,8 @@ def conv2d_transpose(
       ValueError: Ranks, channels, dtypes or options do not fit together, or no image of
         `output_shape` has H'xW' windows.
 
-    Cost: N*H'*W'*kH*kW*C*O multiply-adds in one product, and one `fold` of its result.
+    Cost: N*H'*W'*kH*kW*C*O multiply-adds, by the compiled kernel where there is one, and else in one
+    product and one `fold` of its result.
 
     Source: Dumoulin and Visin, "A guide to convolution arithmetic for deep learning", 2016,
     arxiv.org/abs/1603.07285.
@@ -65,6 +67,9 @@ def conv2d_transpose(
                 f"{axis.out} positions over {axis.size} pixels."
             )
 
+    if conv.kernel_pays(x):
+        y = direct.conv2d_transpose(x, w, (height, width), window, number)
+        return tensors.restore(y, data_format)
     parts = groups.to_batch(widen(x), number)  # [groups*N, H', W', C/groups]
     pixels, filters = groups.pixel_matrix(parts, number), groups.filter_matrix(widen(w), number)
     patches = tf.matmul(pixels, filters, transpose_b=True)

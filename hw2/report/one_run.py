@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from hw2 import ops
 from hw2.config.settings import Config
 from hw2.jobs import spec
+from hw2.jobs.convolution import convolving
 from hw2.models import summary
 from hw2.report import calibration, curves, inside, predictions, variants
 from hw2.report.cards import cards, confused_pairs
@@ -53,7 +53,7 @@ def content(
 
     # How it works: its layers, and what they do to an image.
     found["stages"] = _layers(run, missing)
-    with ops.algorithm(config.conv_algorithm):
+    with convolving(config, run.checkpoint):
         found |= inside.content(run, missing)
     return found
 

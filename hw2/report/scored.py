@@ -9,12 +9,12 @@ import numpy as np
 import tensorflow as tf
 from rich.console import Console
 
-from hw2 import ops
 from hw2.config.settings import Config
 from hw2.errors import DataError, Fault
 from hw2.input.examples import Examples
 from hw2.jobs import data, spec
 from hw2.jobs import model as trained
+from hw2.jobs.convolution import convolving
 from hw2.report import predictions
 from hw2.report.predictions import Predictions
 from hw2.report.record import Record
@@ -57,7 +57,7 @@ def score(one: Record, config: Config, out: Console, missing: list[str]) -> Scor
         checkpoint, tensors = trained.choose(RunFolder(one.path), config.checkpoint)
         model = trained.load(checkpoint, tensors, config.weights)
         examples, indices, training = _data(one, checkpoint, config, out)
-        with ops.algorithm(config.conv_algorithm):
+        with convolving(config, checkpoint):
             ask = predictions.compiled(model, trained.probabilities(checkpoint))
             answers = classify(checkpoint, ask, examples, indices, config.batch_size)
     except DataError as error:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from hw2 import ops
 from hw2.config.settings import Config
 from hw2.errors import Fault
 from hw2.jobs import model as trained
+from hw2.jobs.convolution import convolving
 from hw2.report import predictions, scored
 from hw2.report.predictions import Predictions, share
 from hw2.report.record import Record
@@ -48,7 +48,7 @@ def table(one: Record, run: ScoredRun, config: Config, missing: list[str]) -> li
                 continue
             try:
                 trained.restore_weights(model, checkpoint, tensors, weights)
-                with ops.algorithm(config.conv_algorithm):
+                with convolving(config, checkpoint):
                     found = scored.classify(
                         checkpoint, ask, run.examples, indices, config.batch_size
                     )

@@ -117,7 +117,7 @@ def test_another_training_in_the_same_folder_is_refused(trained):
     folder, *_ = trained
     before = {p: p.stat().st_mtime_ns for p in folder.rglob("*")}
     _, err = run("train.py", *SMALL, f"--log_path={folder}", "--batch_size=32", code=4)
-    assert "batch_size was 16, is 32; give --log_path a new folder" in err
+    assert "batch_size was 16, is 32; give a new --log_path" in err
     assert err.splitlines()[-1].startswith("error: another training in ")
     after = {p: p.stat().st_mtime_ns for p in folder.rglob("*")}
     assert after == before

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from hw2.ops.direct import library
 from hw2.ops.direct.unavailable import Unavailable
-from hw2.ops.geometry import Axis, Window
+from hw2.ops.geometry import Axis, Size, Window
 from hw2.ops.tensors import UNFINISHED, Finish, in_xla, length, with_shape
 
 DTYPES = (tf.bfloat16, tf.float16, tf.float32, tf.float64)
@@ -49,6 +49,26 @@ def conv2d(
     bias = tf.zeros([0], x.dtype) if finish.bias is None else tf.cast(finish.bias, x.dtype)
     y = kernel.hw2_conv2d(x, w, bias, relu=finish.relu, tile=tile, **_options(window))
     return with_shape(y, [x.shape[0], rows.out, columns.out, w.shape[3]])
+
+
+def conv2d_transpose(
+    x: tf.Tensor, w: tf.Tensor, image_size: tuple[Size, Size], window: Window, groups: int
+) -> tf.Tensor:
+    """The gradient of `conv2d` by its images, as an op of its own.
+
+    Args:
+      x: `[N, H', W', C]`, in the place of the gradient of the results.
+      w: `[kH, kW, O, C]`, of the same dtype.
+      image_size: (H, W) of the result.
+      window: Its kernel is (kH, kW).
+      groups: Of channels.
+
+    Returns:
+      `[N, H, W, groups*O]`.
+    """
+    size = tf.stack([tf.cast(side, tf.int32) for side in image_size])
+    y = library.load().hw2_conv2d_grad_input(w, x, size, groups=groups, **_options(window))
+    return with_shape(y, [x.shape[0], *image_size, groups * w.shape[2]])
 
 
 def refusal(x: tf.Tensor, w: tf.Tensor, window: Window, *, tile: int = 0) -> str | None:
