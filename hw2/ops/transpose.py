@@ -47,7 +47,7 @@ def conv2d_transpose(
       ValueError: Ranks, channels, dtypes or options do not fit together, or no image of
         `output_shape` has H'xW' windows.
 
-    Cost: N*H'*W'*kH*kW*C*O multiply-adds, by the compiled kernel where there is one, and else in one
+    Cost: N*H'*W'*kH*kW*C*O multiply-adds, by the compiled kernel where there is one, else in one
     product and one `fold` of its result.
 
     Source: Dumoulin and Visin, "A guide to convolution arithmetic for deep learning", 2016,
