@@ -62,7 +62,7 @@ STANDARDS = ("image", "channel", "given", "imagenet", "none")  # what gets mean 
 PRESETS = tuple(presets.PRESETS)
 PRECISIONS = ("float32", "mixed_bfloat16")  # of images and products; weights are float32
 # Of hw2.ops.conv2d, those that do every shape.
-ALGORITHMS = ("auto", "direct", "im2col", "extract_patches", "native")
+ALGORITHMS = ("auto", "fastest", "direct", "im2col", "extract_patches", "native")
 
 STEMS = ("imagenet", "small")
 EXPORTS = ("saved_model", "litert", "onnx")

@@ -10,23 +10,34 @@ from collections.abc import Callable, Iterator, Sequence
 import tensorflow as tf
 from tensorflow.python.saved_model.save_context import in_save_context  # has no public name
 
-from hw2.ops import extract_patches, fusion, geometry, im2col, native, pointwise, tensors, winograd
+from hw2.ops import (
+    choices,
+    extract_patches,
+    fusion,
+    geometry,
+    im2col,
+    native,
+    pointwise,
+    tensors,
+    winograd,
+)
 from hw2.ops.direct import conv as direct
 from hw2.ops.direct import library
 from hw2.ops.geometry import Padding, Pair, Window
 from hw2.ops.tensors import Finish
 
+# Of the compiled kernel: 0, or results along each axis of a tile of Winograd inside it.
+_TILES = {"direct": 0} | {f"direct_winograd{tile}": tile for tile in direct.TILES}
 # Each maps (x [N, H, W, groups*C], w [kH, kW, C, O], window, finish) to y [N, H', W', O].
 ALGORITHMS: dict[str, Callable[[tf.Tensor, tf.Tensor, Window, Finish], tf.Tensor]] = {
     "im2col": im2col.conv2d,
     "extract_patches": extract_patches.conv2d,
     "pointwise": pointwise.conv2d,
     "winograd": winograd.conv2d,
-    "direct": direct.conv2d,
-    # Winograd inside the kernel, by tiles of so many results along each axis
-    **{f"direct_winograd{t}": functools.partial(direct.conv2d, tile=t) for t in direct.TILES},
+    **{name: functools.partial(direct.conv2d, tile=tile) for name, tile in _TILES.items()},
     "native": native.conv2d,
 }
+CHOOSING = ("auto", "fastest")
 _default, _recompute = "auto", False
 
 
@@ -58,8 +69,8 @@ def conv2d(
       algorithm: "direct", a kernel in C++ that is compiled at its first use; "im2col";
         "extract_patches", the same in TensorFlow's words; "pointwise", "winograd" and
         "direct_winograd2" to 5, which refuse what they cannot do; "native", `tf.nn.conv2d` itself;
-        "auto", the fastest of ours for the shapes; or None for the default, which is "auto" unless
-        a `with algorithm(...)` says otherwise.
+        "auto", the fastest of ours for the shapes; "fastest", which may be TensorFlow's too; or
+        None for the default, which is "auto" unless a `with algorithm(...)` says otherwise.
 
     Returns:
       `[N, H', W', O]`. float16 and bfloat16 are summed in float32 and rounded once; the gradient
@@ -82,7 +93,7 @@ def conv2d(
     def apply(x, w, bias=None):
         return compute(x, w, window, Finish(bias, relu))
 
-    if _recompute and not name.startswith("direct"):  # which keeps nothing that it computes
+    if _recompute and name not in _TILES:  # which keeps nothing that it computes
         apply = tf.recompute_grad(apply)
     y = apply(x, w) if bias is None else apply(x, w, tf.convert_to_tensor(bias))
     return tensors.restore(y, data_format)
@@ -137,26 +148,19 @@ def chosen(x: tf.Tensor, w: tf.Tensor, window: Window, algorithm: str | None = N
       window: The options of `conv2d`.
       algorithm: Of `conv2d`.
 
-    What "auto" stands for was measured by benchmarks/conv_ops.py. It is the compiled kernel,
-    except where there is none, where a GPU does the work, in graphs that XLA compiles, and in a
-    SavedModel, which is read where there is no hw2.
+    What "auto" and "fastest" stand for is measured, see hw2/ops/choices.py, or decided by rule.
+    The compiled kernel is not among it where there is none, where a GPU does the work, in graphs
+    that XLA compiles, and in a SavedModel, which is read where there is no hw2.
     """
     name = _check_name(_default if algorithm is None else algorithm)
-    if name != "auto":
+    if name not in CHOOSING:
         return name
-    if _direct_pays(x, w, window):
-        tile = _direct_tile(x, w, window)
-        return f"direct_winograd{tile}" if tile else "direct"
-    if pointwise.refusal(x, w, window) is None:
-        return "pointwise"  # no patches to lay out
-    if winograd.refusal(x, w, window) is None:
-        rows, columns = window.axes(x.shape[1], x.shape[2])
-        direct = math.prod(w.shape) * rows.out * columns.out
-        # Patches cost passes over memory, so Winograd wins with more arithmetic too, up to here;
-        # few channels, and moves along many pixels, cost more.
-        if winograd.least_multiply_adds(rows, columns, *w.shape[2:]) < 1.7 * direct:
-            return "winograd"
-    return "im2col"
+    with_kernel = _kernel_pays(x, w, window)
+    by_rule = _by_rule(x, w, window, with_kernel)
+    if fusion.gpus() or in_save_context() or tensors.in_xla():
+        return by_rule
+    able = [k for k in ALGORITHMS if _able(k, x, w, window, with_kernel, name == "fastest")]
+    return choices.choose(name, x, w, window, {k: ALGORITHMS[k] for k in able}, by_rule)
 
 
 @contextlib.contextmanager
@@ -183,18 +187,44 @@ def algorithm(name: str, *, recompute: bool = False) -> Iterator[None]:
         _default, _recompute = before
 
 
-def _direct_pays(x: tf.Tensor, w: tf.Tensor, window: Window) -> bool:
-    """Whether the compiled kernel is what "auto" takes; builds it where it is not built yet."""
+def _by_rule(x: tf.Tensor, w: tf.Tensor, window: Window, with_kernel: bool) -> str:
+    """What "auto" takes without a clock."""
+    if with_kernel:
+        tile = 0
+        if None not in x.shape[1:3] and not direct.refusal(x, w, window, tile=direct.TILES[0]):
+            tile = direct.tile_for(*window.axes(x.shape[1], x.shape[2]), *w.shape[2:])
+        return f"direct_winograd{tile}" if tile else "direct"
+    if pointwise.refusal(x, w, window) is None:
+        return "pointwise"  # no patches to lay out
+    if winograd.refusal(x, w, window) is None:
+        rows, columns = window.axes(x.shape[1], x.shape[2])
+        products = math.prod(w.shape) * rows.out * columns.out
+        # Patches cost passes over memory, so Winograd wins with more arithmetic too, up to here;
+        # few channels, and moves along many pixels, cost more.
+        if winograd.least_multiply_adds(rows, columns, *w.shape[2:]) < 1.7 * products:
+            return "winograd"
+    return "im2col"
+
+
+def _kernel_pays(x: tf.Tensor, w: tf.Tensor, window: Window) -> bool:
+    """Whether the compiled kernel can be taken; builds it where it is not built yet."""
     if fusion.gpus() or in_save_context() or direct.refusal(x, w, window):
         return False
     return library.available() and library.fast()
 
 
-def _direct_tile(x: tf.Tensor, w: tf.Tensor, window: Window) -> int:
-    """The tile of Winograd inside the kernel, by rule; 0 where it cannot or does not pay."""
-    if None in x.shape[1:3] or direct.refusal(x, w, window, tile=min(direct.TILES)):
-        return 0
-    return direct.tile_for(*window.axes(x.shape[1], x.shape[2]), *w.shape[2:])
+def _able(
+    name: str, x: tf.Tensor, w: tf.Tensor, window: Window, with_kernel: bool, with_native: bool
+) -> bool:
+    """Whether a clock may decide for an algorithm."""
+    if name == "native":  # which has no gradients of groups
+        return with_native and x.shape[3] == w.shape[2]
+    if name in _TILES:
+        return with_kernel and direct.refusal(x, w, window, tile=_TILES[name]) is None
+    refusal = {"pointwise": pointwise.refusal, "winograd": winograd.refusal}.get(name)
+    if refusal:
+        return refusal(x, w, window) is None
+    return name == "im2col" and window.kernel != (1, 1)  # extract_patches is the same, slower
 
 
 def _of_row(value: int | Sequence[int], data_format: str) -> int | Sequence[int]:
@@ -207,7 +237,7 @@ def _of_row(value: int | Sequence[int], data_format: str) -> int | Sequence[int]
 
 
 def _check_name(name: str) -> str:
-    names = ("auto", *ALGORITHMS)
+    names = (*CHOOSING, *ALGORITHMS)
     if name not in names:
         raise ValueError(f"algorithm must be one of {', '.join(names)}, got {name!r}.")
     return name

@@ -7,6 +7,9 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+# Has no public name; TensorFlow asks the same way before it opens such a context.
+from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
+
 from hw2.ops.geometry import Size
 
 _TO_LAST = {"NHWC": None, "NWC": None, "NCHW": [0, 2, 3, 1], "NCW": [0, 2, 1]}
@@ -86,6 +89,11 @@ class Finish(NamedTuple):
 
 
 UNFINISHED = Finish()
+
+
+def in_xla() -> bool:
+    """Whether a graph is being traced that XLA compiles."""
+    return GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
 
 
 def length(x: tf.Tensor, index: int) -> Size:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import os
 import sys
 import time
 import warnings
@@ -26,7 +27,7 @@ import numpy as np
 import tensorflow as tf
 
 from hw2 import ops
-from hw2.ops import conv
+from hw2.ops import choices, conv
 from hw2.ops.cases import OPS, Case, draw, grid
 
 DTYPES = ("float16", "bfloat16", "float32", "float64")
@@ -47,6 +48,7 @@ ADJOINT_BOUND = 1e-12
 def main(arguments: list[str] | None = None) -> int:
     """Prints the table, and returns the exit code."""
     options = _parser().parse_args(arguments)
+    os.environ[choices.VARIABLE] = "rule"  # so that two runs have the same errors
     results = []
     if not options.json:
         print(_HEADER)

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-# Has no public name; TensorFlow asks the same way before it opens such a context.
-from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
-
 from hw2.ops.direct import library
 from hw2.ops.direct.unavailable import Unavailable
 from hw2.ops.geometry import Axis, Window
-from hw2.ops.tensors import UNFINISHED, Finish, length, with_shape
+from hw2.ops.tensors import UNFINISHED, Finish, in_xla, length, with_shape
 
 DTYPES = (tf.bfloat16, tf.float16, tf.float32, tf.float64)
 TILES = (2, 3, 4, 5)  # of Winograd inside the kernel
@@ -58,7 +55,7 @@ def refusal(x: tf.Tensor, w: tf.Tensor, window: Window, *, tile: int = 0) -> str
     """What the kernel would need and does not get; None where it can do it."""
     if x.dtype not in DTYPES:
         return f"{', '.join(d.name for d in DTYPES)}, got {x.dtype.name}"
-    if GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()):
+    if in_xla():
         return "a graph that XLA does not compile, for which there is no such kernel"
     if tile and tile not in TILES:
         return f"a tile of 0 or one of {TILES}, got {tile}"

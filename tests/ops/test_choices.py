@@ -1,0 +1,139 @@
+"""Algorithms chosen by a clock, which the tests set themselves: what is kept, and by whom."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+
+from hw2.ops import choices, conv, geometry
+from hw2.ops.direct import cache
+
+W = tf.zeros([3, 3, 4, 6])
+LAYER = "auto float32 8x7x4 3x3x4x6 s1x1 d1x1 SAME"
+
+
+def images(count):
+    return tf.TensorSpec([count, 8, 7, 4])
+
+
+def chosen(count, mode="auto"):
+    return conv.chosen(images(count), W, geometry.window((3, 3)), mode)
+
+
+@pytest.fixture
+def clock(tmp_path, monkeypatch):
+    """Lets the clock decide, for "winograd"; lists what was measured."""
+    measured = []
+
+    def measure(x, w, window, candidates, by_rule):
+        measured.append((x.shape[0], sorted(candidates)))
+        return "winograd"
+
+    monkeypatch.setenv(choices.VARIABLE, "")
+    monkeypatch.setenv(cache.VARIABLE, str(tmp_path))
+    monkeypatch.setattr(choices, "_measure", measure)
+    for name, value in (("_given", {}), ("_made", {}), ("_of_machine", None)):
+        monkeypatch.setattr(choices, name, value)
+    return measured
+
+
+def in_graph(call):
+    """What a call returns inside of a graph, where convolutions may be measured."""
+    found = []
+    with tf.Graph().as_default():
+        found.append(call())
+    return found[0]
+
+
+def test_a_convolution_is_measured_once_in_a_graph(clock):
+    assert chosen(32) == "direct"  # eagerly, by rule
+    assert [in_graph(lambda: chosen(32)) for _ in range(2)] == ["winograd"] * 2
+    tiles = [f"direct_winograd{tile}" for tile in (2, 3, 4, 5)]
+    assert clock == [(32, ["direct", *tiles, "im2col", "winograd"])]
+    assert chosen(32) == "winograd"  # what is known holds outside of graphs too
+
+
+def test_fewer_images_take_the_choice_of_more(clock):
+    in_graph(lambda: chosen(32))
+    assert in_graph(lambda: chosen(7)) == "winograd"
+    assert len(clock) == 1
+    in_graph(lambda: chosen(64))
+    assert [count for count, _ in clock] == [32, 64]
+
+
+def test_fastest_may_be_tensorflows(clock):
+    in_graph(lambda: chosen(32, "fastest"))
+    assert "native" in clock[0][1]
+
+
+def test_the_next_process_reads_what_this_one_wrote(clock, tmp_path, monkeypatch):
+    in_graph(lambda: chosen(32))
+    content = json.loads((tmp_path / "choices.json").read_text())
+    assert list(content.values()) == [{f"{LAYER} of 32": "winograd"}]
+    assert not list(tmp_path.glob("*.tmp"))
+    monkeypatch.setattr(choices, "_made", {})
+    monkeypatch.setattr(choices, "_of_machine", None)
+    assert in_graph(lambda: chosen(32)) == "winograd"
+    assert len(clock) == 1
+    assert choices.choices() == {f"{LAYER} of 32": "winograd"}
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"a": 1}', "\0"])
+def test_a_damaged_file_is_as_none(clock, tmp_path, content):
+    (tmp_path / "choices.json").write_text(content)
+    assert in_graph(lambda: chosen(32)) == "winograd"
+    assert len(json.loads((tmp_path / "choices.json").read_text())) == 1
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(clock, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "file" / "x"))
+    assert in_graph(lambda: chosen(32)) == "winograd"
+
+
+def test_a_resumed_run_keeps_its_choices(clock, monkeypatch):
+    choices.use({f"{LAYER} of 32": "im2col", f"{LAYER} of 16": "no longer there"})
+    assert in_graph(lambda: chosen(32)) == "im2col"
+    assert clock == []
+    assert in_graph(lambda: chosen(16)) == "winograd"
+    assert choices.choices()[f"{LAYER} of 32"] == "im2col"
+    monkeypatch.setenv(choices.VARIABLE, "rule")
+    assert chosen(32) == "im2col"
+    assert chosen(16) == "direct"
+
+
+def test_unknown_shapes_are_chosen_by_rule(clock):
+    assert in_graph(lambda: chosen(None)) == "direct"
+    assert clock == []
+
+
+MEASURE = """
+import sys
+import tensorflow as tf
+from hw2 import ops
+from hw2.ops import choices
+if sys.argv[1] == "deterministic":
+    tf.config.experimental.enable_op_determinism()
+x, w = tf.zeros([2, 8, 7, 4]), tf.zeros([3, 3, 4, 6])
+tf.function(lambda x: ops.conv2d(x, w, algorithm="fastest"))(x)
+print(len(choices.choices()), set(choices.choices().values()) <= set(ops.ALGORITHMS))
+"""
+
+
+@pytest.mark.parametrize(
+    ("mode", "count"),
+    [pytest.param("quick", 1, marks=pytest.mark.slow), ("deterministic", 0)],
+)
+def test_a_real_clock(mode, count):
+    root = Path(__file__).parents[2]
+    out = subprocess.check_output(
+        [sys.executable, "-c", MEASURE, mode],
+        cwd=root,
+        env={**os.environ, choices.VARIABLE: ""},
+        text=True,
+    )
+    assert out == f"{count} True\n"
