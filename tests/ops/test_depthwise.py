@@ -11,6 +11,8 @@ from shapes import FLOAT32, FLOAT64, random
 
 from hw2 import ops
 
+both_ways = pytest.mark.parametrize("algorithm", ["slices", "direct"])
+
 
 def test_each_channel_has_its_own_filters():
     x = tf.constant([[[[1.0, 10.0], [2.0, 20.0]]]])  # one row of two pixels, two channels
@@ -19,13 +21,16 @@ def test_each_channel_has_its_own_filters():
     assert y.numpy().tolist() == [[[[1, -1, 20, 30], [2, -2, 40, 60]]]]
 
 
+@both_ways
 @settings(deadline=None, max_examples=40)
 @given(case=shapes.windows(), multiplier=st.integers(1, 3))
 @example(case=shapes.LOPSIDED, multiplier=2)
-def test_definition_and_adjoint(case, multiplier):
+def test_definition_and_adjoint(case, multiplier, algorithm):
     image, kernel, window = case
     x, w = random(*image), random(*kernel, image[3], multiplier, seed=1)
-    y, (dx, dw), dy = shapes.gradients(lambda x, w: ops.depthwise_conv2d(x, w, **window), x, w)
+    y, (dx, dw), dy = shapes.gradients(
+        lambda x, w: ops.depthwise_conv2d(x, w, **window, algorithm=algorithm), x, w
+    )
     assert oracle.error(y, oracle.depthwise_conv2d(x.numpy(), w.numpy(), **window)) < FLOAT64
     expected = oracle.depthwise_conv2d_gradients(x.numpy(), w.numpy(), dy.numpy(), **window)
     assert oracle.error(dx, expected[0]) < FLOAT64
@@ -75,6 +80,7 @@ def test_they_take_the_place_of_tf_nn(strides, dilations, padding):
 
 
 X = tf.zeros([1, 4, 4, 4])
+W = tf.zeros([3, 3, 4, 1])
 
 
 @pytest.mark.parametrize(
@@ -91,6 +97,16 @@ X = tf.zeros([1, 4, 4, 4])
         (
             lambda: ops.depthwise_conv2d(X, tf.zeros([3, 3, 4, 0])),
             r"w must have at least one filter for each channel, got shape \(3, 3, 4, 0\)",
+        ),
+        (
+            lambda: ops.depthwise_conv2d(X, W, algorithm="native"),
+            "algorithm must be direct or slices, got 'native'",
+        ),
+        (
+            lambda: tf.function(
+                lambda: ops.depthwise_conv2d(X, W, algorithm="direct"), jit_compile=True
+            )(),
+            "direct must have a graph that XLA does not compile",
         ),
         (
             lambda: ops.separable_conv2d(X, tf.zeros([3, 3, 4, 2]), tf.zeros([1, 1, 4, 5])),
