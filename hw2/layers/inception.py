@@ -45,7 +45,7 @@ class _Inception(tf.Module):
     ) -> tf.Tensor:
         """Maps `[N, H, W, inputs]` to `[N, H, W, sum(towers)]`."""
         three, five, one = _side_by_side(x, [self.three[0], self.five[0], self.one])
-        pooled = tf.nn.max_pool2d(x, 3, 1, "SAME")
+        pooled = ops.max_pool2d(x, 3, 1, algorithm=ops.fastest_pool(x))
         towers = [
             one,
             _chain(self.three[1:], tf.nn.relu(three)),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from hw2.ops.geometry import Padding
+from hw2 import ops
+from hw2.ops.geometry import Padding, Pair
 
 
 class MaxPool(tf.Module):
@@ -33,14 +34,16 @@ class MaxPool(tf.Module):
         self, x: tf.Tensor, *, training: bool = False, seed: tf.Tensor | None = None
     ) -> tf.Tensor:
         """Maps `[N, H, W, C]` to `[N, H', W', C]`; "SAME" makes H' `ceil(H/strides)`."""
-        if training or isinstance(self.padding, str):
-            return tf.nn.max_pool2d(x, *_window(x, self.kernel, self.strides, self.padding))
+        algorithm = ops.fastest_pool(x)
+        if training or isinstance(self.padding, str) or algorithm == "direct":
+            kernel = _within(x, self.kernel, self.padding)
+            return ops.max_pool2d(x, kernel, self.strides, self.padding, algorithm=algorithm)
         # The pixels of the edge again, which their windows have anyway: LiteRT has no such padding,
         # and eight bits no minus infinity.
         for axis, (before, after) in zip((1, 2), self.padding, strict=True):
             first, last = tf.split(x, [1, -1], axis)[0], tf.split(x, [-1, 1], axis)[1]
             x = tf.concat([first] * before + [x] + [last] * after, axis)
-        return tf.nn.max_pool2d(x, self.kernel, self.strides, "VALID")
+        return ops.max_pool2d(x, self.kernel, self.strides, "VALID", algorithm=algorithm)
 
 
 class AvgPool(tf.Module):
@@ -55,7 +58,9 @@ class AvgPool(tf.Module):
         self, x: tf.Tensor, *, training: bool = False, seed: tf.Tensor | None = None
     ) -> tf.Tensor:
         """Maps `[N, H, W, C]` to `[N, H', W', C]`; "SAME" makes H' `ceil(H/strides)`."""
-        return tf.nn.avg_pool2d(x, *_window(x, self.kernel, self.strides, self.padding))
+        kernel = _within(x, self.kernel, self.padding)
+        algorithm = ops.fastest_pool(x)
+        return ops.avg_pool2d(x, kernel, self.strides, self.padding, algorithm=algorithm)
 
 
 def global_mean(
@@ -65,10 +70,6 @@ def global_mean(
     return tf.reduce_mean(x, [1, 2])
 
 
-def _window(x: tf.Tensor, kernel: int, strides: int, padding: Padding) -> tuple:
-    """The arguments of TensorFlow's pooling."""
-    if padding == "VALID":
-        return [min(kernel, side) for side in x.shape[1:3]], strides, padding
-    if not isinstance(padding, str):
-        padding = [(0, 0), *padding, (0, 0)]
-    return kernel, strides, padding
+def _within(x: tf.Tensor, kernel: int, padding: Padding) -> Pair:
+    """The window, cut to the picture where nothing is padded."""
+    return [min(kernel, side) for side in x.shape[1:3]] if padding == "VALID" else kernel

@@ -22,7 +22,7 @@ from hw2.ops import (
     winograd,
 )
 from hw2.ops.direct import conv as direct
-from hw2.ops.direct import library
+from hw2.ops.direct import library, options
 from hw2.ops.geometry import Padding, Pair, Window
 from hw2.ops.tensors import Finish
 
@@ -155,7 +155,7 @@ def chosen(x: tf.Tensor, w: tf.Tensor, window: Window, algorithm: str | None = N
     name = _check_name(_default if algorithm is None else algorithm)
     if name not in CHOOSING:
         return name
-    with_kernel = _kernel_pays(x, w, window)
+    with_kernel = _direct_pays(x, w, window)
     by_rule = _by_rule(x, w, window, with_kernel)
     if fusion.gpus() or in_save_context() or tensors.in_xla():
         return by_rule
@@ -187,6 +187,16 @@ def algorithm(name: str, *, recompute: bool = False) -> Iterator[None]:
         _default, _recompute = before
 
 
+def default() -> str:
+    """Names the algorithm that `with algorithm(...)` has chosen; "auto" without."""
+    return _default
+
+
+def kernel_pays(x: tf.Tensor) -> bool:
+    """Whether ops with a kernel but other algorithms than `conv2d` take it for these images."""
+    return (_default in CHOOSING or _default.startswith("direct")) and options.usable(x)
+
+
 def _by_rule(x: tf.Tensor, w: tf.Tensor, window: Window, with_kernel: bool) -> str:
     """What "auto" takes without a clock."""
     if with_kernel:
@@ -206,8 +216,8 @@ def _by_rule(x: tf.Tensor, w: tf.Tensor, window: Window, with_kernel: bool) -> s
     return "im2col"
 
 
-def _kernel_pays(x: tf.Tensor, w: tf.Tensor, window: Window) -> bool:
-    """Whether the compiled kernel can be taken; builds it where it is not built yet."""
+def _direct_pays(x: tf.Tensor, w: tf.Tensor, window: Window) -> bool:
+    """Whether "auto" may take the compiled kernel; builds it where it is not built yet."""
     if fusion.gpus() or in_save_context() or direct.refusal(x, w, window):
         return False
     return library.available() and library.fast()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import tensorflow as tf
 
 from hw2.ops import geometry, tensors
-from hw2.ops.conv import conv2d
-from hw2.ops.geometry import Padding, Pair
+from hw2.ops.conv import conv2d, kernel_pays
+from hw2.ops.direct import depthwise as direct
+from hw2.ops.direct import options
+from hw2.ops.geometry import Padding, Pair, Window
 from hw2.ops.patches import taps
 from hw2.ops.tensors import length, widen
 
@@ -19,6 +21,7 @@ def depthwise_conv2d(
     dilations: Pair = 1,
     *,
     data_format: str = "NHWC",
+    algorithm: str | None = None,
 ) -> tf.Tensor:
     """Convolves each channel with its own filters; in place of `tf.nn.depthwise_conv2d`.
 
@@ -29,6 +32,8 @@ def depthwise_conv2d(
       padding: "SAME", "VALID", or zeros ((top, bottom), (left, right)).
       dilations: Distances of neighbouring taps, in the forms of `strides`.
       data_format: "NHWC" or "NCHW".
+      algorithm: "direct", a kernel in C++; "slices", TensorFlow operations on whole images; or
+        None for "direct" where there is that kernel, and else "slices".
 
     Returns:
       `[N, H', W', C*M]`, the M results of a channel side by side. float16 and bfloat16 are
@@ -37,8 +42,8 @@ def depthwise_conv2d(
     Raises:
       ValueError: Ranks, channels, dtypes or options do not fit together.
 
-    Cost: N*H'*W'*kH*kW*C*M multiply-adds, as kH*kW products of an image and a row; there is no
-    matrix product to gain from, so it is bound by memory: kH*kW images are kept for the gradient.
+    Cost: N*H'*W'*kH*kW*C*M multiply-adds, in one pass over memory; by slices they are kH*kW
+    products of an image and a row, and kH*kW images are kept for the gradient.
 
     Source: Sifre, "Rigid-motion scattering for image classification", 2014.
     """
@@ -49,6 +54,19 @@ def depthwise_conv2d(
     if m == 0:
         raise ValueError(f"w must have at least one filter for each channel, got shape {w.shape}.")
     window = geometry.window((kh, kw), strides, padding, dilations, data_format=data_format)
+    if algorithm not in (None, "direct", "slices"):
+        raise ValueError(f"algorithm must be direct or slices, got {algorithm!r}.")
+    if algorithm == "direct" or (algorithm is None and kernel_pays(x)):
+        options.check(x)
+        y = direct.depthwise_conv2d(x, w, window)
+    else:
+        y = _by_slices(x, w, window)
+    return tensors.restore(y, data_format)
+
+
+def _by_slices(x: tf.Tensor, w: tf.Tensor, window: Window) -> tf.Tensor:
+    """Sums products of whole images, as each tap reads them, and rows of weights."""
+    kh, kw, c, m = w.shape
     images = taps(widen(x), window)  # each [N, H', W', C]
     rows = tf.unstack(tf.reshape(widen(w), [kh * kw, c, m]))
     results = [
@@ -57,8 +75,7 @@ def depthwise_conv2d(
     ]
     y = tf.stack(results, 4) if m > 1 else results[0]  # [N, H', W', C, M]
     n, height, width = (length(y, axis) for axis in range(3))
-    y = tf.reshape(y, [n, height, width, c * m])
-    return tensors.restore(tf.cast(y, x.dtype), data_format)
+    return tf.cast(tf.reshape(y, [n, height, width, c * m]), x.dtype)
 
 
 def separable_conv2d(

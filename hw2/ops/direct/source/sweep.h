@@ -1,0 +1,245 @@
+// A dense convolution over images, without patches: filters packed once, images walked in bands.
+//
+// A band is some rows of outputs of one image, few enough that what they read stays in the second
+// level of the cache. Its pixels are copied once into a frame, with the zeros of the padding
+// around, and widened if they are stored in 16 bits; then every window is a few runs of values
+// that lie side by side, and no position is special. Filters are packed so that the inner loop
+// reads them straight on: by panels of a few registers of filters, within them in the order of the
+// runs. For each panel the band is walked once.
+#pragma once
+
+#include <atomic>
+#include <functional>
+
+#include "geometry.h"
+#include "product.h"
+
+namespace hw2 {
+
+// Calls a function for every number below `count`, on all threads if so many values are worth it.
+using Each = std::function<void(long count, long values, const std::function<void(long)>&)>;
+
+constexpr long WORTH_WAKING = 1 << 16;  // values; another thread wakes in some 20 microseconds
+
+constexpr long BAND_BYTES = 256 << 10;  // of the frame: a quarter of a second-level cache of 1 MB
+constexpr int BAND_PIXELS = 112;  // outputs at least: a panel of filters serves them all
+constexpr int OVERLAPS = 3;       // rows that a band reads alone, beside each that it shares
+constexpr long PAST_BYTES = 16 << 20;  // half of a third-level cache
+constexpr int LEAST_BANDS = 16;   // of all images, so that threads end together
+
+// Memory of a thread, kept from call to call.
+template <class T>
+T* scratch(size_t count, int which) {
+  thread_local std::vector<char> memory[4];
+  auto& mine = memory[which];
+  if (mine.size() < count * sizeof(T) + 128) mine.resize(count * sizeof(T) + 128);
+  const uintptr_t address = reinterpret_cast<uintptr_t>(mine.data());
+  return reinterpret_cast<T*>((address + 63) & ~uintptr_t(63));
+}
+
+// How filters are cut into panels of registers.
+struct Panels {
+  int filters, columns;  // all of them; registers of a panel
+  int registers, count;  // all of them, the last one perhaps not full; panels
+  int lanes;
+
+  Panels(int filters, int columns, int lanes)
+      : filters(filters), columns(columns), registers((filters + lanes - 1) / lanes),
+        count((registers + columns - 1) / columns), lanes(lanes) {}
+  int first(int panel) const { return panel * columns * lanes; }
+  int width(int panel) const { return std::min(columns, registers - panel * columns); }
+};
+
+// Channels of a pixel in a frame: a zero follows where they do not come in pairs.
+template <class Kind>
+constexpr int framed(int channels) {
+  return (channels + Kind::DEPTH - 1) / Kind::DEPTH * Kind::DEPTH;
+}
+
+// Packs filters for `windows`: [panels][taps, channels / DEPTH, registers, lanes, DEPTH].
+//
+//   value(tap, channel, filter)  reads one
+template <class Kind, class Read>
+void pack(const Panels& panels, int panel, const std::vector<Tap>& taps, int channels, Read value,
+          typename Kind::Value* to) {
+  using Value = typename Kind::Value;
+  const int width = panels.width(panel) * panels.lanes, first = panels.first(panel);
+  const int real = std::min(width, panels.filters - first);
+  to += (size_t)first * taps.size() * framed<Kind>(channels);
+  for (const Tap& tap : taps)
+    for (int c = 0; c < channels; c += Kind::DEPTH, to += (size_t)width * Kind::DEPTH)
+      for (int d = 0; d < Kind::DEPTH; d++) {
+        for (int o = 0; o < real; o++)
+          to[o * Kind::DEPTH + d] = c + d < channels ? value(tap.filter, c + d, first + o) : Value{};
+        for (int o = real; o < width; o++) to[o * Kind::DEPTH + d] = {};
+      }
+}
+
+// Where images lie: [count, height, width, pixel] values, of which a group reads `channels`.
+template <class T>
+struct Images {
+  const T* data;
+  int count, height, width;
+  long pixel;  // values from a pixel to the next
+  int channels;
+};
+
+// Where results go: output (r, q) of image n lies at n * image + r * row + q * pixel.
+template <class T>
+struct Results {
+  T* data;
+  long image, row, pixel;
+};
+
+// Copies columns [left, left + columns) of a row into a frame of `c` values a pixel, perhaps one
+// more than the image has; zeros outside of the image.
+template <class T, class Value>
+void copy_row(const Images<T>& x, const T* image, int row, int left, int columns, int c,
+              Value* to) {
+  if (row < 0 || row >= x.height) {
+    std::memset(to, 0, sizeof(Value) * columns * c);
+    return;
+  }
+  const int first = std::clamp(-left, 0, columns);
+  const int last = std::clamp(x.width - left, first, columns);
+  std::memset(to, 0, sizeof(Value) * first * c);
+  std::memset(to + (long)last * c, 0, sizeof(Value) * (columns - last) * c);
+  const T* from = image + ((long)row * x.width + left + first) * x.pixel;
+  to += (long)first * c;
+  if (x.pixel == c) {
+    widen_all(from, to, (long)(last - first) * c);
+    return;
+  }
+  auto pixels = [&](auto channels) {
+    for (int i = first; i < last; i++, from += x.pixel, to += c) {
+      widen_all(from, to, channels);
+      for (int k = channels; k < c; k++) to[k] = {};
+    }
+  };
+  if (x.channels == 3)
+    pixels(std::integral_constant<int, 3>{});  // unrolled: pictures in colour
+  else
+    pixels(x.channels);
+}
+
+// Rows of a band of at least so many outputs: enough, too, that rows which two bands read are few
+// beside those that one reads, if the frame stays in the cache and all threads have bands to do.
+inline int band_rows(const Sweep& sweep, int pixels, long row_bytes, int images) {
+  const long enough = (pixels + sweep.columns - 1) / std::max(sweep.columns, 1);
+  const long overlap = OVERLAPS * (sweep.reach_rows(1) - 1) / sweep.row_stride;
+  const long fitting = BAND_BYTES / std::max(row_bytes * sweep.row_stride, 1L);
+  const long shared = (long)sweep.rows * images / LEAST_BANDS;
+  const long most = std::max({std::min(fitting, shared), std::min(enough, fitting), 1L});
+  const long band = std::clamp(std::max(enough, overlap), 1L, std::min<long>(most, sweep.rows));
+  const long bands = (sweep.rows + band - 1) / band;
+  return (sweep.rows + bands - 1) / bands;
+}
+
+template <class T>
+inline void prefetch(const T* from, long count) {
+  for (long i = 0; i < count; i += 64 / sizeof(T)) __builtin_prefetch(from + i, 0, 2);
+}
+
+// Writes zeros where no tap reaches. The caller reads them much later, if there are many: then they
+// go past the cache, which would fetch from memory first what is overwritten anyway.
+template <class T>
+void clear(const Sweep& sweep, int images, int filters, const Results<T>& y, const Each& each) {
+  const long bytes = filters * sizeof(T), total = bytes * images * sweep.rows * sweep.columns;
+  const bool past = total > PAST_BYTES && bytes % 64 == 0 &&
+                    reinterpret_cast<uintptr_t>(y.data) % 64 == 0 && y.pixel * sizeof(T) % 64 == 0;
+  each((long)images * sweep.rows, total, [&](long task) {
+    T* row = y.data + task / sweep.rows * y.image + task % sweep.rows * y.row;
+    for (int q = 0; q < sweep.columns; q++, row += y.pixel) {
+#if defined(__x86_64__)
+      if (past) {
+        for (long i = 0; i < bytes; i += 16)
+          _mm_stream_si128(reinterpret_cast<__m128i*>(reinterpret_cast<char*>(row) + i), __m128i{});
+        continue;
+      }
+#endif
+      std::memset(row, 0, bytes);
+    }
+#if defined(__x86_64__)
+    if (past) _mm_sfence();
+#endif
+  });
+}
+
+// Convolves every image by one sweep.
+//
+//   packed  of `pack`, for all panels
+//   bias    [filters] or nothing
+template <class Kind, class T>
+void convolve(const Sweep& sweep, const Images<T>& x, const typename Kind::Value* packed,
+              const Panels& panels, const Results<T>& y, const typename Kind::Sum* bias, bool relu,
+              const Each& each) {
+  using Value = typename Kind::Value;
+  using Sum = typename Kind::Sum;
+  const int c = framed<Kind>(x.channels);
+  // Nothing to widen or to gather: rows are walked where they lie, but for those with padding.
+  const bool plain = std::is_same_v<T, Value> && c == x.channels &&
+                     (sweep.taps.size() == 1 || x.pixel == c) && sweep.columns_inside(x.width);
+  const int frame_columns = sweep.reach_columns(sweep.columns);
+  const long frame_row = (long)frame_columns * c, image_row = (long)x.width * x.pixel;
+  const int band = band_rows(sweep, BAND_PIXELS, frame_row * sizeof(Value), x.count);
+  const int bands = (sweep.rows + band - 1) / band;
+  const std::vector<Run> there = sweep.runs(image_row, x.pixel, c);
+  const std::vector<Run> framed_runs = sweep.runs(frame_row, c, c);
+  const long depth = (long)sweep.taps.size() * c;
+  const int cuts = (sweep.columns + most_rows<Sum>(panels.columns) - 1) / most_rows<Sum>(panels.columns);
+  const int tile_rows = (sweep.columns + cuts - 1) / cuts;
+
+  each((long)x.count * bands, (long)x.count * sweep.rows * sweep.columns * depth, [&](long task) {
+    const int n = task / bands, first = task % bands * band;
+    const int last = std::min(first + band, sweep.rows);
+    if (first >= last) return;
+    const T* image = x.data + (long)n * x.height * x.width * x.pixel;
+    const Value* corner;
+    const int top = first * sweep.row_stride + sweep.top;
+    const int frame_rows = sweep.reach_rows(last - first);
+    const bool in_place = plain && top >= 0 && top + frame_rows <= x.height;
+    const std::vector<Run>& runs = in_place ? there : framed_runs;
+    const long step = (long)sweep.column_stride * (in_place ? x.pixel : c);
+    const long row_step = sweep.row_stride * (in_place ? image_row : frame_row);
+    if (in_place) {
+      corner = reinterpret_cast<const Value*>(image) + top * image_row + sweep.left * x.pixel;
+    } else {
+      Value* frame = scratch<Value>((size_t)frame_rows * frame_row + 64, 0);
+      for (int r = 0; r < frame_rows; r++)
+        copy_row(x, image, top + r, sweep.left, frame_columns, c,
+                 frame + r * frame_row);
+      corner = frame;
+    }
+    T* out = y.data + n * y.image + first * y.row;
+    for (int p = 0; p < panels.count; p++) {
+      const int o = panels.first(p);
+      const Value* w = packed + o * depth;
+      const Finish<Sum> finish{bias ? bias + o : nullptr, relu};
+      const auto full = windows_for<Kind>(tile_rows, panels.width(p));
+      for (int r = first; r < last; r++)
+        for (int q = 0; q < sweep.columns; q += tile_rows) {
+          const int rows = std::min(tile_rows, sweep.columns - q);
+          const auto product = rows == tile_rows ? full : windows_for<Kind>(rows, panels.width(p));
+          // The image comes from memory while the tile before it is at work.
+          if (in_place && p == 0 && q + tile_rows < sweep.columns)
+            prefetch(corner + (r - first) * row_step + (q + tile_rows) * step,
+                     std::min(tile_rows, sweep.columns - q - tile_rows) * step);
+          const Value* at = corner + (r - first) * row_step + q * step;
+          T* to = out + (r - first) * y.row + q * y.pixel + o;
+          const int columns = panels.filters - o;
+          if constexpr (std::is_same_v<T, typename Kind::Out>) {
+            product(at, step, runs.data(), runs.size(), w, to, y.pixel, columns, finish);
+          } else {
+            Sum sums[MOST_ROWS * MOST_COLUMNS * LANES<Sum>];
+            const int width = panels.width(p) * panels.lanes;
+            product(at, step, runs.data(), runs.size(), w, sums, width, width, finish);
+            for (int i = 0; i < rows; i++)
+              for (int j = 0; j < width; j += panels.lanes)
+                write(to + i * y.pixel + j, load(sums + i * width + j), columns - j);
+          }
+        }
+    }
+  });
+}
+
+}  // namespace hw2
