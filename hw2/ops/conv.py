@@ -159,7 +159,7 @@ def chosen(x: tf.Tensor, w: tf.Tensor, window: Window, algorithm: str | None = N
         return name
     if name == "tensorflow_ops":
         return _by_rule(x, w, window, with_kernel=False)
-    with_kernel = _kernel_pays(x, w, window)
+    with_kernel = _direct_pays(x, w, window)
     by_rule = _by_rule(x, w, window, with_kernel)
     if fusion.gpus() or in_save_context() or tensors.in_xla():
         return by_rule
@@ -220,8 +220,8 @@ def _by_rule(x: tf.Tensor, w: tf.Tensor, window: Window, with_kernel: bool) -> s
     return "im2col"
 
 
-def _kernel_pays(x: tf.Tensor, w: tf.Tensor, window: Window) -> bool:
-    """Whether the compiled kernel can be taken; builds it where it is not built yet."""
+def _direct_pays(x: tf.Tensor, w: tf.Tensor, window: Window) -> bool:
+    """Whether "auto" may take the compiled kernel; builds it where it is not built yet."""
     if fusion.gpus() or in_save_context() or direct.refusal(x, w, window):
         return False
     return library.available() and library.fast()

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import tensorflow as tf
-
-# Has no public name; TensorFlow asks the same way before it opens such a context.
-from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
 from tensorflow.python.saved_model.save_context import in_save_context  # has no public name
 
 from hw2.ops import fusion
 from hw2.ops.direct import library
 from hw2.ops.direct.unavailable import Unavailable
 from hw2.ops.geometry import Window
+from hw2.ops.tensors import in_xla
 
 DTYPES = (tf.bfloat16, tf.float16, tf.float32, tf.float64)
 
@@ -62,6 +60,6 @@ def image_size(x: tf.Tensor) -> tf.Tensor | tf.TensorShape:
 def _refusal(x: tf.Tensor) -> str | None:
     if x.dtype not in DTYPES:
         return f"{', '.join(d.name for d in DTYPES)}, got {x.dtype.name}"
-    if GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()):
+    if in_xla():
         return "a graph that XLA does not compile, for which there is no such kernel"
     return None

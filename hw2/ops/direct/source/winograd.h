@@ -94,9 +94,9 @@ struct Lines {
 };
 
 // One line of a transform: the sum over k of at(I, k) * x[k * stride], the zeros left out.
-template <class L, int I, int K = 0>
-__attribute__((always_inline)) inline Vec<float> line(const Vec<float>* x, int stride, Vec<float> sum = Vec<float>{},
-                       bool begun = false) {
+template <class L, int I, class T, int K = 0>
+__attribute__((always_inline)) inline Vec<T> line(const Vec<T>* x, int stride,
+                                                  Vec<T> sum = Vec<T>{}, bool begun = false) {
   if constexpr (K == L::FROM) {
     return sum;
   } else {
@@ -107,28 +107,28 @@ __attribute__((always_inline)) inline Vec<float> line(const Vec<float>* x, int s
       else if constexpr (factor == -1)
         sum = begun ? sum - x[K * stride] : -x[K * stride];
       else
-        sum = begun ? sum + x[K * stride] * float(factor) : x[K * stride] * float(factor);
+        sum = begun ? sum + x[K * stride] * T(factor) : x[K * stride] * T(factor);
       begun = true;
     }
-    return line<L, I, K + 1>(x, stride, sum, begun);
+    return line<L, I, T, K + 1>(x, stride, sum, begun);
   }
 }
 
-template <class L, int... I>
-__attribute__((always_inline)) inline void lines(const Vec<float>* x, int stride, Vec<float>* y, int y_stride,
-                  std::integer_sequence<int, I...>) {
-  ((y[I * y_stride] = line<L, I>(x, stride)), ...);
+template <class L, class T, int... I>
+__attribute__((always_inline)) inline void lines(const Vec<T>* x, int stride, Vec<T>* y,
+                                                 int y_stride, std::integer_sequence<int, I...>) {
+  ((y[I * y_stride] = line<L, I, T>(x, stride)), ...);
 }
 
 // Transforms a square [FROM, FROM] of registers into [TO, TO], down the columns and along the rows.
-template <class L>
-__attribute__((always_inline)) inline void square(const Vec<float>* x, Vec<float>* y) {
-  Vec<float> half[L::TO * L::FROM];
+template <class L, class T = float>
+__attribute__((always_inline)) inline void square(const Vec<T>* x, Vec<T>* y) {
+  Vec<T> half[L::TO * L::FROM];
   using Each = std::make_integer_sequence<int, L::TO>;
 #pragma GCC unroll 8
-  for (int j = 0; j < L::FROM; j++) lines<L>(x + j, L::FROM, half + j, L::FROM, Each{});
+  for (int j = 0; j < L::FROM; j++) lines<L, T>(x + j, L::FROM, half + j, L::FROM, Each{});
 #pragma GCC unroll 8
-  for (int i = 0; i < L::TO; i++) lines<L>(half + i * L::FROM, 1, y + i * L::TO, 1, Each{});
+  for (int i = 0; i < L::TO; i++) lines<L, T>(half + i * L::FROM, 1, y + i * L::TO, 1, Each{});
 }
 
 inline long whole(long channels) { return (channels + LANES<float> - 1) / LANES<float> * LANES<float>; }
@@ -192,21 +192,26 @@ template <int M, class T>
 void transform_filters_of(const Panels& panels, int panel, int channels, const T* filters,
                           FilterSteps steps, float* to) {
   using L = Lines<M, Transform::FILTER>;
-  constexpr int POINTS = L::TO * L::TO, W = LANES<float>;
-  const int width = panels.width(panel) * W, first = panels.first(panel);
+  constexpr int POINTS = L::TO * L::TO;
+  const int width = panels.width(panel) * LANES<float>, first = panels.first(panel);
   to += (long)first * channels * POINTS;
+  constexpr int HALF = LANES<double>;
   for (int c = 0; c < channels; c++)
-    for (int j = 0; j < width; j += W) {
-      Vec<float> taps[TAPS * TAPS], points[POINTS];
+    for (int j = 0; j < width; j += HALF) {
+      // In float64: the filters are few, and their rounding would be in every product.
+      Vec<double> taps[TAPS * TAPS], points[POINTS];
       for (int t = 0; t < TAPS * TAPS; t++) {
-        float lanes[W];
+        double lanes[HALF];
         const T* from = filters + t * steps.tap + c * steps.channel + (first + j) * steps.filter;
-        for (int o = 0; o < W; o++)
+        for (int o = 0; o < HALF; o++)
           lanes[o] = first + j + o < panels.filters ? widen(from[o * steps.filter]) : 0;
         taps[t] = load(lanes);
       }
-      square<L>(taps, points);
-      for (int i = 0; i < POINTS; i++) store(to + ((long)i * channels + c) * width + j, points[i]);
+      square<L, double>(taps, points);
+      for (int i = 0; i < POINTS; i++) {
+        float* point = to + ((long)i * channels + c) * width + j;
+        for (int o = 0; o < HALF; o++) point[o] = points[i][o];
+      }
     }
 }
 
