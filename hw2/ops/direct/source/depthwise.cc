@@ -12,6 +12,7 @@ using tensorflow::OpKernelContext;
 using tensorflow::Tensor;
 
 constexpr int BAND = 16;    // rows that one thread walks in turn: neighbours read the same pixels
+constexpr long ROWS_BYTES = 24 << 10;  // of a first-level cache of 32 KB
 constexpr int SLICES = 32;  // partial sums of the filters' gradient, at most: work for 32 threads
 
 // How the rows of results are cut into bands, and their channels into blocks.
@@ -90,14 +91,25 @@ void by_bands(OpKernelContext* c, const Sizes& s, int rows, const std::vector<Sw
               const Images<T>& x, const T* w, const std::vector<T*>& firsts,
               const Results<T>& results) {
   const int bands = (rows + BAND - 1) / BAND;
+  // Channels whose rows under a window stay in the first level of the cache, as it pays where
+  // most are read again for the next row.
+  const int unit = 4 * LANES<T>;
+  const long fitting = ROWS_BYTES / ((long)s.rows.span() * x.width * sizeof(T));
+  const bool again = s.rows.stride == 1 && s.columns.stride == 1 && fitting >= unit;
+  const int block = again ? fitting / unit * unit : x.channels;
   on_threads(c)((long)s.count * bands, s.values(), [&](long unit) {
     const long image = unit / bands;
     const int begin = unit % bands * BAND;
-    for (int i = begin; i < std::min(begin + BAND, rows); i++)
-      for (size_t k = 0; k < sweeps.size(); k++)
-        if (sweeps[k].columns > 0 && i < sweeps[k].rows)
-          weigh_in_place(sweeps[k], x, image, i, w,
-                         firsts[k] + image * results.image + i * results.row, results.pixel);
+    for (int c0 = 0; c0 < x.channels; c0 += block) {
+      Images<T> some = x;
+      some.data += c0, some.channels = std::min(block, x.channels - c0);
+      for (int i = begin; i < std::min(begin + BAND, rows); i++)
+        for (size_t k = 0; k < sweeps.size(); k++)
+          if (sweeps[k].columns > 0 && i < sweeps[k].rows)
+            weigh_in_place(sweeps[k], some, image, i, w + c0,
+                           firsts[k] + c0 + image * results.image + i * results.row,
+                           results.pixel);
+    }
   });
 }
 
@@ -367,20 +379,21 @@ class DepthwiseConv2DGradFilter : public OpKernel {
   }
 
  private:
-  // Adds the slices, and within them the pixels of a group.
-  void add(const Blocks& blocks, int kernel, long slices, const SumOf<T>* parts, T* dw) const {
+  // Adds the slices to the first one, and then the pixels of a group.
+  void add(const Blocks& blocks, int kernel, long slices, SumOf<T>* parts, T* dw) const {
     using Sum = SumOf<T>;
     constexpr int L = LANES<Sum>;
     const long slice = (long)kernel * blocks.padded(L);
+    for (long i = 1; i < slices; i++)
+      for (long k = 0; k < slice; k++) parts[k] += parts[i * slice + k];
     for (int b = 0; b < blocks.count; b++) {
       const int pitch = blocks.pitch(b, L), first = blocks.first(b);
       const long period = blocks.period(b, L);
       for (int t = 0; t < kernel; t++)
         for (int k = 0; k < blocks.of(b); k++) {
+          const Sum* from = parts + (long)first * kernel + t * period + k;
           Sum sum{};
-          for (long i = 0; i < slices; i++)
-            for (int g = 0; g < blocks.together; g++)
-              sum += parts[i * slice + (long)first * kernel + t * period + g * pitch + k];
+          for (int g = 0; g < blocks.together; g++) sum += from[g * pitch];
           dw[(long)t * blocks.channels + first + k] = narrow(sum, T{});
         }
     }

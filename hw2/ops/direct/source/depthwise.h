@@ -275,7 +275,7 @@ void by_runs(const Sweep& sweep, const Images<T>& x, int i, Work work) {
       if (!within((long)i * sweep.row_stride + tap.row, x.height) ||
           !within((long)j * stride + tap.column, x.width))
         continue;
-      taps.push_back({(tap.row * x.width + tap.column) * x.pixel, (long)tap.filter * x.channels});
+      taps.push_back({(tap.row * x.width + tap.column) * x.pixel, (long)tap.filter * x.pixel});
       if (tap.row > sweep.bottom - sweep.row_stride && tap.column < sweep.left + stride)
         fresh.push_back(taps.back().x);
     }
@@ -292,7 +292,7 @@ void weigh_in_place(const Sweep& sweep, const Images<T>& x, long image, int i, c
                     long pixel) {
   const T* from = x.data + (image * x.height + (long)i * sweep.row_stride) * x.width * x.pixel;
   const long step = sweep.column_stride * x.pixel;
-  Steps steps{step, pixel, (int)std::max<long>(PAGE / (step * sizeof(T)), GROUPS / 2)};
+  Steps steps{step, pixel, (int)std::max<long>(2 * PAGE / (step * sizeof(T)), GROUPS)};
   by_runs(sweep, x, i, [&](int j, int next, const auto& taps, const auto& fresh) {
     steps.fresh = fresh;
     weigh_row(from + j * step, next - j, x.channels, taps, w, y + j * pixel, steps, LONG_MAX / 2,
