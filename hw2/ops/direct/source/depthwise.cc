@@ -12,6 +12,7 @@ using tensorflow::OpKernelContext;
 using tensorflow::Tensor;
 
 constexpr int BAND = 16;    // rows that one thread walks in turn: neighbours read the same pixels
+constexpr long ROWS_BYTES = 24 << 10;  // of a first-level cache of 32 KB
 constexpr int SLICES = 32;  // partial sums of the filters' gradient, at most: work for 32 threads
 
 // How the rows of results are cut into bands, and their channels into blocks.
@@ -90,14 +91,25 @@ void by_bands(OpKernelContext* c, const Sizes& s, int rows, const std::vector<Sw
               const Images<T>& x, const T* w, const std::vector<T*>& firsts,
               const Results<T>& results) {
   const int bands = (rows + BAND - 1) / BAND;
+  // Channels whose rows under a window stay in the first level of the cache, as it pays where
+  // most are read again for the next row.
+  const int unit = 4 * LANES<T>;
+  const long fitting = ROWS_BYTES / ((long)s.rows.span() * x.width * sizeof(T));
+  const bool again = s.rows.stride == 1 && s.columns.stride == 1 && fitting >= unit;
+  const int block = again ? fitting / unit * unit : x.channels;
   on_threads(c)((long)s.count * bands, s.values(), [&](long unit) {
     const long image = unit / bands;
     const int begin = unit % bands * BAND;
-    for (int i = begin; i < std::min(begin + BAND, rows); i++)
-      for (size_t k = 0; k < sweeps.size(); k++)
-        if (sweeps[k].columns > 0 && i < sweeps[k].rows)
-          weigh_in_place(sweeps[k], x, image, i, i + 1, w, firsts[k] + image * results.image,
-                         results);
+    for (int c0 = 0; c0 < x.channels; c0 += block) {
+      Images<T> some = x;
+      some.data += c0, some.channels = std::min(block, x.channels - c0);
+      for (int i = begin; i < std::min(begin + BAND, rows); i++)
+        for (size_t k = 0; k < sweeps.size(); k++)
+          if (sweeps[k].columns > 0 && i < sweeps[k].rows)
+            weigh_in_place(sweeps[k], some, image, i, w + c0,
+                           firsts[k] + c0 + image * results.image + i * results.row,
+                           results.pixel);
+    }
   });
 }
 
@@ -308,15 +320,30 @@ class DepthwiseConv2DGradFilter : public OpKernel {
       std::memset(values_of<T>(dw), 0, dw->TotalBytes());
       return;
     }
+    const Images<T> images{values_of<T>(x), s.count, s.height, s.width, s.channels, s.channels};
+    const int kernel = kernel_[0] * kernel_[1];
+    if constexpr (std::is_same_v<T, Sum>)
+      if (in_place<Sum>(s)) {
+        const Sweep sweep = forward_sweep(s.rows, s.columns);
+        const long lines = (long)s.count * s.rows.out, slices = std::min<long>(lines, SLICES);
+        std::vector<Sum> parts(slices * kernel * channels);
+        on_threads(c)(slices, s.values(), [&](long slice) {
+          for (long k = lines * slice / slices; k < lines * (slice + 1) / slices; k++)
+            gather_in_place(sweep, images, k / s.rows.out, k % s.rows.out,
+                            values_of<T>(dy) + k * s.columns.out * channels,
+                            parts.data() + slice * kernel * channels);
+        });
+        const Blocks whole(channels, L, L, channels);
+        return add(whole, kernel, slices, parts.data(), values_of<T>(dw));
+      }
     const int reach = (s.columns.span() - 1) / s.columns.stride;
     const Bands<Sum> bands(s.filters(), std::lcm(L, s.multiplier), s.rows.out,
                            (s.columns.out + reach) * s.columns.stride + s.columns.out,
                            s.rows.span(), s.rows.stride);
     const Blocks& blocks = bands.blocks;
     const long all = (long)s.count * bands.count, slices = std::min<long>(all, SLICES);
-    const int kernel = kernel_[0] * kernel_[1], padded = blocks.padded(L);
+    const int padded = blocks.padded(L);
     std::vector<Sum> parts(slices * kernel * padded);
-    const Images<T> images{values_of<T>(x), s.count, s.height, s.width, s.channels, s.channels};
     const Images<T> errors{values_of<T>(dy), s.count, s.rows.out, s.columns.out, s.filters(),
                            s.filters()};
     on_threads(c)(slices * blocks.count, s.values(), [&](long unit) {
@@ -338,38 +365,35 @@ class DepthwiseConv2DGradFilter : public OpKernel {
         Frame<Sum> of_errors{nullptr, lines, 1, groups * blocks.together, pitch};
         of_errors.data = scratch<Sum>(lines * of_errors.row(), 1);
         fill(of_errors, errors, image, begin, 0, first, blocks.of(block), 1);
-        std::vector<long> taps;
+        std::vector<Weight> taps;
         for (int a = 0; a < kernel_[0]; a++)
           for (int b = 0; b < kernel_[1]; b++)
-            taps.push_back(frame.place(a * s.rows.dilation, b * s.columns.dilation));
-        const int rounds = (kernel + GATHERED - 1) / GATHERED;
-        for (long at = 0; at < period; at += L)
-          for (int r = 0; r < rounds; r++) {
-            const int t = kernel * r / rounds, next = kernel * (r + 1) / rounds;
-            gather_some<GATHERED>(next - t, frame.data + at, s.rows.stride * frame.row(), period,
-                                  taps.data() + t, of_errors.data + at, lines, groups,
-                                  part + t * period + at);
-          }
+            taps.push_back({frame.place(a * s.rows.dilation, b * s.columns.dilation),
+                            (long)taps.size() * period});
+        for (int i = 0; i < lines; i++)
+          gather_row(frame.data + i * s.rows.stride * frame.row(), period, taps,
+                     of_errors.data + i * of_errors.row(), period, groups, period, part);
       }
     });
     add(blocks, kernel, slices, parts.data(), values_of<T>(dw));
   }
 
  private:
-  // Adds the slices, and within them the pixels of a group.
-  void add(const Blocks& blocks, int kernel, long slices, const SumOf<T>* parts, T* dw) const {
+  // Adds the slices to the first one, and then the pixels of a group.
+  void add(const Blocks& blocks, int kernel, long slices, SumOf<T>* parts, T* dw) const {
     using Sum = SumOf<T>;
     constexpr int L = LANES<Sum>;
     const long slice = (long)kernel * blocks.padded(L);
+    for (long i = 1; i < slices; i++)
+      for (long k = 0; k < slice; k++) parts[k] += parts[i * slice + k];
     for (int b = 0; b < blocks.count; b++) {
       const int pitch = blocks.pitch(b, L), first = blocks.first(b);
       const long period = blocks.period(b, L);
       for (int t = 0; t < kernel; t++)
         for (int k = 0; k < blocks.of(b); k++) {
+          const Sum* from = parts + (long)first * kernel + t * period + k;
           Sum sum{};
-          for (long i = 0; i < slices; i++)
-            for (int g = 0; g < blocks.together; g++)
-              sum += parts[i * slice + (long)first * kernel + t * period + g * pitch + k];
+          for (int g = 0; g < blocks.together; g++) sum += from[g * pitch];
           dw[(long)t * blocks.channels + first + k] = narrow(sum, T{});
         }
     }

@@ -132,24 +132,38 @@ template <int P, int Q, class T, class Sum>
 void weigh(const Sum* x, const std::vector<Weight>& taps, const Sum* w, T* y, const Steps& steps,
            long left, long left_step) {
   constexpr int L = LANES<Sum>;
-  Vec<Sum> sums[P][Q] = {};
-  if (steps.ahead)
+  if (steps.ahead) {
+    const long later = steps.ahead * steps.x;
+    for (const long tap : steps.fresh)
+      for (int p = 0; p < P; p++)
+        for (int q = 0; q < Q; q++) __builtin_prefetch(x + tap + later + p * steps.x + q * L);
     for (int p = 0; p < P; p++)
-      for (int q = 0; q < Q; q++) {
-        const long later = p + steps.ahead;
-        for (const long tap : steps.fresh) __builtin_prefetch(x + tap + later * steps.x + q * L);
-        __builtin_prefetch(y + later * steps.y + q * L, 1);
-      }
-  for (const Weight& tap : taps)
+      for (int q = 0; q < Q; q++) __builtin_prefetch(y + (steps.ahead + p) * steps.y + q * L, 1);
+  }
+  Vec<Sum> sums[P][Q];
+#pragma GCC unroll 16
+  for (int k = 0; k < P * Q; k++) sums[k / Q][k % Q] = Vec<Sum>{};
+  for (const Weight& tap : taps) {
+#pragma GCC unroll 8
     for (int q = 0; q < Q; q++) {
       const Vec<Sum> filter = load(w + tap.w + q * L);
+#pragma GCC unroll 8
       for (int p = 0; p < P; p++)
         sums[p][q] += load(x + tap.x + p * steps.x + q * L) * filter;
     }
-  for (int p = 0; p < P; p++)
-    for (int q = 0; q < Q; q++)
-      write(y + p * steps.y + q * L, sums[p][q],
-            (int)std::min<long>(left - p * left_step - q * L, L));
+  }
+  if (!std::is_same_v<T, Float16> && left - (P - 1) * left_step >= Q * L) {
+#pragma GCC unroll 16
+    for (int k = 0; k < P * Q; k++) store_narrow(y + k / Q * steps.y + k % Q * L, sums[k / Q][k % Q]);
+    return;
+  }
+  Sum all[P * Q * L];
+#pragma GCC unroll 16
+  for (int k = 0; k < P * Q; k++) store(all + k * L, sums[k / Q][k % Q]);
+#pragma GCC unroll 1
+  for (int k = 0; k < P * Q; k++)
+    write(y + k / Q * steps.y + k % Q * L, load(all + k * L),
+          (int)std::min<long>(left - k / Q * left_step - k % Q * L, L));
 }
 
 constexpr int GROUPS = 8;  // sums in registers: as many as two units need, four steps deep
@@ -173,85 +187,134 @@ void weigh_row(const Sum* x, int groups, long channels, const std::vector<Weight
                                  y + p * steps.y + at, std::cref(steps),
                                  left - p * left_step - at, left_step);
   };
-  auto walk = [&](long from, long to, int most, auto registers) {
-    constexpr int Q = decltype(registers)::value;
-    const int rounds = (groups + most - 1) / most, each = rounds ? (groups + rounds - 1) / rounds : 0;
+  auto walk = [&](long from, long to, auto registers) {
+    constexpr int Q = decltype(registers)::value, most = GROUPS / Q;
+    const long end = from + (to - from) / (Q * L) * Q * L;
+    const int rounds = (groups + most - 1) / most, each = (groups + rounds - 1) / rounds;
     for (int p = 0; p < groups; p += each)
-      for (long at = from; at < to; at += Q * L) few(at, p, std::min(each, groups - p), registers);
+      for (long at = from; at < end; at += Q * L) few(at, p, std::min(each, groups - p), registers);
+    return end;
   };
-  const long pairs = channels / (2 * L) * 2 * L;
   // Filters that stay in the first level of the cache, while pixels go by.
-  const long block = std::max<long>(FILTER_BYTES / (long)sizeof(Sum) /
-                                        std::max<long>(taps.size(), 1) / (2 * L), 1) * 2 * L;
-  for (long at = 0; at < pairs; at += block)
-    walk(at, std::min(at + block, pairs), GROUPS / 2, std::integral_constant<int, 2>{});
-  if (pairs < channels) walk(pairs, channels, GROUPS, std::integral_constant<int, 1>{});
+  const long fitting = FILTER_BYTES / (long)sizeof(Sum) / std::max<long>(taps.size(), 1);
+  const long block = std::max<long>(fitting / (GROUPS * L), 1) * GROUPS * L;
+  for (long at = 0; at < channels;) {
+    const long to = std::min(at + block, channels);
+    if (groups == 1) at = walk(at, to, std::integral_constant<int, 8>{});
+    if (groups <= 2) at = walk(at, to, std::integral_constant<int, 4>{});
+    at = walk(at, to, std::integral_constant<int, 2>{});
+    at = walk(at, to, std::integral_constant<int, 1>{});
+  }
 }
 
-// Adds products of a frame and the results' gradients, over a band: one register of each tap.
-//
-//   lines, groups         of the gradients, which lie side by side
-//   x_line, x             from line to line of the frame, and its first value
+// Adds products of what some taps read and the results' gradients, along a row of groups: one
+// register of each tap.
 template <int TAPS, class Sum>
-void gather(const Sum* x, long x_line, long period, const long* taps, const Sum* dy, int lines,
-            int groups, Sum* dw) {
-  Vec<Sum> sums[TAPS] = {};
-  for (int i = 0; i < lines; i++, x += x_line) {
-    const Sum* from = x;
-    for (int p = 0; p < groups; p++, from += period, dy += period) {
-      const Vec<Sum> error = load(dy);
-      for (int t = 0; t < TAPS; t++) sums[t] += load(from + taps[t]) * error;
-    }
+void gather(const Sum* x, long x_step, const Weight* taps, const Sum* dy, long dy_step, int groups,
+            Sum* dw) {
+  Vec<Sum> sums[TAPS];
+#pragma GCC unroll 9
+  for (int t = 0; t < TAPS; t++) sums[t] = load(dw + taps[t].w);
+  for (int p = 0; p < groups; p++, x += x_step, dy += dy_step) {
+    const Vec<Sum> error = load(dy);
+#pragma GCC unroll 9
+    for (int t = 0; t < TAPS; t++) sums[t] += load(x + taps[t].x) * error;
   }
-  for (int t = 0; t < TAPS; t++) store(dw + t * period, load(dw + t * period) + sums[t]);
+#pragma GCC unroll 9
+  for (int t = 0; t < TAPS; t++) store(dw + taps[t].w, sums[t]);
 }
 
 constexpr int GATHERED = 9;  // taps of a 3x3 window; few enough for 16 registers
-
-// Convolves rows of an image where they lie, without a frame: each channel is a whole number of
-// registers, has one filter, and is summed as it is stored. Positions at the edge have fewer taps.
-//
-//   y  the first result of the image
-template <class T>
-void weigh_in_place(const Sweep& sweep, const Images<T>& x, long image, int begin, int end,
-                    const T* w, T* y, const Results<T>& results) {
-  const long row = x.width * x.pixel, step = sweep.column_stride * x.pixel;
-  auto within = [](long at, int size) { return at >= 0 && at < size; };
-  // Positions at which every tap's column is in the image.
-  const int low = std::min(sweep.left >= 0 ? 0 : (-sweep.left - 1) / sweep.column_stride + 1,
-                           sweep.columns);
-  const int room = x.width - 1 - sweep.right;
-  const int high = std::max(room < 0 ? 0 : std::min(room / sweep.column_stride + 1, sweep.columns),
-                            low);
-  Steps steps{step, results.pixel, (int)std::max<long>(PAGE / (x.pixel * sizeof(T)), 1)};
-  std::vector<Weight> taps;
-  for (int i = begin; i < end; i++) {
-    const T* from = x.data + (image * x.height + (long)i * sweep.row_stride) * row;
-    auto some = [&](int j, int next) {
-      taps.clear(), steps.fresh.clear();
-      for (const Tap& tap : sweep.taps) {
-        if (!within((long)i * sweep.row_stride + tap.row, x.height) ||
-            !within((long)j * sweep.column_stride + tap.column, x.width))
-          continue;
-        taps.push_back({tap.row * row + tap.column * x.pixel, (long)tap.filter * x.channels});
-        if (tap.row > sweep.bottom - sweep.row_stride &&
-            tap.column < sweep.left + sweep.column_stride)
-          steps.fresh.push_back(taps.back().x);
-      }
-      weigh_row(from + j * step, next - j, x.channels, taps, w,
-                y + i * results.row + j * results.pixel, steps, LONG_MAX / 2, 0);
-    };
-    for (int j = 0; j < low; j++) some(j, j + 1);
-    if (low < high) some(low, high);
-    for (int j = high; j < sweep.columns; j++) some(j, j + 1);
-  }
-}
 
 template <int TAPS, class... Rest>
 inline void gather_some(int taps, Rest... rest) {
   if constexpr (TAPS > 1)
     if (taps < TAPS) return gather_some<TAPS - 1>(taps, rest...);
   gather<TAPS>(rest...);
+}
+
+// All taps, by as many at once as registers hold, for all channels.
+//
+//   fresh  where next rows are read, that are asked for now
+template <class Sum>
+void gather_row(const Sum* x, long x_step, const std::vector<Weight>& taps, const Sum* dy,
+                long dy_step, int groups, long channels, Sum* dw,
+                const std::vector<long>& fresh = {}, long next_dy = 0) {
+  const int kernel = taps.size(), rounds = (kernel + GATHERED - 1) / GATHERED;
+  for (long at = 0; at < channels; at += LANES<Sum>) {
+    if (!fresh.empty())
+      for (int p = 0; p < groups; p++) {
+        for (const long tap : fresh) __builtin_prefetch(x + at + tap + p * x_step);
+        __builtin_prefetch(dy + at + next_dy + p * dy_step);
+      }
+    for (int r = 0; r < rounds; r++) {
+      const int t = kernel * r / rounds, next = kernel * (r + 1) / rounds;
+      gather_some<GATHERED>(next - t, x + at, x_step, taps.data() + t, dy + at, dy_step, groups,
+                            dw + at);
+    }
+  }
+}
+
+// Calls `work(first, next, taps, fresh)` for the runs of positions of row `i` that have the same
+// taps inside of the image: at the edges they have fewer. Taps read from the position that would
+// lie over the image's first pixel of row i * row_stride; `fresh` are those that read what the
+// positions before and above have not.
+template <class T, class Work>
+void by_runs(const Sweep& sweep, const Images<T>& x, int i, Work work) {
+  auto within = [](long at, int size) { return at >= 0 && at < size; };
+  const int stride = sweep.column_stride, room = x.width - 1 - sweep.right;
+  // Positions at which every tap's column is in the image.
+  const int low = std::min(sweep.left >= 0 ? 0 : (-sweep.left - 1) / stride + 1, sweep.columns);
+  const int high = std::max(room < 0 ? 0 : std::min(room / stride + 1, sweep.columns), low);
+  std::vector<Weight> taps;
+  std::vector<long> fresh;
+  for (int j = 0, next; j < sweep.columns; j = next) {
+    next = j == low && low < high ? high : j + 1;
+    taps.clear(), fresh.clear();
+    for (const Tap& tap : sweep.taps) {
+      if (!within((long)i * sweep.row_stride + tap.row, x.height) ||
+          !within((long)j * stride + tap.column, x.width))
+        continue;
+      taps.push_back({(tap.row * x.width + tap.column) * x.pixel, (long)tap.filter * x.pixel});
+      if (tap.row > sweep.bottom - sweep.row_stride && tap.column < sweep.left + stride)
+        fresh.push_back(taps.back().x);
+    }
+    work(j, next, taps, fresh);
+  }
+}
+
+// Convolves a row of an image where it lies, without a frame: each channel has one filter, all are
+// a whole number of registers, and they are summed as they are stored.
+//
+//   y  the first result of the row, whose pixels are `pixel` values apart
+template <class T>
+void weigh_in_place(const Sweep& sweep, const Images<T>& x, long image, int i, const T* w, T* y,
+                    long pixel) {
+  const T* from = x.data + (image * x.height + (long)i * sweep.row_stride) * x.width * x.pixel;
+  const long step = sweep.column_stride * x.pixel;
+  Steps steps{step, pixel, (int)std::max<long>(2 * PAGE / (step * sizeof(T)), GROUPS)};
+  by_runs(sweep, x, i, [&](int j, int next, const auto& taps, const auto& fresh) {
+    steps.fresh = fresh;
+    weigh_row(from + j * step, next - j, x.channels, taps, w, y + j * pixel, steps, LONG_MAX / 2,
+              0);
+  });
+}
+
+constexpr int TOGETHER_ASKED = 32;  // pixels whose next rows are asked for at once
+
+// Adds what a row of results gives to the gradient by filters, likewise.
+template <class T>
+void gather_in_place(const Sweep& sweep, const Images<T>& x, long image, int i, const T* dy,
+                     T* dw) {
+  const T* from = x.data + (image * x.height + (long)i * sweep.row_stride) * x.width * x.pixel;
+  const long step = sweep.column_stride * x.pixel;
+  by_runs(sweep, x, i, [&](int first, int next, const auto& taps, auto fresh) {
+    for (long& tap : fresh) tap += sweep.row_stride * x.width * x.pixel;
+    for (int j = first; j < next; j += TOGETHER_ASKED)
+      gather_row(from + j * step, step, taps, dy + j * x.channels, x.channels,
+                 std::min(TOGETHER_ASKED, next - j), x.channels, dw, fresh,
+                 (long)sweep.columns * x.channels);
+  });
 }
 
 }  // namespace hw2
