@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -80,22 +82,12 @@ def training_batches(
     indices = _checked(examples, indices, batch_size)
     if seed < 0 or start_step < 0:
         raise ValueError(f"seed and start_step must be at least 0, got {seed} and {start_step}.")
-    stream_seed = tf.constant([seed, 0], tf.int64)
-
-    def find(positions: np.ndarray) -> np.ndarray:
-        positions = part.everywhere(positions, batch_size)
-        return indices[order.at(positions, len(indices), seed, since=since_step * batch_size)]
-
-    def change(image: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
-        position = part.everywhere(position, batch_size)
-        image_seed = tf.random.experimental.stateless_fold_in(stream_seed, position)
-        return preprocess.training(image, image_seed, preprocessing)
-
+    places = _Places(indices, batch_size, seed, part, since_step)
     dataset = stream(
         examples,
         tf.data.Dataset.counter(start_step * batch_size // part.machines, CHUNK),
-        find,
-        change,
+        places.find,
+        functools.partial(places.augment, preprocessing),
         short_side=preprocessing.short_side,
         cache_mb=cache_mb,
         parallel_calls=parallel_calls,
@@ -108,6 +100,30 @@ def training_batches(
         dataset = dataset.enumerate(start_step * part.devices)
         dataset = dataset.map(mix, num_parallel_calls=parallel_calls, deterministic=True)
     return dataset.prefetch(PREFETCHED)
+
+
+class _Places(NamedTuple):
+    """Which example is at a position of the training stream, and how it is augmented there."""
+
+    indices: np.ndarray
+    batch_size: int
+    seed: int
+    part: Part
+    since_step: int
+
+    def find(self, positions: np.ndarray) -> np.ndarray:
+        positions = self.part.everywhere(positions, self.batch_size)
+        since = self.since_step * self.batch_size
+        return self.indices[order.at(positions, len(self.indices), self.seed, since=since)]
+
+    def augment(
+        self, preprocessing: Preprocessing, image: tf.Tensor, position: tf.Tensor
+    ) -> tf.Tensor:
+        position = self.part.everywhere(position, self.batch_size)
+        seed = tf.random.experimental.stateless_fold_in(
+            tf.constant([self.seed, 0], tf.int64), position
+        )
+        return preprocess.training(image, seed, preprocessing)
 
 
 def evaluation_batches(

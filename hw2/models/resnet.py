@@ -76,11 +76,9 @@ def resnet(
         if block is not Bottleneck:
             raise ValueError("stride_first must be for a Bottleneck; a BasicBlock has no 1x1.")
         options["stride_first"] = True
-    stages: dict[str, Layer] = {
-        "stem": make_stem(
-            image_shape[2], WIDTHS[0], stem, deep=resnet_d, epsilon=epsilon, rng=rng, l2=l2
-        )
-    }
+    channels = image_shape[2]
+    first = make_stem(channels, WIDTHS[0], stem, deep=resnet_d, epsilon=epsilon, rng=rng, l2=l2)
+    stages: dict[str, Layer] = {"stem": first}
     stages |= _stages(block, depths, rng, options)
     stages["pool"] = global_mean
     stages["linear"] = Dense(block.expansion * WIDTHS[-1], num_classes, rng=rng, l2=l2)

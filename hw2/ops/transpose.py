@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from hw2.ops import conv, geometry, groups, tensors
 from hw2.ops.direct import conv as direct
-from hw2.ops.geometry import Padding, Pair, Size
+from hw2.ops.geometry import Padding, Pair, Size, Window
 from hw2.ops.patches import fold
 from hw2.ops.tensors import length, widen
 
@@ -60,13 +60,7 @@ def conv2d_transpose(
     tensors.check_channels(x, c)
     height, width, channels = _output_size(output_shape, data_format)
     number = _groups(c, o, channels)
-    for axis, of_x in zip(window.axes(height, width), x.shape[1:3], strict=True):
-        if isinstance(axis.out, int) and of_x not in (None, axis.out):
-            raise ValueError(
-                f"output_shape must give the window the {of_x} positions that x has, got "
-                f"{axis.out} positions over {axis.size} pixels."
-            )
-
+    _check_positions(x, window, height, width)
     if conv.kernel_pays(x):
         y = direct.conv2d_transpose(x, w, (height, width), window, number)
         return tensors.restore(y, data_format)
@@ -94,6 +88,15 @@ def _output_size(shape, data_format: str) -> tuple[Size, Size, int | None]:
     if len(sizes) != 2:
         raise ValueError(f"output_shape must have 4 sizes, or be (H, W), got {shape!r}.")
     return sizes[0], sizes[1], None
+
+
+def _check_positions(x: tf.Tensor, window: Window, height: Size, width: Size) -> None:
+    for axis, of_x in zip(window.axes(height, width), x.shape[1:3], strict=True):
+        if isinstance(axis.out, int) and of_x not in (None, axis.out):
+            raise ValueError(
+                f"output_shape must give the window the {of_x} positions that x has, got "
+                f"{axis.out} positions over {axis.size} pixels."
+            )
 
 
 def _groups(c: int, o: int, channels: Size | None) -> int:

@@ -1,12 +1,8 @@
 // The convolution and its two gradients, as TensorFlow ops. Each is linear in each of two tensors,
 // so that the gradients of the three are the three again.
-#include "sweep.h"
 #include "filter_gradient.h"
+#include "op.h"
 #include "winograd.h"
-
-#include "tensorflow/core/framework/op.h"
-#include "tensorflow/core/framework/op_kernel.h"
-#include "tensorflow/core/framework/shape_inference.h"
 
 namespace hw2 {
 namespace {
@@ -20,93 +16,26 @@ using tensorflow::shape_inference::DimensionHandle;
 using tensorflow::shape_inference::InferenceContext;
 using tensorflow::shape_inference::ShapeHandle;
 
-// TensorFlow's names of the types of numbers.
-template <class T>
-struct Named;
-template <>
-struct Named<float> { using Type = float; };
-template <>
-struct Named<double> { using Type = double; };
-template <>
-struct Named<BFloat16> { using Type = tensorflow::bfloat16; };
-template <>
-struct Named<Float16> { using Type = Eigen::half; };
-
-template <class T>
-const T* values(const Tensor& tensor) {
-  return reinterpret_cast<const T*>(tensor.tensor_data().data());
-}
-template <class T>
-T* values(Tensor* tensor) {
-  return const_cast<T*>(values<T>(*tensor));
-}
-
-// The options of an op, and what its sizes become once those of the image are known.
-class Options {
+// The attributes of the three ops.
+class Options : public Sliding {
  public:
   Options() = default;
   explicit Options(OpKernelConstruction* c) { OP_REQUIRES_OK(c, read(c)); }
 
-  // Reads the attributes, before running or while shapes are inferred.
   template <class Context>
   absl::Status read(Context* c) {
-    std::string padding;
-    TF_RETURN_IF_ERROR(c->GetAttr("strides", &strides_));
-    TF_RETURN_IF_ERROR(c->GetAttr("dilations", &dilations_));
-    TF_RETURN_IF_ERROR(c->GetAttr("padding", &padding));
-    TF_RETURN_IF_ERROR(c->GetAttr("pads", &pads_));
     TF_RETURN_IF_ERROR(c->GetAttr("tile", &tile));
-    if (strides_.size() != 2 || dilations_.size() != 2 || pads_.size() != 4)
-      return absl::InvalidArgumentError("strides and dilations must be pairs, pads four numbers");
-    padding_ = padding == "SAME"    ? Padding::SAME
-               : padding == "VALID" ? Padding::VALID
-                                    : Padding::EXPLICIT;
-    return absl::OkStatus();
-  }
-
-  Axis rows(int size, int taps) const { return axis(0, size, taps); }
-  Axis columns(int size, int taps) const { return axis(1, size, taps); }
-
-  // Positions of the window along an axis whose sizes may be unknown.
-  DimensionHandle positions(InferenceContext* c, int i, DimensionHandle size,
-                            DimensionHandle taps) const {
-    if (!c->ValueKnown(size) || !c->ValueKnown(taps)) return c->UnknownDim();
-    return c->MakeDim(axis(i, c->Value(size), c->Value(taps)).out);
+    return Sliding::read(c);
   }
 
   int tile = 0;  // outputs of a tile of Winograd along each axis; 0 for none
-
- private:
-  Axis axis(int i, int size, int taps) const {
-    return lay(size, taps, strides_[i], dilations_[i], padding_, pads_[2 * i], pads_[2 * i + 1]);
-  }
-
-  std::vector<int> strides_, dilations_, pads_;
-  Padding padding_ = Padding::VALID;
 };
 
 // Shares work out on TensorFlow's own threads.
 struct Threads {
   explicit Threads(OpKernelContext* c)
-      : pool(c->device()->tensorflow_cpu_worker_threads()->workers),
-        count(c->device()->tensorflow_cpu_worker_threads()->num_threads),
-        each([this](long total, long values, const std::function<void(long)>& work) {
-          const long shares = std::min<long>(total, count);
-          if (shares <= 1 || values < WORTH_WAKING) {
-            for (long i = 0; i < total; i++) work(i);
-            return;
-          }
-          std::atomic<long> next{0};
-          pool->ParallelFor(
-              shares,
-              tsl::thread::ThreadPool::SchedulingParams(
-                  tsl::thread::ThreadPool::SchedulingStrategy::kFixedBlockSize, {}, 1),
-              [&](int64_t, int64_t) {
-                for (long i; (i = next++) < total;) work(i);
-              });
-        }) {}
+      : count(c->device()->tensorflow_cpu_worker_threads()->num_threads), each(on_threads(c)) {}
 
-  tsl::thread::ThreadPool* pool;
   int count;
   Each each;
 };
@@ -124,7 +53,7 @@ T* memory(OpKernelContext* c, Tensor* holder, size_t count) {
     c->CtxFailure(status);
     return nullptr;
   }
-  return values<T>(holder);
+  return values_of<T>(holder);
 }
 
 // Convolves `count` images of [height, width, groups * channels] by filters that `read` gives.
@@ -244,14 +173,14 @@ class Conv2D : public OpKernel {
     if (y->NumElements() == 0) return;
     const Threads threads(c);
     std::vector<SumOf<T>> bias(b.NumElements());
-    widen_all(values<T>(b), bias.data(), bias.size());
+    widen_all(values_of<T>(b), bias.data(), bias.size());
     const Sweep sweep = forward_sweep(rows, columns);
     const int each = filters / std::max(groups, 1);
     for (int g = 0; g < groups; g++) {
-      const Images<T> images{values<T>(x) + g * channels, n, height, width, x.dim_size(3), channels};
-      const Results<T> results{values<T>(y) + g * each, (long)rows.out * columns.out * filters,
+      const Images<T> images{values_of<T>(x) + g * channels, n, height, width, x.dim_size(3), channels};
+      const Results<T> results{values_of<T>(y) + g * each, (long)rows.out * columns.out * filters,
                                (long)columns.out * filters, filters};
-      const T* from = values<T>(w) + g * each;
+      const T* from = values_of<T>(w) + g * each;
       auto read = [=](int t, int i, int o) { return from[((long)t * channels + i) * filters + o]; };
       const SumOf<T>* offset = bias.empty() ? nullptr : bias.data() + g * each;
       if constexpr (WINOGRAD<T>)
@@ -288,18 +217,18 @@ class Conv2DGradInput : public OpKernel {
     OP_REQUIRES_OK(c, c->allocate_output(0, {n, height, width, groups_ * channels}, &dx));
     if (dx->NumElements() == 0) return;
     if (dy.NumElements() == 0 || w.NumElements() == 0) {
-      std::memset(values<T>(dx), 0, dx->TotalBytes());
+      std::memset(values_of<T>(dx), 0, dx->TotalBytes());
       return;
     }
     const Threads threads(c);
     const int each = filters / groups_;
     const long pixel = groups_ * channels;
     for (int g = 0; g < groups_; g++) {
-      const Images<T> images{values<T>(dy) + g * each, n, rows.out, columns.out, filters, each};
-      const T* from = values<T>(w) + g * each;
+      const Images<T> images{values_of<T>(dy) + g * each, n, rows.out, columns.out, filters, each};
+      const T* from = values_of<T>(w) + g * each;
       // The roles of channels and filters change.
       auto read = [=](int t, int i, int o) { return from[((long)t * channels + o) * filters + i]; };
-      T* to = values<T>(dx) + g * channels;
+      T* to = values_of<T>(dx) + g * channels;
       if constexpr (WINOGRAD<T>)
         if (options_.tile) {
           Axis back_rows = rows, back_columns = columns;
@@ -349,15 +278,15 @@ class Conv2DGradFilter : public OpKernel {
         c, c->allocate_output(0, {kernel_[0], kernel_[1], channels, filters}, &dw));
     if (dw->NumElements() == 0) return;
     if (dy.NumElements() == 0 || x.NumElements() == 0) {
-      std::memset(values<T>(dw), 0, dw->TotalBytes());
+      std::memset(values_of<T>(dw), 0, dw->TotalBytes());
       return;
     }
     const Threads threads(c);
     const int each = filters / groups_;
     for (int g = 0; g < groups_; g++) {
-      const Images<T> images{values<T>(x) + g * channels, n, height, width, x.dim_size(3), channels};
-      const T* errors = values<T>(dy) + g * each;
-      T* to = values<T>(dw) + g * each;
+      const Images<T> images{values_of<T>(x) + g * channels, n, height, width, x.dim_size(3), channels};
+      const T* errors = values_of<T>(dy) + g * each;
+      T* to = values_of<T>(dw) + g * each;
       if constexpr (WINOGRAD<T>)
         if (options_.tile) {
           const Images<T> errors_of{errors, n, rows.out, columns.out, filters, each};
@@ -427,9 +356,14 @@ absl::Status conv_shape(InferenceContext* c) {
   TF_RETURN_IF_ERROR(c->WithRank(c->input(0), 4, &x));
   TF_RETURN_IF_ERROR(c->WithRank(c->input(1), 4, &w));
   TF_RETURN_IF_ERROR(options.read(c));
-  c->set_output(0, c->MakeShape({c->Dim(x, 0), options.positions(c, 0, c->Dim(x, 1), c->Dim(w, 0)),
-                                 options.positions(c, 1, c->Dim(x, 2), c->Dim(w, 1)),
-                                 c->Dim(w, 3)}));
+  // Positions of the window along an axis whose sizes may be unknown.
+  auto positions = [&](int axis) {
+    const DimensionHandle size = c->Dim(x, 1 + axis), taps = c->Dim(w, axis);
+    if (!c->ValueKnown(size) || !c->ValueKnown(taps)) return c->UnknownDim();
+    const int pixels = c->Value(size), values = c->Value(taps);
+    return c->MakeDim((axis ? options.columns(pixels, values) : options.rows(pixels, values)).out);
+  };
+  c->set_output(0, c->MakeShape({c->Dim(x, 0), positions(0), positions(1), c->Dim(w, 3)}));
   return absl::OkStatus();
 }
 
@@ -463,13 +397,7 @@ absl::Status grad_filter_shape(InferenceContext* c) {
   return absl::OkStatus();
 }
 
-#define OPTIONS                                       \
-  Attr("T: {bfloat16, half, float, double}")          \
-      .Attr("strides: list(int)")                     \
-      .Attr("dilations: list(int)")                   \
-      .Attr("padding: {'SAME', 'VALID', 'EXPLICIT'}") \
-      .Attr("pads: list(int)")                        \
-      .Attr("tile: int = 0")
+#define OPTIONS HW2_NUMBERS.HW2_SLIDING.Attr("tile: int = 0")
 
 REGISTER_OP("Hw2Conv2D")
     .Input("x: T")
@@ -495,16 +423,16 @@ REGISTER_OP("Hw2Conv2DGradFilter")
 
 #define KERNELS(T)                                                                       \
   REGISTER_KERNEL_BUILDER(                                                               \
-      Name("Hw2Conv2D").Device(tensorflow::DEVICE_CPU).TypeConstraint<Named<T>::Type>("T"), \
+      Name("Hw2Conv2D").Device(tensorflow::DEVICE_CPU).TypeConstraint<NameOf<T>::Type>("T"), \
       Conv2D<T>);                                                                        \
   REGISTER_KERNEL_BUILDER(Name("Hw2Conv2DGradInput")                                     \
                               .Device(tensorflow::DEVICE_CPU)                            \
                               .HostMemory("image_size")                                  \
-                              .TypeConstraint<Named<T>::Type>("T"),                      \
+                              .TypeConstraint<NameOf<T>::Type>("T"),                      \
                           Conv2DGradInput<T>);                                           \
   REGISTER_KERNEL_BUILDER(Name("Hw2Conv2DGradFilter")                                    \
                               .Device(tensorflow::DEVICE_CPU)                            \
-                              .TypeConstraint<Named<T>::Type>("T"),                      \
+                              .TypeConstraint<NameOf<T>::Type>("T"),                      \
                           Conv2DGradFilter<T>)
 KERNELS(float);
 KERNELS(double);
