@@ -53,9 +53,8 @@ def training_batches(
 ) -> tf.data.Dataset:
     """Streams shuffled epochs one after another, without gaps between them.
 
-    Example `i` of batch `k` is at position `k * batch_size + i` of the stream. Its position and
-    the seed alone determine which image it is and how it is augmented, so the batches from
-    `start_step` on are bit-identical whatever came before, on any number of threads.
+    Example `i` of batch `k` is at position `k * batch_size + i`. Position and seed alone determine
+    the image and its augmentation, so batches are bit-identical wherever the stream starts.
 
     Args:
       examples: The examples.
@@ -72,17 +71,16 @@ def training_batches(
       since_step: Step at which these examples replaced others, where an epoch begins.
 
     Returns:
-      An endless dataset of float32 `[batch_size, image_size, image_size, channels]` and int32
-      `[batch_size]`, or float32 shares `[batch_size, classes]` where images are mixed; to be
-      iterated within `naming_errors`.
+      Endless images `[batch_size, side, side, channels]` and int32 labels `[batch_size]`, or shares
+      `[batch_size, classes]`; to be iterated within `naming_errors`.
 
     Raises:
       ValueError: There are no examples to train on, or a number is out of range.
     """
-    indices = _checked(examples, indices, batch_size)
     if seed < 0 or start_step < 0:
         raise ValueError(f"seed and start_step must be at least 0, got {seed} and {start_step}.")
-    places = _Places(indices, batch_size, seed, part, since_step)
+    chosen = _checked(examples, indices, batch_size)
+    places = _Places(chosen, batch_size, seed, part, since_step)
     dataset = stream(
         examples,
         tf.data.Dataset.counter(start_step * batch_size // part.machines, CHUNK),
@@ -92,14 +90,16 @@ def training_batches(
         cache_mb=cache_mb,
         parallel_calls=parallel_calls,
     )
-    dataset = _batched(dataset, batch_size, part, tf.data.INFINITE_CARDINALITY)
-    dataset = dataset.map(lambda images, labels, weights: (images, labels))
+    dataset = _batched(dataset, batch_size, part, tf.data.INFINITE_CARDINALITY).map(_unweighted)
     if mixup or cutmix:
-        alphas = {"mixup_alpha": mixup, "cutmix_alpha": cutmix}
-        mix = _mixer(len(examples.class_names), batch_size, part, seed, alphas)
-        dataset = dataset.enumerate(start_step * part.devices)
-        dataset = dataset.map(mix, num_parallel_calls=parallel_calls, deterministic=True)
+        mix = _mixer(len(examples.class_names), batch_size, part, seed, mixup, cutmix)
+        numbered = dataset.enumerate(start_step * part.devices)
+        dataset = numbered.map(mix, num_parallel_calls=parallel_calls, deterministic=True)
     return dataset.prefetch(PREFETCHED)
+
+
+def _unweighted(images: tf.Tensor, labels: tf.Tensor, _: tf.Tensor) -> tuple:
+    return images, labels
 
 
 class _Places(NamedTuple):
@@ -177,7 +177,7 @@ def evaluation_batches(
 
 
 def _mixer(
-    classes: int, batch_size: int, part: Part, seed: int, alphas: dict[str, float]
+    classes: int, batch_size: int, part: Part, seed: int, mixup: float, cutmix: float
 ) -> Callable[[tf.Tensor, tuple], tuple[tf.Tensor, tf.Tensor]]:
     """Makes the function that mixes a batch for one device, given its number in this machine."""
     rows = batch_size // (part.machines * part.devices)
@@ -191,7 +191,8 @@ def _mixer(
             tf.random.experimental.stateless_fold_in(mixing_seed, number // part.devices),
             first=(part.index * part.devices + number % part.devices) * rows,
             batch_size=batch_size,
-            **alphas,
+            mixup_alpha=mixup,
+            cutmix_alpha=cutmix,
         )
 
     return mix
