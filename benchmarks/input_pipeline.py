@@ -5,10 +5,11 @@
 
 All read the same class folders and make the same batches of [batch, 100, 100, 3] with flips, random
 crops, brightness, contrast and standardization. Keras's scales without a filter; ours and the
-others antialias, tf.data by TensorFlow's ops on the same decoded pixels. Pictures are drawn and
-saved as JPEG in a temporary folder; `--data` measures a folder of your own instead. The rows `kept
-in memory` and `kept on disk` are ours from the second epoch on, `mixed` with mixup or cutmix. A
-call begins anew and fetches `--batches` batches, so that nothing is fetched ahead in the time of
+others antialias, tf.data by TensorFlow's ops on the same decoded pixels. PyTorch has a process of
+its own, and by `--torch_python=PATH` an interpreter of its own, with Pillow. Pictures are drawn
+and saved as JPEG in a temporary folder; `--data` measures a folder of your own instead. The rows
+`kept in memory` and `kept on disk` are ours from the second epoch on, `mixed` with mixup or cutmix.
+A call begins anew and fetches `--batches` batches, so that nothing is fetched ahead in the time of
 another.
 
 `--paths=N` times instead what a start costs with so many small pictures, each step of it, and the
@@ -21,24 +22,25 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import os
 import struct
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import interleaved
+import machine
 import numpy as np
+import turns
 from PIL import Image
 
 from hw2 import command
 
 SHORT_SIDE, CROP, SIDE = 260, 200, 100
 KERAS = "keras.utils.image_dataset_from_directory"
-THREADS = os.cpu_count() or 1
+TORCH = "torch DataLoader and Pillow"
 
 
 def main() -> None:
@@ -49,6 +51,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--batches", type=int, default=12)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--torch_python", default=sys.executable, metavar="PATH")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--paths", type=int, help="small pictures of which a start is timed")
     parser.add_argument("--start", help=argparse.SUPPRESS)  # of the processes that --paths begins
@@ -72,11 +75,7 @@ def main() -> None:
             KERAS: _keras(folder, options.batch),
             "tf.data, antialias=True": _tensorflow(folder, options.batch),
         }
-        try:
-            peers["torch DataLoader and Pillow"] = _torch(folder, options.batch)
-        except ImportError:
-            print("torch is not installed: pip install -e '.[peers]'", file=sys.stderr)
-        calls = {
+        calls: dict[str, Callable[[], object]] = {
             name: lambda batches=batches: list(itertools.islice(batches, options.batches))
             for name, batches in peers.items()
         }
@@ -84,7 +83,15 @@ def main() -> None:
         for name, batches in peers.items():
             if "kept" in name:
                 list(itertools.islice(batches, epoch))  # fills the memory, or the disk
-        times = interleaved.seconds(calls, rounds=options.rounds)
+        torch = [options.torch_python, str(Path(__file__).with_name("torch_pipeline.py"))]
+        torch += [str(folder), str(options.batch), str(options.batches)]
+        with turns.peers({TORCH: torch}) as running:
+            calls |= {peer.name: peer.call for peer in running}
+            facts = machine.cpu() | machine.libraries("tensorflow", "keras", "pillow")
+            for peer in running:
+                facts |= peer.facts
+            interleaved.head(facts, as_json=options.json)
+            times = interleaved.seconds(calls, rounds=options.rounds)
     middle = interleaved.medians(times)
     count = options.batch * options.batches
     rows = [
@@ -152,6 +159,7 @@ def _show_starts(count: int, batch: int, *, as_json: bool) -> None:
     rows = [
         {"start": name, **start} for name, start in zip(("first", "second"), starts, strict=True)
     ]
+    interleaved.head(machine.cpu() | machine.libraries("tensorflow"), as_json=as_json)
     interleaved.show(f"input_pipeline, a start with {count:,} paths", rows, as_json=as_json)
 
 
@@ -174,7 +182,7 @@ def _start(folder: Path, batch: int) -> dict[str, float]:
     from hw2.input.preprocess import Preprocessing
     from hw2.input.rules import Rules
 
-    before = _megabytes()
+    before = machine.peak_mb()
     times, last = {}, time.perf_counter()
 
     def timed(name: str) -> None:
@@ -194,13 +202,7 @@ def _start(folder: Path, batch: int) -> dict[str, float]:
     batches = pipeline.training_batches(examples, train, p, batch_size=batch, seed=0)
     next(iter(batches))
     timed("first batch")
-    return {**times, "memory, MB": _megabytes(), "of it TensorFlow, MB": before}
-
-
-def _megabytes() -> int:
-    """The largest that this process has been, in 10^6 bytes; `ru_maxrss` counts its parent too."""
-    [line] = [x for x in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in x]
-    return round(int(line.split()[1]) * 1024 / 10**6)
+    return {**times, "memory, MB": machine.peak_mb(), "of it TensorFlow, MB": before}
 
 
 def _keras(folder: Path, batch: int) -> Iterable:
@@ -260,38 +262,6 @@ def _labelled(folder: Path) -> tuple[list[Path], list[int]]:
     classes = [path.relative_to(folder).parts[0] for path in paths]
     names = sorted(set(classes))
     return paths, [names.index(name) for name in classes]
-
-
-def _torch(folder: Path, batch: int) -> Iterable:
-    import torch
-    from torch.utils.data import DataLoader, Dataset
-
-    paths, labels = _labelled(folder)
-
-    class Pictures(Dataset):
-        def __len__(self):
-            return 10**9
-
-        def __getitem__(self, index):
-            rng = np.random.default_rng(index)
-            number = rng.integers(len(paths))
-            with Image.open(paths[number]) as file:
-                image = file.convert("RGB")
-            scale = SHORT_SIDE / min(image.size)
-            image = image.resize([max(SHORT_SIDE, round(scale * s)) for s in image.size], 2)
-            side = int(rng.integers(CROP, SHORT_SIDE + 1))
-            left, top = (int(rng.integers(s - side + 1)) for s in image.size)
-            box = (left, top, left + side, top + side)
-            x = np.asarray(image.resize((SIDE, SIDE), 2, box), np.float32)
-            if rng.random() < 0.5:
-                x = x[:, ::-1]
-            x = x + rng.uniform(-63, 63)
-            mean = x.mean((0, 1))
-            x = (x - mean) * rng.uniform(0.2, 1.8) + mean
-            x = (x - x.mean()) / max(x.std(), 1e-3)
-            return torch.from_numpy(x.astype(np.float32)), labels[number]
-
-    return DataLoader(Pictures(), batch, num_workers=THREADS, prefetch_factor=2)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""Times peers side by side: one call each in turn, so that a slow minute slows all alike."""
+"""Times peers side by side: one call each in turn, so that a slow minute slows all alike.
+
+These are calls in one process; turns.py is for peers that need one each.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,15 @@ from rich.console import Console
 from rich.table import Table
 
 
-def seconds(peers: dict[str, Callable[[], object]], *, rounds: int) -> dict[str, list[float]]:
+def seconds(
+    peers: dict[str, Callable[[], object]], *, rounds: int, least: float = 0.0
+) -> dict[str, list[float]]:
     """Calls every peer once to warm up, then `rounds` times in turn.
 
     Args:
       peers: By name; each call must return only when its work is done.
       rounds: Timed calls of each.
+      least: Seconds that all rounds together take at least, by more of them: short calls vary.
 
     Returns:
       The times of each peer's calls.
@@ -24,7 +30,10 @@ def seconds(peers: dict[str, Callable[[], object]], *, rounds: int) -> dict[str,
     for call in peers.values():
         call()
     times: dict[str, list[float]] = {name: [] for name in peers}
-    for _ in range(rounds):
+    begin = time.perf_counter()
+    done = 0
+    while done < rounds or time.perf_counter() - begin < least:
+        done += 1
         for name, call in peers.items():
             start = time.perf_counter()
             call()
@@ -43,6 +52,14 @@ def spread(times: list[float]) -> float:
     return (high - low) / 2 / middle
 
 
+def head(facts: dict[str, object], *, as_json: bool) -> None:
+    """Prints on top what the figures depend on, see machine.py."""
+    if as_json:
+        print(json.dumps({"benchmark": "machine"} | facts))
+        return
+    print("\n".join(f"{name}: {value}" for name, value in facts.items()), end="\n\n", flush=True)
+
+
 def show(title: str, rows: list[dict[str, object]], *, as_json: bool) -> None:
     """Prints rows as one table, or as one JSON object a line."""
     if as_json:
@@ -54,4 +71,4 @@ def show(title: str, rows: list[dict[str, object]], *, as_json: bool) -> None:
         table.add_column(name, justify="left" if isinstance(rows[0][name], str) else "right")
     for row in rows:
         table.add_row(*(f"{v:.3g}" if isinstance(v, float) else str(v) for v in row.values()))
-    Console(width=200).print(table)  # one line a row, in a file too
+    Console(width=240).print(table)  # one line a row, in a file too

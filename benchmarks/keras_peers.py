@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
 import keras
-import numpy as np
+import machine
+import problem
 import tensorflow as tf
+import turns
 from keras import layers
 
 
-def step(model: str, images: np.ndarray, labels: np.ndarray, classes: int) -> Callable:
+def step(given: problem.Problem) -> Callable[[], dict[str, float]]:
     """A call that trains one step on one batch, with Adam and averaged weights."""
+    if given.peer == "keras_bfloat16":
+        keras.config.set_dtype_policy("mixed_bfloat16")
+    model = given.of(MODELS, "Keras")
+    images, labels = given.data()
     inputs = keras.Input(images.shape[1:])
-    net = keras.Model(inputs, MODELS[model](inputs, classes))
+    net = keras.Model(inputs, model(inputs, problem.NUM_CLASSES))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     adam = keras.optimizers.Adam(1e-3, use_ema=True, ema_momentum=0.9999)
     net.compile(adam, loss, metrics=["accuracy"], jit_compile=False)
@@ -78,3 +87,7 @@ def _inception(x, towers: tuple[int, int, int, int], bottleneck: int):
     d = conv(layers.MaxPooling2D(3, 1, "same")(x), pool, 1)
     x = layers.Concatenate()([a, b, conv(c, five, 3), d])
     return layers.ReLU()(layers.BatchNormalization()(x))
+
+
+if __name__ == "__main__":
+    turns.serve(lambda: (step(problem.parsed()), machine.libraries("tensorflow", "keras")))

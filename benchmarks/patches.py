@@ -16,6 +16,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import interleaved
 import keras
+import machine
 import tensorflow as tf
 
 from hw2 import ops
@@ -29,6 +30,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=21)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    facts = machine.cpu() | machine.libraries("tensorflow", "keras") | machine.kernel()
+    interleaved.head(facts, as_json=options.json)
     rows = []
     for name, peers in _peers(options.shape, options.kernel, options.stride).items():
         middle = interleaved.medians(interleaved.seconds(peers, rounds=options.rounds))

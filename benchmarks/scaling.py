@@ -16,6 +16,9 @@ import subprocess
 import sys
 import time
 
+import interleaved
+import machine
+
 ROUNDS = 15
 MACHINES = (2, 4, 8, 16, 64, 256, 1024)
 LINKS = {"1 Gb/s": 1e9, "10 Gb/s": 1e10, "100 Gb/s": 1e11}  # bits a second
@@ -108,6 +111,8 @@ def worked_out(step: float, weights: int, bits: float, machines: int) -> float:
 
 def main() -> None:
     step, weights, norms = step_seconds()
+    facts = machine.cpu() | machine.libraries("tensorflow") | machine.kernel()
+    interleaved.head(facts, as_json=False)
     print(f"step of one machine: {1e3 * step:.0f} ms, 32 pictures, {32 / step:.0f} images/s")
     print(f"gradient: {weights:,} float32, {4 * weights / 1e6:.1f} MB; {norms} batch norms")
     for numbers in (1, weights):

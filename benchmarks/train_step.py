@@ -2,65 +2,54 @@
 
     python benchmarks/train_step.py --model=inception10 --batch=32 --image_size=100
 
-Every peer trains the same network on the same resident batch with Adam; ratios are to TensorFlow's
-own convolution in the same loop, and above 1 is faster.
+Every peer trains the same network on the same resident batch with Adam, in a process of its own;
+they take turns. A peer's throughput is given over that of TensorFlow's own convolution in our loop
+("over native"), and that of our "auto" over the peer's, so above 1 is faster. PyTorch may have an
+interpreter of its own, `--torch_python=PATH`.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
-import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import interleaved
-import numpy as np
+import machine
+import turns
+from problem import Problem
 
-from hw2 import command
-
-# Of ours: convolution, precision, and whether patches are computed again for the gradient.
-OURS = {
-    "native": ("native", "float32", False),
-    "native_bfloat16": ("native", "mixed_bfloat16", False),
-    "im2col": ("im2col", "float32", False),
-    "auto": ("auto", "float32", False),
-    "auto_recompute": ("auto", "float32", True),
-    "auto_bfloat16": ("auto", "mixed_bfloat16", False),
-}
-PEERS = "native,im2col,auto,auto_bfloat16,keras,torch"
-NUM_CLASSES = 65
+HERE = Path(__file__).parent
+PEERS = (
+    "native,native_bfloat16,im2col,extract_patches,auto,auto_bfloat16,keras,torch,torch_bfloat16"
+)
+OURS = ("auto", "auto_bfloat16")  # whose ratio to every peer is given
 BATCHES, SIDES = (8, 16, 32, 64, 128), (32, 64, 100, 160, 224)  # of --growth
 
 
 def main() -> None:
     options = _options()
-    if options.memory_of:
-        peer = _peers(options, [options.memory_of])[options.memory_of]
-        for _ in range(3):
-            peer()
-        # Not getrusage's, which begins at the size of the process that started this one.
-        status = Path("/proc/self/status").read_text()
-        print(int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) // 1024)
-        return
     if options.growth:
         _growth(options)
         return
-    peers = _peers(options, options.peers.split(","))
-    times = interleaved.seconds(peers, rounds=options.rounds)
+    times, facts, memory = _measured(options)
+    if not times:
+        sys.exit("no peer has made its steps")
+    interleaved.head(facts, as_json=options.json)
     middle = interleaved.medians(times)
     rows = []
-    for name in peers:
+    for name, median in middle.items():
         row = {
             "peer": name,
-            "ms": round(1e3 * middle[name], 1),
+            "ms": round(1e3 * median, 1),
             "spread": f"{interleaved.spread(times[name]):.0%}",
-            "images/s": round(options.batch / middle[name], 1),
-            "ratio": round(middle["native"] / middle[name], 3) if "native" in middle else "-",
+            "images/s": round(options.batch / median, 1),
+            "over native": round(middle["native"] / median, 3) if "native" in middle else "-",
         }
+        for ours in OURS:
+            row[f"{ours} over it"] = round(median / middle[ours], 3) if ours in middle else "-"
         if options.memory:
-            row["peak MB"] = _peak(name)
+            row["peak MB"] = memory[name]
         rows.append(row)
     title = f"train_step {options.model} {options.batch}x{options.image_size}x{options.image_size}"
     interleaved.show(title, rows, as_json=options.json)
@@ -72,95 +61,81 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--image_size", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=21)
-    parser.add_argument("--peers", default=PEERS, help=f"of {', '.join(OURS)}, keras, torch")
-    parser.add_argument("--memory", action="store_true", help="peak memory, each in its process")
-    parser.add_argument("--growth", metavar="PNG", help="step time by batch and by image, drawn")
-    parser.add_argument("--memory_of", help=argparse.SUPPRESS)
-    parser.add_argument("--json", action="store_true")
-    return parser.parse_args()
-
-
-def _peers(options: argparse.Namespace, names: list[str]) -> dict[str, Callable[[], object]]:
-    rng = np.random.default_rng(0)
-    shape = (options.image_size, options.image_size, 3)
-    images = rng.standard_normal((options.batch, *shape)).astype(np.float32)
-    labels = rng.integers(0, NUM_CLASSES, options.batch).astype(np.int32)
-    peers = {}
-    if set(names) - {"torch"}:
-        command.quiet_tensorflow()
-    for name in names:
-        if name == "keras":
-            import keras_peers
-
-            peers[name] = keras_peers.step(options.model, images, labels, NUM_CLASSES)
-        elif name == "torch":
-            try:
-                import torch_peers
-            except ImportError:
-                print("torch is not installed: pip install -e '.[peers]'", file=sys.stderr)
-                continue
-            peers[name] = torch_peers.step(options.model, images, labels, NUM_CLASSES)
-        else:
-            peers[name] = _ours(options.model, name, images, labels)
-    return peers
-
-
-def _ours(model: str, name: str, images: np.ndarray, labels: np.ndarray) -> Callable:
-    import tensorflow as tf
-
-    from hw2 import ops
-    from hw2.layers.penalty import l2_penalty
-    from hw2.models import MODELS
-    from hw2.training.learner import Learner
-
-    algorithm, precision, recompute = OURS[name]
-    learner = Learner(
-        lambda: MODELS[model](images.shape[1:], NUM_CLASSES, seed=0),
-        penalty=l2_penalty,
-        ema_decay=0.9999,
-        seed=0,
-        precision=precision,
+    parser.add_argument(
+        "--peers",
+        default=PEERS,
+        help="keras, torch, or any algorithm of ops.conv2d, which _recompute computes patches "
+        "again for; _bfloat16 behind the name is mixed precision. Default: %(default)s",
     )
-    batch = tf.constant(images), tf.constant(labels)
+    parser.add_argument(
+        "--torch_python",
+        default=sys.executable,
+        metavar="PATH",
+        help="interpreter that has torch and NumPy; this one by default",
+    )
+    parser.add_argument("--memory", action="store_true", help="peak memory of each process")
+    parser.add_argument("--growth", metavar="PNG", help="step time by batch and by image, drawn")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    options.peers = options.peers.split(",")
+    if options.rounds < 2:
+        parser.error(f"--rounds must be 2 or more, for a spread, got {options.rounds}.")
+    return options
 
-    def step() -> None:
-        with ops.algorithm(algorithm, recompute=recompute):  # counts when the first call traces
-            float(learner.train_step(batch, step=0, rate=1e-3)["loss"])
 
-    return step
+def _measured(
+    options: argparse.Namespace,
+) -> tuple[dict[str, list[float]], dict[str, object], dict[str, int]]:
+    """Times of each peer's steps, what they depend on, and each process's peak memory in MB."""
+    commands = {name: _command(name, options) for name in options.peers}
+    with turns.peers(commands) as running:
+        times = turns.seconds(running, rounds=options.rounds)
+        facts = machine.cpu()
+        for peer in running:
+            facts |= peer.facts
+        return times, facts, {peer.name: peer.peak_mb for peer in running}
 
 
-def _peak(name: str) -> int:
-    """Peak resident memory of three steps in a process of their own, in MB."""
-    words = [sys.executable, *sys.argv, f"--memory_of={name}"]
-    return int(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
+def _command(name: str, options: argparse.Namespace) -> list[str]:
+    """Starts a peer's process."""
+    python, library = sys.executable, "hw2"
+    if name.startswith("keras"):
+        library = "keras"
+    elif name.startswith("torch"):
+        python, library = options.torch_python, "torch"
+    given = Problem(name, options.model, options.batch, options.image_size)
+    return [python, str(HERE / f"{library}_peers.py"), *given.flags()]
 
 
 def _growth(options: argparse.Namespace) -> None:
     """Prints and draws step times over batch and over image side, with fitted exponents."""
+    import numpy as np
     from matplotlib.figure import Figure
 
-    names = [name for name in options.peers.split(",") if name in OURS]
     figure = Figure(figsize=(9, 4), layout="constrained")
     rows = []
+    facts: dict[str, object] = {}
     for axes, key, sizes in zip(
         figure.subplots(1, 2), ("batch", "image_size"), (BATCHES, SIDES), strict=True
     ):
-        times: dict[str, list[float]] = {name: [] for name in names}
+        times: dict[str, dict[int, float]] = {name: {} for name in options.peers}
         for size in sizes:
             there = argparse.Namespace(**vars(options) | {key: size})
-            measured = interleaved.seconds(_peers(there, names), rounds=options.rounds)
+            measured, facts, _ = _measured(there)
             for name, value in interleaved.medians(measured).items():
-                times[name].append(value)
-        for name in names:
-            exponent, _ = np.polyfit(np.log(sizes), np.log(times[name]), 1)
-            axes.loglog(sizes, times[name], "o-", label=f"{name}, exponent {exponent:.2f}")
-            seconds = {str(s): round(t, 3) for s, t in zip(sizes, times[name], strict=True)}
+                times[name][size] = value
+        for name, values in times.items():
+            if len(values) < len(sizes):  # it ended somewhere, which was told
+                continue
+            exponent, _ = np.polyfit(np.log(sizes), np.log(list(values.values())), 1)
+            axes.loglog(sizes, values.values(), "o-", label=f"{name}, exponent {exponent:.2f}")
+            seconds = {str(size): round(value, 3) for size, value in values.items()}
             rows.append({"over": key, "peer": name, "exponent": round(exponent, 2)} | seconds)
         axes.set(xlabel=key.replace("_", " "), ylabel="seconds a step")
         axes.set_xticks(sizes, map(str, sizes))
         axes.minorticks_off()
         axes.legend()
+    interleaved.head(facts, as_json=options.json)
     for key in ("batch", "image_size"):
         title = f"growth of {options.model} with {key}"
         interleaved.show(title, [r for r in rows if r["over"] == key], as_json=options.json)

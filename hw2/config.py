@@ -61,7 +61,8 @@ SCHEDULES = ("constant", "steps", "cosine")
 STANDARDS = ("image", "channel", "given", "imagenet", "none")  # what gets mean 0, deviation 1
 PRESETS = tuple(presets.PRESETS)
 PRECISIONS = ("float32", "mixed_bfloat16")  # of images and products; weights are float32
-ALGORITHMS = ("auto", "im2col", "native")  # of hw2.ops.conv2d, those that do every shape
+# Of hw2.ops.conv2d, those that do every shape.
+ALGORITHMS = ("auto", "direct", "im2col", "extract_patches", "native")
 
 STEMS = ("imagenet", "small")
 EXPORTS = ("saved_model", "litert", "onnx")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 import tensorflow as tf
 from tensorflow.python.saved_model.save_context import in_save_context  # has no public name
 
-from hw2.ops import fusion, geometry, im2col, native, pointwise, tensors, winograd
+from hw2.ops import extract_patches, fusion, geometry, im2col, native, pointwise, tensors, winograd
 from hw2.ops.direct import conv as direct
 from hw2.ops.direct import library, options
 from hw2.ops.geometry import Padding, Pair, Window
@@ -19,6 +19,7 @@ from hw2.ops.tensors import Finish
 # Each maps (x [N, H, W, groups*C], w [kH, kW, C, O], window, finish) to y [N, H', W', O].
 ALGORITHMS: dict[str, Callable[[tf.Tensor, tf.Tensor, Window, Finish], tf.Tensor]] = {
     "im2col": im2col.conv2d,
+    "extract_patches": extract_patches.conv2d,
     "pointwise": pointwise.conv2d,
     "winograd": winograd.conv2d,
     "direct": direct.conv2d,
@@ -54,10 +55,11 @@ def conv2d(
       data_format: "NHWC", or "NCHW" for `[N, C, H, W]` in and out (transposed here and back).
       bias: `[O]`, added to every position; in one pass with the product where there is one.
       relu: Whether negative results become 0, in the same pass.
-      algorithm: "im2col"; "direct", a kernel in C++ that is compiled at its first use; "pointwise",
-        "winograd" and "direct_winograd2" to 5, which refuse what they cannot do; "native",
-        `tf.nn.conv2d` itself; "auto", the fastest of ours for the shapes; or None for the
-        default, which is "auto" unless a `with algorithm(...)` says otherwise.
+      algorithm: "direct", a kernel in C++ that is compiled at its first use; "im2col";
+        "extract_patches", the same in TensorFlow's words; "pointwise", "winograd" and
+        "direct_winograd2" to 5, which refuse what they cannot do; "native", `tf.nn.conv2d` itself;
+        "auto", the fastest of ours for the shapes; or None for the default, which is "auto" unless
+        a `with algorithm(...)` says otherwise.
 
     Returns:
       `[N, H', W', O]`. float16 and bfloat16 are summed in float32 and rounded once; the gradient

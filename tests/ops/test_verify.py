@@ -104,6 +104,20 @@ def test_the_definition_agrees_with_the_oracle(op, seed):
         assert oracle.error(a, b) < 1e-13
 
 
+@pytest.mark.parametrize("algorithm", ["im2col", "extract_patches", "direct"])
+def test_every_algorithm_is_in_bounds(algorithm, capsys):
+    arguments = ["--op", "conv2d", "conv1d", "--shapes", "random", "--cases", "24"]
+    assert verify.main([*arguments, f"--algorithm={algorithm}"]) == 0, capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("algorithm", ["im2col", "extract_patches", "direct"])
+@pytest.mark.parametrize("shapes", [["--shapes", "random", "--cases", "300"], []])
+def test_convolutions_are_in_bounds_by_every_algorithm(algorithm, shapes, capsys):
+    arguments = ["--op", "conv2d", "conv1d", *shapes, f"--algorithm={algorithm}", "--json"]
+    assert verify.main(arguments) == 0, capsys.readouterr().out[-500:]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["--shapes", "random", "--cases", "500"], []])
 def test_all_ops_are_in_bounds(arguments, capsys):

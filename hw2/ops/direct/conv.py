@@ -144,7 +144,7 @@ def _of_conv2d(op: tf.Operation, dy: tf.Tensor):
         dy = tf.raw_ops.ReluGrad(gradients=dy, features=op.outputs[0])
     dx = _grad_input(w, dy, x, groups, options)
     dw = _grad_filter(x, dy, w, groups, options)
-    return dx, dw, tf.raw_ops.BiasAddGrad(out_backprop=dy) if bias.shape[0] else None
+    return dx, dw, tf.reduce_sum(dy, [0, 1, 2]) if bias.shape[0] else None
 
 
 @tf.RegisterGradient("Hw2Conv2DGradInput")

@@ -135,7 +135,8 @@ void convolve_group(OpKernelContext* c, const Sweep& sweep, const Images<T>& x, 
   const Panels panels(filters, tiling<typename Kind::Sum>(sweep.columns, (filters + LANES<typename Kind::Sum> - 1) /
                                                          LANES<typename Kind::Sum>).columns,
                       LANES<typename Kind::Sum>);
-  const size_t size = (size_t)panels.registers * panels.lanes * sweep.taps.size() * x.channels;
+  const size_t size =
+      (size_t)panels.registers * panels.lanes * sweep.taps.size() * framed<Kind>(x.channels);
   Tensor holder;
   auto* packed = memory<typename Kind::Value>(c, &holder, size);
   if (!packed) return;
@@ -152,6 +153,13 @@ long divisor_near(long count, long wanted) {
   return std::min(wanted, std::max(count, 1L));
 }
 
+// Whether each result is of one pixel, its own.
+template <class T>
+bool single(const Sweep& sweep, const Images<T>& x) {
+  return sweep.taps.size() == 1 && sweep.row_stride == 1 && sweep.column_stride == 1 &&
+         !sweep.top && !sweep.left && sweep.rows == x.height && sweep.columns == x.width;
+}
+
 // The same with the sums' type and instructions that suit the numbers.
 template <class T, class Read>
 void convolve_numbers(OpKernelContext* c, Sweep sweep, Images<T> x, Read read, int filters,
@@ -159,11 +167,8 @@ void convolve_numbers(OpKernelContext* c, Sweep sweep, Images<T> x, Read read, i
                       bool flat = false) {
   using Sum = SumOf<T>;
   if (sweep.rows <= 0 || sweep.columns <= 0) return;
-  const bool single = sweep.taps.size() == 1 && sweep.row_stride == 1 && sweep.column_stride == 1 &&
-                      !sweep.top && !sweep.left && sweep.rows == x.height &&
-                      sweep.columns == x.width && y.row == y.pixel * x.width &&
-                      y.image == y.row * x.height;
-  if (single && !flat) {  // 1x1: pixels are pixels, cut where it suits
+  if (sweep.taps.empty()) return clear(sweep, x.count, filters, y, threads.each);
+  if (!flat && single(sweep, x) && y.row == y.pixel * x.width && y.image == y.row * x.height) {  // 1x1: pixels are pixels, cut where it suits
     const long pixels = (long)x.count * x.height * x.width, row = divisor_near(pixels, BAND_PIXELS);
     auto part = [&](long first, long rows, long columns) {
       if (!rows || !columns) return;
@@ -179,10 +184,7 @@ void convolve_numbers(OpKernelContext* c, Sweep sweep, Images<T> x, Read read, i
   }
   if constexpr (std::is_same_v<T, BFloat16>) {
 #if defined(__AVX512BF16__)
-    if (x.channels % 2 == 0) {
-      convolve_group<Pairs>(c, sweep, x, read, filters, y, bias, relu, threads);
-      return;
-    }
+    return convolve_group<Pairs>(c, sweep, x, read, filters, y, bias, relu, threads);
 #endif
   }
   convolve_group<Plain<Sum>>(
@@ -362,18 +364,35 @@ class Conv2DGradFilter : public OpKernel {
           winograd_gradient(c, rows, columns, images, errors_of, to, threads);
           continue;
         }
-      FilterGradientPlan plan = filter_gradient_plan(forward_sweep(rows, columns));
-      const Slices slices = Slices::of((long)plan.sweep.taps.size() * channels, each,
-                                       (long)n * plan.bands, Sum{});
-      Tensor holder;
-      Sum* parts = memory<Sum>(c, &holder, slices.values());
-      if (!parts) return;
-      filter_gradient(plan, images, errors, filters, each, slices, parts, to, filters,
-                      threads.each);
+      filter_gradient_numbers(c, forward_sweep(rows, columns), images, errors, filters, each, to,
+                              threads);
     }
   }
 
  private:
+  void filter_gradient_numbers(OpKernelContext* c, Sweep sweep, Images<T> x, const T* dy,
+                               long dy_pixel, int filters, T* dw, const Threads& threads) {
+#if defined(__AVX512BF16__)
+    using Kind = std::conditional_t<std::is_same_v<T, BFloat16>, Pairs, Plain<SumOf<T>>>;
+#else
+    using Kind = Plain<SumOf<T>>;
+#endif
+    const long pixels = (long)x.count * x.height * x.width;
+    const long row = divisor_near(pixels, SLICE_PIXELS);
+    if (single(sweep, x) && pixels % row == 0) {  // 1x1: pixels are pixels, cut where it suits
+      x.count = 1, x.height = pixels / row, x.width = row;
+      sweep.rows = x.height, sweep.columns = row;
+    }
+    const FilterGradientPlan plan = filter_gradient_plan(sweep, x.count, x.channels * sizeof(typename Kind::Factor));
+    const Slices slices = Slices::of((long)sweep.taps.size() * x.channels, filters,
+                                     (long)x.count * plan.bands, SumOf<T>{});
+    Tensor holder;
+    auto* parts = memory<SumOf<T>>(c, &holder, slices.values());
+    if (parts)
+      filter_gradient<Kind>(plan, x, dy, dy_pixel, filters, slices, parts, dw, dy_pixel,
+                            threads.each);
+  }
+
   void winograd_gradient(OpKernelContext* c, const Axis& rows, const Axis& columns,
                          const Images<T>& x, const Images<T>& dy, T* dw,
                          const Threads& threads) {

@@ -63,6 +63,15 @@ struct Sweep {
     }
   }
 
+  // Rows and columns of the image under so many outputs.
+  int reach_rows(int outputs) const { return (outputs - 1) * row_stride + bottom - top + 1; }
+  int reach_columns(int outputs) const { return (outputs - 1) * column_stride + right - left + 1; }
+
+  // Whether no window reaches over the left or right edge of an image.
+  bool columns_inside(int width) const {
+    return left >= 0 && left + reach_columns(columns) <= width;
+  }
+
   // The windows' values as runs in an image whose rows are `row_values` apart and pixels
   // `pixel_values`, from the corner of the bounding box; neighbouring taps with all their values
   // side by side become one run.

@@ -77,6 +77,8 @@ template <class T>
 struct Plain {
   using Value = T;
   using Sum = T;
+  using Out = T;     // what results are stored as
+  using Factor = T;  // what is broadcast: DEPTH values
   using Filters = Vec<T>;
   static constexpr int DEPTH = 1;
   static Filters load(const T* from) { return hw2::load(from); }
@@ -89,8 +91,12 @@ struct Plain {
 struct Pairs {
   using Value = BFloat16;
   using Sum = float;
+  using Out = BFloat16;
+  using Factor = uint32_t;
   using Filters = __m512bh;
   static constexpr int DEPTH = 2;
+  static Filters load(const uint32_t* from) { return (__m512bh)_mm512_loadu_si512(from); }
+  static Filters broadcast(const uint32_t* from) { return (__m512bh)_mm512_set1_epi32(*from); }
   static Filters load(const BFloat16* from) { return (__m512bh)_mm512_loadu_si512(from); }
   static Filters broadcast(const BFloat16* from) {
     int pair;
@@ -135,6 +141,11 @@ inline void store_narrow(T* to, Vec<SumOf<T>> value) {
   if constexpr (std::is_same_v<T, SumOf<T>>) {
     store(to, value);
   } else if constexpr (std::is_same_v<T, BFloat16>) {
+#if defined(__AVX512BF16__)
+    const __m256bh narrowed = _mm512_cvtneps_pbh((__m512)value);
+    std::memcpy(to, &narrowed, sizeof narrowed);
+    return;
+#endif
     const Words bits = (Words)value;
     const Words rounded = bits + 0x7fff + (bits >> 16 & 1);  // to nearest, ties to even
     const Words kept = (bits & 0x7fffffff) > 0x7f800000 ? bits | 0x400000 : rounded;
@@ -146,9 +157,22 @@ inline void store_narrow(T* to, Vec<SumOf<T>> value) {
   }
 }
 
+// Lays pairs side by side: `to[i]` is first[i] and second[i].
+inline void interleave(const BFloat16* first, const BFloat16* second, uint32_t* to, long count) {
+  constexpr int WIDTH = LANES<uint32_t>;
+  long i = 0;
+  for (; i + WIDTH <= count; i += WIDTH) {
+    auto words = [&](const BFloat16* from) {
+      return __builtin_convertvector(*reinterpret_cast<const Halves*>(from + i), Words);
+    };
+    store(to + i, (Vec<uint32_t>)(words(first) | words(second) << 16));
+  }
+  for (; i < count; i++) to[i] = first[i].bits | uint32_t(second[i].bits) << 16;
+}
+
 // Widens or copies `count` values.
-template <class T, class Sum>
-inline void widen_all(const T* from, Sum* to, long count) {
+template <class T, class Sum, class Count>
+__attribute__((always_inline)) inline void widen_all(const T* from, Sum* to, Count count) {
   if constexpr (std::is_same_v<T, Sum>) {
     std::memcpy(to, from, count * sizeof(T));
   } else {

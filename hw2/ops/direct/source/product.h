@@ -41,7 +41,7 @@ struct Finish {
 //   y       [M, columns], rows `y_step` apart
 template <class Kind, int M, int N>
 void windows(const typename Kind::Value* image, long step, const Run* runs, int run_count,
-             const typename Kind::Value* filters, typename Kind::Sum* y, long y_step, int columns,
+             const typename Kind::Value* filters, typename Kind::Out* y, long y_step, int columns,
              Finish<typename Kind::Sum> finish) {
   using Sum = typename Kind::Sum;
   constexpr int WIDTH = LANES<Sum>;
@@ -80,12 +80,15 @@ void windows(const typename Kind::Value* image, long step, const Run* runs, int 
 
 // Adds, over a rectangle of pixels, each of M values times each of N registers of columns.
 //
-//   image  [rows, columns] pixels, `row_step` and `step` apart; M values at each
-//   dy     [rows * columns, ...], `dy_step` apart; N registers of values at each
+//   image  [rows, columns] pixels, `row_step` and `step` apart; M factors at each. A factor, and a
+//          pixel, are two where numbers are multiplied in pairs.
+//   dy     [rows * columns, ...], `dy_step` apart; N registers of factors at each
 //   dw     [M, N registers], rows `dw_step` apart; `add` says whether something is there already
-template <class Sum, int M, int N>
-void outer(const Sum* image, long row_step, long step, const Sum* dy, long dy_step, int rows,
-           int columns, Sum* dw, long dw_step, bool add) {
+template <class Kind, int M, int N>
+void outer(const typename Kind::Factor* image, long row_step, long step,
+           const typename Kind::Factor* dy, long dy_step, int rows, int columns,
+           typename Kind::Sum* dw, long dw_step, bool add) {
+  using Sum = typename Kind::Sum;
   constexpr int WIDTH = LANES<Sum>;
   Vec<Sum> tile[M][N];
 #pragma GCC unroll 14
@@ -94,16 +97,16 @@ void outer(const Sum* image, long row_step, long step, const Sum* dy, long dy_st
     for (int j = 0; j < N; j++)
       tile[i][j] = add ? load(dw + i * dw_step + j * WIDTH) : Vec<Sum>{};
   for (int row = 0; row < rows; row++, image += row_step) {
-    const Sum* at = image;
+    const typename Kind::Factor* at = image;
     for (int column = 0; column < columns; column++, at += step, dy += dy_step) {
-      Vec<Sum> w[N];
+      typename Kind::Filters w[N];
 #pragma GCC unroll 4
-      for (int j = 0; j < N; j++) w[j] = load(dy + j * WIDTH);
+      for (int j = 0; j < N; j++) w[j] = Kind::load(dy + j * WIDTH);
 #pragma GCC unroll 14
       for (int i = 0; i < M; i++) {
-        Vec<Sum> x = broadcast(at[i]);
+        typename Kind::Filters x = Kind::broadcast(at + i);
 #pragma GCC unroll 4
-        for (int j = 0; j < N; j++) tile[i][j] += x * w[j];
+        for (int j = 0; j < N; j++) tile[i][j] = Kind::add(tile[i][j], x, w[j]);
       }
     }
   }
@@ -116,10 +119,11 @@ void outer(const Sum* image, long row_step, long step, const Sum* dy, long dy_st
 // The tables: one compiled function for each tile.
 template <class Kind>
 using Windows = void (*)(const typename Kind::Value*, long, const Run*, int,
-                         const typename Kind::Value*, typename Kind::Sum*, long, int,
+                         const typename Kind::Value*, typename Kind::Out*, long, int,
                          Finish<typename Kind::Sum>);
-template <class Sum>
-using Outer = void (*)(const Sum*, long, long, const Sum*, long, int, int, Sum*, long, bool);
+template <class Kind>
+using Outer = void (*)(const typename Kind::Factor*, long, long, const typename Kind::Factor*, long,
+                       int, int, typename Kind::Sum*, long, bool);
 
 template <class Sum, int N>
 using Rows = std::make_integer_sequence<int, most_rows<Sum>(N)>;
@@ -129,9 +133,9 @@ Windows<Kind> windows_of(int rows, std::integer_sequence<int, M...>) {
   static constexpr Windows<Kind> TABLE[] = {windows<Kind, M + 1, N>...};
   return TABLE[rows - 1];
 }
-template <class Sum, int N, int... M>
-Outer<Sum> outer_of(int rows, std::integer_sequence<int, M...>) {
-  static constexpr Outer<Sum> TABLE[] = {outer<Sum, M + 1, N>...};
+template <class Kind, int N, int... M>
+Outer<Kind> outer_of(int rows, std::integer_sequence<int, M...>) {
+  static constexpr Outer<Kind> TABLE[] = {outer<Kind, M + 1, N>...};
   return TABLE[rows - 1];
 }
 
@@ -146,13 +150,14 @@ Windows<Kind> windows_for(int rows, int columns) {
     default: return windows_of<Kind, 4>(rows, Rows<Sum, 4>{});
   }
 }
-template <class Sum>
-Outer<Sum> outer_for(int rows, int columns) {
+template <class Kind>
+Outer<Kind> outer_for(int rows, int columns) {
+  using Sum = typename Kind::Sum;
   switch (columns) {
-    case 1: return outer_of<Sum, 1>(rows, Rows<Sum, 1>{});
-    case 2: return outer_of<Sum, 2>(rows, Rows<Sum, 2>{});
-    case 3: return outer_of<Sum, 3>(rows, Rows<Sum, 3>{});
-    default: return outer_of<Sum, 4>(rows, Rows<Sum, 4>{});
+    case 1: return outer_of<Kind, 1>(rows, Rows<Sum, 1>{});
+    case 2: return outer_of<Kind, 2>(rows, Rows<Sum, 2>{});
+    case 3: return outer_of<Kind, 3>(rows, Rows<Sum, 3>{});
+    default: return outer_of<Kind, 4>(rows, Rows<Sum, 4>{});
   }
 }
 
@@ -160,9 +165,10 @@ extern template Windows<Plain<float>> windows_for<Plain<float>>(int, int);
 extern template Windows<Plain<double>> windows_for<Plain<double>>(int, int);
 #if defined(__AVX512BF16__)
 extern template Windows<Pairs> windows_for<Pairs>(int, int);
+extern template Outer<Pairs> outer_for<Pairs>(int, int);
 #endif
-extern template Outer<float> outer_for<float>(int, int);
-extern template Outer<double> outer_for<double>(int, int);
+extern template Outer<Plain<float>> outer_for<Plain<float>>(int, int);
+extern template Outer<Plain<double>> outer_for<Plain<double>>(int, int);
 
 // How a matrix of rows x registers is cut into tiles.
 struct Tiling {

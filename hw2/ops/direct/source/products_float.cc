@@ -4,6 +4,6 @@
 namespace hw2 {
 
 template Windows<Plain<float>> windows_for<Plain<float>>(int, int);
-template Outer<float> outer_for<float>(int, int);
+template Outer<Plain<float>> outer_for<Plain<float>>(int, int);
 
 }  // namespace hw2

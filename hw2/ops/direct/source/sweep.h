@@ -22,7 +22,10 @@ using Each = std::function<void(long count, long values, const std::function<voi
 constexpr long WORTH_WAKING = 1 << 16;  // values; another thread wakes in some 20 microseconds
 
 constexpr long BAND_BYTES = 256 << 10;  // of the frame: a quarter of a second-level cache of 1 MB
-constexpr int BAND_PIXELS = 112;        // outputs at least: a panel of filters serves them all
+constexpr int BAND_PIXELS = 112;  // outputs at least: a panel of filters serves them all
+constexpr int OVERLAPS = 3;       // rows that a band reads alone, beside each that it shares
+constexpr long PAST_BYTES = 16 << 20;  // half of a third-level cache
+constexpr int LEAST_BANDS = 16;   // of all images, so that threads end together
 
 // Memory of a thread, kept from call to call.
 template <class T>
@@ -47,19 +50,27 @@ struct Panels {
   int width(int panel) const { return std::min(columns, registers - panel * columns); }
 };
 
+// Channels of a pixel in a frame: a zero follows where they do not come in pairs.
+template <class Kind>
+constexpr int framed(int channels) {
+  return (channels + Kind::DEPTH - 1) / Kind::DEPTH * Kind::DEPTH;
+}
+
 // Packs filters for `windows`: [panels][taps, channels / DEPTH, registers, lanes, DEPTH].
 //
 //   value(tap, channel, filter)  reads one
 template <class Kind, class Read>
 void pack(const Panels& panels, int panel, const std::vector<Tap>& taps, int channels, Read value,
           typename Kind::Value* to) {
+  using Value = typename Kind::Value;
   const int width = panels.width(panel) * panels.lanes, first = panels.first(panel);
   const int real = std::min(width, panels.filters - first);
-  to += (size_t)first * taps.size() * channels;
+  to += (size_t)first * taps.size() * framed<Kind>(channels);
   for (const Tap& tap : taps)
     for (int c = 0; c < channels; c += Kind::DEPTH, to += (size_t)width * Kind::DEPTH)
       for (int d = 0; d < Kind::DEPTH; d++) {
-        for (int o = 0; o < real; o++) to[o * Kind::DEPTH + d] = value(tap.filter, c + d, first + o);
+        for (int o = 0; o < real; o++)
+          to[o * Kind::DEPTH + d] = c + d < channels ? value(tap.filter, c + d, first + o) : Value{};
         for (int o = real; o < width; o++) to[o * Kind::DEPTH + d] = {};
       }
 }
@@ -80,10 +91,11 @@ struct Results {
   long image, row, pixel;
 };
 
-// Copies columns [left, left + columns) of a row into a frame; zeros outside of the image.
+// Copies columns [left, left + columns) of a row into a frame of `c` values a pixel, perhaps one
+// more than the image has; zeros outside of the image.
 template <class T, class Value>
-void copy_row(const Images<T>& x, const T* image, int row, int left, int columns, Value* to) {
-  const int c = x.channels;
+void copy_row(const Images<T>& x, const T* image, int row, int left, int columns, int c,
+              Value* to) {
   if (row < 0 || row >= x.height) {
     std::memset(to, 0, sizeof(Value) * columns * c);
     return;
@@ -94,22 +106,63 @@ void copy_row(const Images<T>& x, const T* image, int row, int left, int columns
   std::memset(to + (long)last * c, 0, sizeof(Value) * (columns - last) * c);
   const T* from = image + ((long)row * x.width + left + first) * x.pixel;
   to += (long)first * c;
-  auto copy = [](const T* from, Value* to, long count) {
-    if constexpr (std::is_same_v<T, Value>)
-      std::memcpy(to, from, count * sizeof(T));
-    else
-      widen_all(from, to, count);
-  };
   if (x.pixel == c) {
-    copy(from, to, (long)(last - first) * c);
+    widen_all(from, to, (long)(last - first) * c);
     return;
   }
-  for (int i = first; i < last; i++, from += x.pixel, to += c) copy(from, to, c);
+  auto pixels = [&](auto channels) {
+    for (int i = first; i < last; i++, from += x.pixel, to += c) {
+      widen_all(from, to, channels);
+      for (int k = channels; k < c; k++) to[k] = {};
+    }
+  };
+  if (x.channels == 3)
+    pixels(std::integral_constant<int, 3>{});  // unrolled: pictures in colour
+  else
+    pixels(x.channels);
+}
+
+// Rows of a band of at least so many outputs: enough, too, that rows which two bands read are few
+// beside those that one reads, if the frame stays in the cache and all threads have bands to do.
+inline int band_rows(const Sweep& sweep, int pixels, long row_bytes, int images) {
+  const long enough = (pixels + sweep.columns - 1) / std::max(sweep.columns, 1);
+  const long overlap = OVERLAPS * (sweep.reach_rows(1) - 1) / sweep.row_stride;
+  const long fitting = BAND_BYTES / std::max(row_bytes * sweep.row_stride, 1L);
+  const long shared = (long)sweep.rows * images / LEAST_BANDS;
+  const long most = std::max({std::min(fitting, shared), std::min(enough, fitting), 1L});
+  const long band = std::clamp(std::max(enough, overlap), 1L, std::min<long>(most, sweep.rows));
+  const long bands = (sweep.rows + band - 1) / band;
+  return (sweep.rows + bands - 1) / bands;
 }
 
 template <class T>
 inline void prefetch(const T* from, long count) {
   for (long i = 0; i < count; i += 64 / sizeof(T)) __builtin_prefetch(from + i, 0, 2);
+}
+
+// Writes zeros where no tap reaches. The caller reads them much later, if there are many: then they
+// go past the cache, which would fetch from memory first what is overwritten anyway.
+template <class T>
+void clear(const Sweep& sweep, int images, int filters, const Results<T>& y, const Each& each) {
+  const long bytes = filters * sizeof(T), total = bytes * images * sweep.rows * sweep.columns;
+  const bool past = total > PAST_BYTES && bytes % 64 == 0 &&
+                    reinterpret_cast<uintptr_t>(y.data) % 64 == 0 && y.pixel * sizeof(T) % 64 == 0;
+  each((long)images * sweep.rows, total, [&](long task) {
+    T* row = y.data + task / sweep.rows * y.image + task % sweep.rows * y.row;
+    for (int q = 0; q < sweep.columns; q++, row += y.pixel) {
+#if defined(__x86_64__)
+      if (past) {
+        for (long i = 0; i < bytes; i += 16)
+          _mm_stream_si128(reinterpret_cast<__m128i*>(reinterpret_cast<char*>(row) + i), __m128i{});
+        continue;
+      }
+#endif
+      std::memset(row, 0, bytes);
+    }
+#if defined(__x86_64__)
+    if (past) _mm_sfence();
+#endif
+  });
 }
 
 // Convolves every image by one sweep.
@@ -122,25 +175,16 @@ void convolve(const Sweep& sweep, const Images<T>& x, const typename Kind::Value
               const Each& each) {
   using Value = typename Kind::Value;
   using Sum = typename Kind::Sum;
-  const int c = x.channels;
-  const bool one_tap = sweep.taps.size() == 1;
-  const bool inside = sweep.top >= 0 && sweep.left >= 0 &&
-                      sweep.bottom + (sweep.rows - 1) * sweep.row_stride < x.height &&
-                      sweep.right + (sweep.columns - 1) * sweep.column_stride < x.width;
-  // Nothing to pad, to widen or to gather: the image is walked where it lies.
-  const bool in_place = inside && std::is_same_v<T, Value> && (one_tap || x.pixel == c);
-  const int frame_columns = (sweep.columns - 1) * sweep.column_stride + sweep.right - sweep.left + 1;
-  const int taps_down = sweep.bottom - sweep.top + 1;
-  const long frame_row = (long)frame_columns * c;
-  int band = std::max(1L, std::min<long>(BAND_BYTES / std::max<long>(sizeof(Value) * frame_row * sweep.row_stride, 1),
-                                         (BAND_PIXELS + sweep.columns - 1) / sweep.columns));
-  band = std::min(band, sweep.rows);
+  const int c = framed<Kind>(x.channels);
+  // Nothing to widen or to gather: rows are walked where they lie, but for those with padding.
+  const bool plain = std::is_same_v<T, Value> && c == x.channels &&
+                     (sweep.taps.size() == 1 || x.pixel == c) && sweep.columns_inside(x.width);
+  const int frame_columns = sweep.reach_columns(sweep.columns);
+  const long frame_row = (long)frame_columns * c, image_row = (long)x.width * x.pixel;
+  const int band = band_rows(sweep, BAND_PIXELS, frame_row * sizeof(Value), x.count);
   const int bands = (sweep.rows + band - 1) / band;
-  band = (sweep.rows + bands - 1) / bands;
-  const std::vector<Run> runs = in_place ? sweep.runs((long)x.width * x.pixel, x.pixel, c)
-                                         : sweep.runs(frame_row, c, c);
-  const long step = (long)sweep.column_stride * (in_place ? x.pixel : c);
-  const long row_step = sweep.row_stride * (in_place ? (long)x.width * x.pixel : frame_row);
+  const std::vector<Run> there = sweep.runs(image_row, x.pixel, c);
+  const std::vector<Run> framed_runs = sweep.runs(frame_row, c, c);
   const long depth = (long)sweep.taps.size() * c;
   const int cuts = (sweep.columns + most_rows<Sum>(panels.columns) - 1) / most_rows<Sum>(panels.columns);
   const int tile_rows = (sweep.columns + cuts - 1) / cuts;
@@ -151,14 +195,18 @@ void convolve(const Sweep& sweep, const Images<T>& x, const typename Kind::Value
     if (first >= last) return;
     const T* image = x.data + (long)n * x.height * x.width * x.pixel;
     const Value* corner;
+    const int top = first * sweep.row_stride + sweep.top;
+    const int frame_rows = sweep.reach_rows(last - first);
+    const bool in_place = plain && top >= 0 && top + frame_rows <= x.height;
+    const std::vector<Run>& runs = in_place ? there : framed_runs;
+    const long step = (long)sweep.column_stride * (in_place ? x.pixel : c);
+    const long row_step = sweep.row_stride * (in_place ? image_row : frame_row);
     if (in_place) {
-      corner = reinterpret_cast<const Value*>(image) +
-               ((long)(first * sweep.row_stride + sweep.top) * x.width + sweep.left) * x.pixel;
+      corner = reinterpret_cast<const Value*>(image) + top * image_row + sweep.left * x.pixel;
     } else {
-      const int frame_rows = (last - first - 1) * sweep.row_stride + taps_down;
       Value* frame = scratch<Value>((size_t)frame_rows * frame_row + 64, 0);
       for (int r = 0; r < frame_rows; r++)
-        copy_row(x, image, first * sweep.row_stride + sweep.top + r, sweep.left, frame_columns,
+        copy_row(x, image, top + r, sweep.left, frame_columns, c,
                  frame + r * frame_row);
       corner = frame;
     }
@@ -179,7 +227,7 @@ void convolve(const Sweep& sweep, const Images<T>& x, const typename Kind::Value
           const Value* at = corner + (r - first) * row_step + q * step;
           T* to = out + (r - first) * y.row + q * y.pixel + o;
           const int columns = panels.filters - o;
-          if constexpr (std::is_same_v<T, Sum>) {
+          if constexpr (std::is_same_v<T, typename Kind::Out>) {
             product(at, step, runs.data(), runs.size(), w, to, y.pixel, columns, finish);
           } else {
             Sum sums[MOST_ROWS * MOST_COLUMNS * LANES<Sum>];

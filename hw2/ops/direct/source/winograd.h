@@ -311,7 +311,7 @@ void winograd_filter_gradient(const Images<T>& x, const Images<T>& dy, const Til
           const int most = most_rows<float>(width);
           const int cuts = (c1 - c0 + most - 1) / most, m = (c1 - c0 + cuts - 1) / cuts;
           for (long k = c0; k < c1; k += m)
-            outer_for<float>(std::min<long>(m, c1 - k), width)(
+            outer_for<Plain<float>>(std::min<long>(m, c1 - k), width)(
                 v + i * v_point + t * rows + k, 0, rows, d + i * d_point + t * columns + j, columns,
                 1, some, sums + (i * c + k) * columns + j, columns, first + t > 0);
         }
