@@ -144,10 +144,10 @@ def _sanitized(isa: str) -> int:
     """Runs random cases in a process that loads the kernel with sanitizers."""
     build.library(isa, sanitize=True)
     command = build.compiler().command
-    names = ("libasan.so", "libubsan.so", "libstdc++.so")
+    files = ("libasan.so", "libubsan.so", "libstdc++.so")
     found = [
         subprocess.check_output([*command, f"-print-file-name={name}"], text=True).strip()
-        for name in names
+        for name in files
     ]
     environment = {
         **os.environ,
@@ -156,7 +156,8 @@ def _sanitized(isa: str) -> int:
         "ASAN_OPTIONS": "detect_leaks=0",  # Python and TensorFlow leave much behind at exit
         "UBSAN_OPTIONS": "print_stacktrace=1",
     }
-    flags = ["--op", "conv2d", "--algorithm", "direct", "--shapes", "random", "--cases", "200"]
+    names = ("conv2d", "depthwise_conv2d", "max_pool2d", "avg_pool2d")
+    flags = ["--op", *names, "--algorithm", "direct", "--shapes", "random", "--cases", "400"]
     return subprocess.run(
         [sys.executable, "-m", "hw2.ops.verify", *flags], env=environment
     ).returncode

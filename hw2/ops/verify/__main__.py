@@ -214,7 +214,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--cases", type=int, default=100, help="number of random cases")
     parser.add_argument("--seed", type=int, default=0, help="of shapes and values")
     parser.add_argument(
-        "--algorithm", choices=["auto", *ops.ALGORITHMS], default="auto", help="of conv2d"
+        "--algorithm",
+        choices=["auto", *ops.ALGORITHMS],
+        default="auto",
+        help="of conv2d; pools and depthwise_conv2d take the kernel for auto and direct alone",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
     return parser
