@@ -74,7 +74,8 @@ def read_options(
 
     picks = [_split(option.value) for option in line if option.name == "section"]
     picked = picks[-1] if picks else None
-    options, sections = [], []
+    options: list[Option] = []
+    sections: list[str] = []
     for option in line:
         if option.name == "flagfile":
             options += _read_flagfile(option, picked, sections, [], known)

@@ -8,7 +8,7 @@ import functools
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from absl import flags
@@ -227,7 +227,8 @@ SWITCHES = frozenset(name for name in FIELDS if isinstance(FIELDS[name].default,
 KINDS = {name: field.metadata["kind"] for name, field in FIELDS.items()}
 RECORDED = tuple(sorted(name for name in KINDS if KINDS[name] == "recorded"))
 MODEL_OPTIONS = tuple(name for name in KINDS if KINDS[name] == "model option")
-TYPES = {  # type of the default -> how absl defines the flag, what its text must be
+# Type of the default -> how absl defines the flag, what its text must be.
+TYPES: dict[type, tuple[Callable[..., Any], str]] = {
     bool: (flags.DEFINE_boolean, "true or false"),
     int: (flags.DEFINE_integer, "a whole number"),
     float: (flags.DEFINE_float, "a number"),
@@ -260,7 +261,7 @@ def parse(argv: Sequence[str]) -> Config:
             _, words = TYPES[type(FIELDS[name].default)]
             flagfile.fail("bad value", place, f"--{name} must be {words}, got {value[:60]!r}")
         places[name] = place
-    settings = {name: values[name].value for name in FIELDS}
+    settings: dict[str, Any] = {name: values[name].value for name in FIELDS}
     if broken := _broken_rule(settings):
         names, why = broken
         where = dict.fromkeys(places[name] for name in names if name in places)

@@ -152,7 +152,7 @@ def _trained_on(
     examples, training, _ = data.of_run(config, folder, checkpoint, out)
     with noise.without_noise():
         inputs, _ = samples.choose(examples, training, SAMPLES, classifier)
-    return list(inputs.values())
+    return [pixels for pixels in inputs.values() if not isinstance(pixels, bytes)]
 
 
 def _write(

@@ -53,7 +53,8 @@ def choose(
     Raises:
       DataError: No image is left, or a file is bad.
     """
-    chosen, refused = {}, {}
+    chosen: dict[int, bytes | np.ndarray] = {}
+    refused: dict[str, int] = {}
     content = tf.TensorSpec([], tf.string)
     decode_in_graph = tf.function(classifier.decoded, input_signature=[content], autograph=False)
     for index in map(int, np.random.default_rng(0).permutation(indices)):
@@ -61,16 +62,16 @@ def choose(
             break
         content = _content(examples, index, classifier)
         if not files:
-            name, limit = examples.names[index], {"max_pixels": classifier.max_pixels}
-            size = decode.inspect_in(content, name, decode=False, **limit)
+            name, limit = examples.names[index], classifier.max_pixels
+            size = decode.inspect_in(content, name, decode=False, max_pixels=limit)
             short_side = min(size.width, size.height)
-            chosen[index] = decode.picture_in(content, name, short_side, **limit)
+            chosen[index] = decode.picture_in(content, name, short_side, max_pixels=limit)
             continue
         try:
             decode_in_graph(content)
         except tf.errors.InvalidArgumentError as error:
-            words = re.search(r"assertion failed: \[([^\];]*)", error.message)
-            words = words[1] if words else "not decoded by TensorFlow"
+            found = re.search(r"assertion failed: \[([^\];]*)", error.message)
+            words = found[1] if found else "not decoded by TensorFlow"
             refused[words] = refused.get(words, 0) + 1
         else:
             chosen[index] = content

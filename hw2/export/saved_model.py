@@ -34,16 +34,15 @@ def write(classifier: Classifier, path: Path) -> None:
 
 def load(path: Path, classifier: Classifier) -> Callable[[bytes], np.ndarray]:
     """Loads the folder; the function returned maps the bytes of a file to `[classes]`."""
-    loaded = tf.saved_model.load(path)
-    call = loaded.signatures["serving_default"]
+    loaded = tf.saved_model.load(path)  # kept by `classify`, or its variables would go
     number = {name: place for place, name in enumerate(classifier.class_names)}
 
     def classify(content: bytes) -> np.ndarray:
-        found = {name: value.numpy()[0] for name, value in call(tf.constant([content])).items()}
+        answer = loaded.signatures["serving_default"](tf.constant([content]))
+        found = {name: value.numpy()[0] for name, value in answer.items()}
         places = [number[name] for name in found["class_names"]]
         result = np.empty(len(places), np.float32)
         result[places] = found["probabilities"]
         return result
 
-    classify.loaded = loaded  # or its variables would go
     return classify

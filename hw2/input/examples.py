@@ -117,9 +117,7 @@ def joined(train: Examples, validation: Examples) -> Examples:
             return train.load(index, short_side)
         return validation.load(index - count, short_side)
 
-    def content(index: int) -> bytes:
-        return train.content(index) if index < count else validation.content(index - count)
-
+    first, second = train.content, validation.content
     digests = None
     if train.digests is not None and validation.digests is not None:
         digests = np.concatenate([train.digests, validation.digests])
@@ -132,7 +130,9 @@ def joined(train: Examples, validation: Examples) -> Examples:
         load,
         notes=tuple(f"{part}: {note}" for part, examples in parts for note in examples.notes),
         digests=digests,
-        content=content if train.content and validation.content else None,
+        content=(lambda i: first(i) if i < count else second(i - count))
+        if first and second
+        else None,
         validation=np.arange(count + len(validation)) >= count,
         skipped=tuple((f"{p}/{name}", why) for p, e in parts for name, why in e.skipped),
         from_content=train.from_content and validation.from_content,

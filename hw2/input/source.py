@@ -52,32 +52,37 @@ def read(
     if part not in PARTS:
         raise ValueError(f"part must be {', '.join(PARTS[:-1])} or {PARTS[-1]}, got {part!r}.")
     rules = rules or Rules()
-    options = {"class_names": class_names, "report": report}
     if path in builtin.NAMES:
         return builtin.load(os.fspath(path), "test" if part != "train" else part)
     path = os.fspath(path)
     if os.path.isdir(path):
-        return _folder(path, part, rules, options)
+        return _folder(path, part, rules, class_names, report)
     images, comma, labels = path.rpartition(",")
     if comma and images.endswith(npy.SUFFIXES) and not os.path.lexists(path):
         for file in (images, labels):
             if not os.path.isfile(file):
                 raise DataError(f"no data in {shown(file)} - no such file; {FORMS}")
-        return npy.read_arrays(images, labels, part, rules, **options)
+        return npy.read_arrays(images, labels, part, rules, class_names=class_names, report=report)
     if not os.path.isfile(path):
         why = "neither a file nor a folder" if os.path.lexists(path) else "no such folder"
         raise DataError(f"no data in {shown(path)} - {why}; {FORMS}")
     if path.endswith(npy.SUFFIXES):
-        return npy.read_arrays(path, None, part, rules, **options)
+        return npy.read_arrays(path, None, part, rules, class_names=class_names, report=report)
     if path.endswith(".csv") and table.is_list(path):
-        return table.read_list(path, rules, **options)
+        return table.read_list(path, rules, class_names=class_names, report=report)
     if found := shards.find(path, part):
-        return shards.reader().read_shards(found, rules, **options)
+        return shards.reader().read_shards(found, rules, class_names=class_names, report=report)
     why = "labels without images" if path.endswith(".csv") else "a file of another kind"
     raise DataError(f"no data in {shown(path)} - {why}; {FORMS}")
 
 
-def _folder(path: str, part: str, rules: Rules, options: dict) -> Examples:
+def _folder(
+    path: str,
+    part: str,
+    rules: Rules,
+    class_names: Sequence[str] | None,
+    report: scan.Report | None,
+) -> Examples:
     if idx.is_in(path):
         return arrays.read_idx(path, "test" if part != "train" else part)
     if (found := npy.find(path, "train")) or npy.find(path, "test"):
@@ -87,33 +92,40 @@ def _folder(path: str, part: str, rules: Rules, options: dict) -> Examples:
             wanted = found
         if not wanted:
             raise DataError(f"no {part} images in {shown(path)} - neither .npy nor .npz; {FORMS}")
-        return npy.read_arrays(wanted, None, part, rules, **options)
-    if found := shards.find(path, part):
-        examples = shards.reader().read_shards(found, rules, **options)
+        return npy.read_arrays(wanted, None, part, rules, class_names=class_names, report=report)
+    if sharded := shards.find(path, part):
+        read_shards = shards.reader().read_shards
+        examples = read_shards(sharded, rules, class_names=class_names, report=report)
         if part == "train" and shards.reader().has_part(path, "validation"):
-            known = options | {"class_names": examples.class_names}
-            validation = shards.reader().read_shards(
-                shards.find(path, "validation"), rules, **known
-            )
+            sharded = shards.find(path, "validation")
+            known = examples.class_names
+            validation = read_shards(sharded, rules, class_names=known, report=report)
             return joined(examples, validation)
         return examples
     if parts := folder.parts(path):
-        return _parts(path, parts, part, rules, options)
-    return folder.read_folder(path, rules, report=options["report"])
+        return _parts(path, parts, part, rules, class_names, report)
+    return folder.read_folder(path, rules, report=report)
 
 
-def _parts(root: str, parts: dict[str, str], part: str, rules: Rules, options: dict) -> Examples:
+def _parts(
+    root: str,
+    parts: dict[str, str],
+    part: str,
+    rules: Rules,
+    class_names: Sequence[str] | None,
+    report: scan.Report | None,
+) -> Examples:
     """Reads a part of a folder that holds train/, and val/ or test/ or both."""
     if part != "train":
         other = {"validation": "test", "test": "validation"}[part]
         found = parts.get(part) or parts.get(other)
         if found is None:
             raise DataError(f"no {part} part in {shown(root)} - it holds train/ only; add test/")
-        return read(found, part, rules, **options)
-    examples = read(parts["train"], "train", rules, **options)
+        return read(found, part, rules, class_names=class_names, report=report)
+    examples = read(parts["train"], "train", rules, class_names=class_names, report=report)
     if "validation" in parts:
-        classes = options | {"class_names": examples.class_names}
-        validation = read(parts["validation"], "validation", rules, **classes)
+        held_out, known = parts["validation"], examples.class_names
+        validation = read(held_out, "validation", rules, class_names=known, report=report)
         examples = joined(examples, validation)
     if "test" in parts:
         note = f"{shown(parts['test'])} is not used; --test_data_path={shown(root)} scores it"

@@ -223,7 +223,8 @@ def _find(rows: _Rows, examples: Examples) -> tuple[np.ndarray, list[int]]:
 def _changes(rows: _Rows, examples: Examples, at: np.ndarray, gone: list[int]) -> str:
     """Describes how many images are missing, new or changed, with the first of them."""
     known, there = np.flatnonzero(at >= 0), at[at >= 0]
-    where = slice(None), slice(None)  # copies nothing if nothing has changed
+    # Slices copy nothing if nothing has changed.
+    where: tuple[slice | np.ndarray, slice | np.ndarray] = slice(None), slice(None)
     if not np.array_equal(there, np.arange(len(rows.names))) or len(known) < len(examples):
         where = known, there
     classes = np.array([rows.class_numbers.get(n, -1) for n in examples.class_names], np.int32)
@@ -271,8 +272,8 @@ def _read(path: str | os.PathLike[str], expected: Sequence[str]) -> _Rows:
         raise _bad(path, line, shown(getattr(error, "strerror", None) or str(error))) from error
     if not all_differ(names):
         _, again = np.unique(np.array(names, object), return_index=True)
-        row = int(np.setdiff1d(np.arange(len(names)), again)[0])
-        raise _bad(path, row + 2, f"{shown(names[row])} occurs twice")
+        twice = int(np.setdiff1d(np.arange(len(names)), again)[0])
+        raise _bad(path, twice + 2, f"{shown(names[twice])} occurs twice")
     return _Rows(
         names,
         np.frombuffer(classes, np.int32),

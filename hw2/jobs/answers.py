@@ -157,7 +157,8 @@ def opened(path: str) -> Iterator[TextIO]:
       RunError: The disk refuses the file.
     """
     if path == STDOUT:
-        sys.stdout.reconfigure(errors="surrogateescape")
+        # It is a TextIOWrapper, unless a program has replaced it.
+        sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
         yield sys.stdout
         return
     with (

@@ -50,19 +50,26 @@ def make_batches(config: Config, workers: Workers, start: Start, start_step: int
     """
     examples, validation = start.examples, start.validation
     validation_mb = config.cache_mb * len(validation) // len(examples)
-    common = {"preprocessing": preprocessing(start.spec), "batch_size": config.batch_size}
+    prepared = preprocessing(start.spec)
     if config.dry_run:
         validation = validation[: config.batch_size]
 
     def evaluated(*part: int) -> tf.data.Dataset:
         return pipeline.evaluation_batches(
-            examples, validation, cache_mb=validation_mb, part=Part(*part), **common
+            examples,
+            validation,
+            prepared,
+            batch_size=config.batch_size,
+            cache_mb=validation_mb,
+            part=Part(*part),
         )
 
     def trained(*part: int) -> tf.data.Dataset:
         return pipeline.training_batches(
             examples,
             start.training,
+            prepared,
+            batch_size=config.batch_size,
             seed=config.seed,
             start_step=start_step,
             cache_mb=config.cache_mb - validation_mb,
@@ -70,7 +77,6 @@ def make_batches(config: Config, workers: Workers, start: Start, start_step: int
             mixup=config.mixup,
             cutmix=config.cutmix,
             since_step=start.data_since,
-            **common,
         )
 
     def indices(step: int) -> np.ndarray:

@@ -78,7 +78,7 @@ def conclude(
     if start.checkpoint and run.step == start.checkpoint.step:
         out.print(f"already complete at step {run.step}: {run.stop_reason}")
     k = min(config.top_k, len(start.examples.class_names))
-    result = {"k": k, "step": run.step, "stop_reason": run.stop_reason}
+    result: dict[str, Any] = {"k": k, "step": run.step, "stop_reason": run.stop_reason}
     if best:
         result |= {"val_top1": best.top1, "val_topk": best.topk, "k": best.k}
         result["best_step"] = state.progress.plateau.best_step
@@ -95,7 +95,7 @@ def conclude(
         return
     result["log_path"] = str(folder.path)
     commands = next_commands(folder.path, config.test_data_path, result["k"])
-    sayings = []
+    sayings: list[str] = []
     with contextlib.suppress(RunError):  # a disk that refused the rows was reported before
         sayings = diagnosis.diagnose_file(folder.path / "metrics.csv")
     show(result, commands, out, [] if config.overfit_batches else sayings)

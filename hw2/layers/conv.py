@@ -10,7 +10,7 @@ import tensorflow as tf
 from hw2 import ops
 from hw2.layers.initializers import he_normal
 from hw2.layers.norm import BatchNorm
-from hw2.layers.sequential import Sequential
+from hw2.layers.sequential import Layer, Sequential
 from hw2.ops.geometry import Padding
 
 
@@ -109,7 +109,7 @@ def conv_stack(
             "filters, kernels, strides and paddings must be equally many, got "
             f"{len(filters)}, {len(kernels)}, {len(strides)} and {len(paddings)}."
         )
-    stages = {}
+    stages: dict[str, Layer] = {}
     for i, (out_channels, kernel, stride, padding) in enumerate(
         zip(filters, kernels, strides, paddings, strict=True), start=1
     ):

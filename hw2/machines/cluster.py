@@ -79,8 +79,9 @@ def check_port(cluster: Cluster) -> None:
         except OSError as error:
             if error.errno not in (errno.EADDRINUSE, errno.EACCES):
                 return  # TensorFlow has a better message for it
+            why = (error.strerror or str(error)).lower()
             raise UsageError(
-                f"cannot serve on {address} - {error.strerror.lower()}; end the program that has "
+                f"cannot serve on {address} - {why}; end the program that has "
                 f"port {port}, or give worker {cluster.index} another one on all machines"
             ) from None
 

@@ -18,7 +18,7 @@ CAUGHT = (signal.SIGTERM, signal.SIGINT)
 class Signals:
     """The first signal that came inside `caught`, which `check` raises where it is safe to stop."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.received: int | None = None
         self.waiting = False  # whether a signal waits for `check`, or is raised at once
         self.catch: Callable[[], None] = lambda: None

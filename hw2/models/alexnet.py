@@ -27,7 +27,7 @@ def alexnet(
     2012; Krizhevsky, "One weird trick for parallelizing convolutional neural networks", 2014,
     arxiv.org/abs/1404.5997.
     """
-    windows = [
+    windows: list[Convolution | Pooling] = [
         Convolution(64, 11, 4, ((2, 2), (2, 2))),
         Pooling(3, 2),
         Convolution(192, 5),
@@ -59,7 +59,7 @@ def zfnet(
     Source: Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", 2013,
     arxiv.org/abs/1311.2901, figure 3.
     """
-    windows = [
+    windows: list[Convolution | Pooling] = [
         Convolution(96, 7, 2, ((1, 1), (1, 1))),
         Pooling(3, 2, "SAME"),  # 110 to 55
         Convolution(256, 5, 2, "VALID"),

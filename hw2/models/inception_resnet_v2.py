@@ -111,7 +111,7 @@ class Base(tf.Module):
 
 def _by_layer(base: tf.keras.Model) -> dict[str, dict[str, tf.Variable]]:
     """Lists variables by layer, numbered anew; Keras's own numbers depend on earlier models."""
-    result = {}
+    result: dict[str, dict[str, tf.Variable]] = {}
     for layer in base.layers:
         if layer.weights:
             kind = type(layer).__name__.lower()

@@ -29,6 +29,6 @@ def lenet5(
     yann.lecun.com/exdb/publis/pdf/lecun-98.pdf.
     """
     means = Pooling(2, 2, kind=AvgPool)
-    windows = [Convolution(6, 5, padding="VALID"), means]
+    windows: list[Convolution | Pooling] = [Convolution(6, 5, padding="VALID"), means]
     windows += [Convolution(16, 5, padding="VALID"), means]
     return plain(image_shape, num_classes, windows, [120, 84], seed=seed, l2=l2, activation=tanh)

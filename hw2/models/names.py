@@ -1,5 +1,8 @@
 """The table of all networks, by name."""
 
+from collections.abc import Callable
+from typing import Any
+
 from hw2.models.alexnet import alexnet, zfnet
 from hw2.models.densenet import densenet121, densenet_fine
 from hw2.models.googlenet import googlenet
@@ -12,7 +15,7 @@ from hw2.models.simple_cnn import simple_cnn
 from hw2.models.vgg import vgg16
 from hw2.models.waste_cnn import waste_cnn
 
-MODELS = {
+MODELS: dict[str, Callable[..., Any]] = {
     "inception10": inception10,
     "simple_cnn": simple_cnn,
     "waste_cnn": waste_cnn,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from hw2.layers.conv import Conv
 from hw2.layers.dense import Dense
 from hw2.layers.dropout import Dropout
-from hw2.layers.pool import AvgPool, MaxPool
+from hw2.layers.pool import MaxPool
 from hw2.layers.sequential import Layer, Sequential, flatten, relu
 from hw2.ops import geometry
 from hw2.ops.geometry import Padding, Pair
@@ -33,7 +33,7 @@ class Pooling:
     kernel: int
     strides: int
     padding: Padding = "VALID"
-    kind: type[MaxPool] | type[AvgPool] = MaxPool
+    kind: Callable[..., Layer] = MaxPool  # or AvgPool
 
 
 def plain(
@@ -121,7 +121,9 @@ def _fits(sides: tuple[int, int], window: Convolution) -> bool:
     """Whether the window has at least one position in the padded image."""
     if window.padding == "SAME":
         return True
-    pads = ((0, 0), (0, 0)) if window.padding == "VALID" else window.padding
+    pads: Sequence[Sequence[int]] = (
+        ((0, 0), (0, 0)) if isinstance(window.padding, str) else window.padding
+    )
     return all(s + sum(pad) >= window.kernel for s, pad in zip(sides, pads, strict=True))
 
 

@@ -12,6 +12,8 @@ bias only shifts the mean that the batch norm subtracts, so it is subtracted fro
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
@@ -35,14 +37,15 @@ def to_resnet50(source: tf.keras.Model, model: Sequential, *, standardized: bool
         mean and divided by the deviation of ImageNet. Otherwise they expect, like Keras's, blue,
         green and red in [0, 255] less their means. The means differ by up to half a level of 255.
     """
-    stem = model.stages["stem"].stages
+    stages: dict[str, Any] = model.stages  # of the kinds that this architecture has
+    stem = stages["stem"].stages
     first = _kernel(source, "conv1_conv")
     if standardized:
         first = first[:, :, ::-1] * (255 * DEVIATION[:, None])  # [7, 7, C, O]
     _set_colours(stem["conv1"], first)
     _set_norm(stem["norm1"], source, "conv1_bn", "conv1_conv")
     for number in range(1, 5):
-        for index, block in enumerate(model.stages[f"stage{number}"].stages.values(), start=1):
+        for index, block in enumerate(stages[f"stage{number}"].stages.values(), start=1):
             theirs = f"conv{number + 1}_block{index}"
             pairs = [(block.conv1, block.norm1), (block.conv2, block.norm2)]
             pairs.append((block.conv3, block.norm3))
@@ -65,21 +68,22 @@ def to_densenet121(source: tf.keras.Model, model: Sequential) -> None:
       model: Our `densenet121` with Keras's epsilon. For its last layer, and for images of one
         channel, see `to_resnet50`.
     """
-    stem = model.stages["stem"].stages
+    stages: dict[str, Any] = model.stages  # of the kinds that this architecture has
+    stem = stages["stem"].stages
     _set_colours(stem["conv1"], _kernel(source, "conv1_conv"))
     _set_norm(stem["norm1"], source, "conv1_bn")
     for number in range(1, 5):
-        for index, layer in enumerate(model.stages[f"block{number}"].stages.values(), start=1):
+        for index, layer in enumerate(stages[f"block{number}"].stages.values(), start=1):
             theirs = f"conv{number + 1}_block{index}"
             _set_norm(layer.norm1, source, f"{theirs}_0_bn")
             layer.conv1.w.assign(_kernel(source, f"{theirs}_1_conv"))
             _set_norm(layer.norm2, source, f"{theirs}_1_bn")
             layer.conv2.w.assign(_kernel(source, f"{theirs}_2_conv"))
         if number < 4:
-            between = model.stages[f"transition{number}"].stages
+            between = stages[f"transition{number}"].stages
             _set_norm(between["norm"], source, f"pool{number + 1}_bn")
             between["conv"].w.assign(_kernel(source, f"pool{number + 1}_conv"))
-    _set_norm(model.stages["norm"], source, "bn")
+    _set_norm(stages["norm"], source, "bn")
     _set_last(source, model)
 
 
@@ -102,7 +106,8 @@ def _set_norm(norm: BatchNorm, source: tf.keras.Model, name: str, conv: str | No
 
 
 def _set_last(source: tf.keras.Model, model: Sequential) -> None:
-    linear, last = model.stages["linear"], source.layers[-1]
+    stages: dict[str, Any] = model.stages
+    linear, last = stages["linear"], source.layers[-1]
     if isinstance(last, tf.keras.layers.Dense) and last.units == linear.w.shape[1]:
         linear.w.assign(last.kernel.numpy())
         linear.b.assign(last.bias.numpy())

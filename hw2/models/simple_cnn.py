@@ -26,6 +26,9 @@ def simple_cnn(
     Returns:
       A model from `[N, H, W, C]` to logits `[N, num_classes]`.
     """
-    windows = [Convolution(10, kernel_size, padding="VALID"), Pooling(2, 2)]
+    windows: list[Convolution | Pooling] = [
+        Convolution(10, kernel_size, padding="VALID"),
+        Pooling(2, 2),
+    ]
     windows += [Convolution(20, kernel_size, padding="VALID"), Pooling(2, 2)]
     return plain(image_shape, num_classes, windows, [50], seed=seed, l2=l2)

@@ -112,12 +112,12 @@ def table(
     for title in ("output", "parameters", "multiply-adds", patches):
         result.add_column(title, justify="right", no_wrap=True, vertical="bottom")
 
-    def add(name: str, row: Row, **options: str) -> None:
+    def add(name: str, row: Row, style: str | None = None) -> None:
         size = "x".join(map(str, row.output))
         megabytes = batch_size * value_bytes * row.patches / 1e6
         counts = [f"{count:,}" if count else "" for count in (row.parameters, row.multiply_adds)]
         patches = f"{megabytes:,.1f} MB" if megabytes else ""
-        result.add_row(name, size, *counts, patches, **options)
+        result.add_row(name, size, *counts, patches, style=style)
 
     for depth, name, row in tree(model, rows, whole=whole):
         add("  " * depth + name, row)

@@ -20,6 +20,6 @@ def waste_cnn(
     Returns:
       A model from `[N, H, W, C]` to logits `[N, num_classes]`.
     """
-    windows = [Convolution(64, 16, padding="VALID"), Pooling(3, 3)]
+    windows: list[Convolution | Pooling] = [Convolution(64, 16, padding="VALID"), Pooling(3, 3)]
     windows += [Convolution(32, 8, padding="VALID"), Pooling(3, 3)]
     return plain(image_shape, num_classes, windows, [128], seed=seed, l2=l2, drop=0.5)

@@ -144,7 +144,7 @@ def _measure(
             least = min(min(of_name) for of_name in times.values())
             times = {n: of_n for n, of_n in times.items() if min(of_n) <= _HOPELESS * least}
     middle = {name: statistics.median(of_name) for name, of_name in times.items()}
-    best = min(middle, key=middle.get)
+    best = min(middle, key=middle.__getitem__)
     return by_rule if middle.get(by_rule, float("inf")) <= _EQUAL * middle[best] else best
 
 
@@ -185,7 +185,8 @@ def _read() -> dict[str, str]:
 def _content() -> dict[str, dict[str, str]]:
     """The choices of all machines that share the file; nothing where it cannot be read."""
     with contextlib.suppress(OSError, ValueError):
-        content = json.loads(_file().read_text("utf-8")) if _file() else {}
+        path = _file()
+        content = json.loads(path.read_text("utf-8")) if path else {}
         if isinstance(content, dict) and all(isinstance(v, dict) for v in content.values()):
             return content
     return {}

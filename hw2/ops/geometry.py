@@ -25,7 +25,9 @@ class Window(NamedTuple):
 
     def axes(self, height: Size, width: Size) -> tuple[Axis, Axis]:
         """Lays the window along the rows and the columns of an image."""
-        pads = (self.padding,) * 2 if isinstance(self.padding, str) else self.padding
+        pads: Sequence[str | tuple[int, int]] = (
+            (self.padding,) * 2 if isinstance(self.padding, str) else self.padding
+        )
         rows, columns = (
             axis(*of_axis)
             for of_axis in zip(
@@ -77,7 +79,7 @@ def axis(size: Size, taps: int, stride: int, dilation: int, padding: str | tuple
         total = positive((out - 1) * stride + span - size)
         before, after = total // 2, total - total // 2  # the odd zero goes behind, as in TensorFlow
     else:
-        before, after = (0, 0) if padding == "VALID" else padding
+        before, after = (0, 0) if isinstance(padding, str) else padding
         out = (size + before + after - span) // stride + 1
         if isinstance(out, int) and out < 0:
             raise ValueError(
@@ -132,12 +134,12 @@ def window(
 
 
 def _pair(value: Pair, name: str, data_format: str) -> tuple[int, int]:
-    values = [value] if isinstance(value, Integral) else list(value)
+    values = [value] if isinstance(value, int | Integral) else list(value)
     if len(values) == 4:
         values = _spatial(values, data_format, 1)
     if len(values) == 1:
         values = values * 2
-    if len(values) != 2 or not all(isinstance(v, Integral) and v >= 1 for v in values):
+    if len(values) != 2 or not all(isinstance(v, Integral) and int(v) >= 1 for v in values):
         raise ValueError(
             f"{name} must be an int, a pair or a list of four with 1 for batch and channels, "
             f"all at least 1, got {value!r}."

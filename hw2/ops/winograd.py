@@ -203,9 +203,9 @@ def cook_toom(tile: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     scales = [math.prod(p - q for q in rest) for p, rest in zip(finite, others, strict=True)]
     a = [[p**i for p in finite] + [int(i == tile - 1)] for i in range(tile)]
     g = [[p**i / s for i in range(TAPS)] for p, s in zip(finite, scales, strict=True)]
-    g.append([int(i == TAPS - 1) for i in range(TAPS)])
+    g.append([Fraction(int(i == TAPS - 1)) for i in range(TAPS)])
     b = [_polynomial(rest, size) for rest in others] + [_polynomial(finite, size)]
-    return tuple(np.array(m, np.float64) for m in (a, g, b))
+    return np.array(a, np.float64), np.array(g, np.float64), np.array(b, np.float64)
 
 
 def _polynomial(roots: list[Fraction], size: int) -> list[Fraction]:

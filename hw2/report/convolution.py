@@ -142,16 +142,20 @@ def _draw_matrices(axes: Sequence[Axes], found: Product) -> None:
     rows.set_title(f"2 its patch matrix\nrows {part.start + 1}-{part.stop}", fontsize=9.5)
     rows.set_xlabel(f"{taps} taps", fontsize=9)
     limit = float(np.abs(found.w[:, channel]).max())
-    colours = {"cmap": "coolwarm", "vmin": -limit, "vmax": limit}
-    column.imshow(found.w[:, [channel]], aspect="auto", **colours)
+    column.imshow(found.w[:, [channel]], aspect="auto", cmap="coolwarm", vmin=-limit, vmax=limit)
     column.set_title(f"3 times filter\n{channel + 1} of {filters}", fontsize=9.5)
     column.set_xlabel("one column", fontsize=9)
     limit = float(np.abs(found.product[:, channel]).max())
-    colours = {"cmap": "coolwarm", "vmin": -limit, "vmax": limit}
-    product_rows.imshow(found.product[part, [channel]][:, None], aspect="auto", **colours)
+    product_rows.imshow(
+        found.product[part, [channel]][:, None],
+        aspect="auto",
+        cmap="coolwarm",
+        vmin=-limit,
+        vmax=limit,
+    )
     product_rows.set_title("4 the product", fontsize=9.5)
     product_rows.set_xlabel("one value a row", fontsize=9)
-    result.imshow(found.maps[:, :, channel], **colours)
+    result.imshow(found.maps[:, :, channel], cmap="coolwarm", vmin=-limit, vmax=limit)
     result.set_title("5 the same as a map", fontsize=9.5)
 
 

@@ -47,8 +47,9 @@ def together(records: Sequence[Record], labels: Sequence[str]) -> list[Drawing]:
             steps, values = record.series(column)
             style = "-" if number < len(SERIES) else "--"
             colour = SERIES[number % len(SERIES)]
-            line = {"color": colour, "label": short[number], "marker": ".", "markersize": 3}
-            axes.plot(steps, values, style, **line)
+            axes.plot(
+                steps, values, style, color=colour, label=short[number], marker=".", markersize=3
+            )
             if values:
                 words.append(f"{label} ends at {values[-1]:.4g}")
         axes.set_xlabel("step")

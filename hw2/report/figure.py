@@ -7,6 +7,7 @@ import html
 import io
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -15,7 +16,7 @@ from matplotlib.figure import Figure
 # Written by matplotlib, replaced by the page's own colours, which follow its theme.
 INK = "#0a0b0c"
 SERIES = ("#c00001", "#c00002", "#c00003", "#c00004", "#c00005", "#c00006")
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # letters as text: smaller, searchable, in the page's font
     "svg.hashsalt": "hw2",  # the same figure is the same bytes
     "font.size": 11,

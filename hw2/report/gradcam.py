@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import matplotlib
 import numpy as np
 import tensorflow as tf
@@ -14,7 +16,7 @@ FEWEST = 5  # positions along a side; fewer show no place
 _LEAST_SIDE = 84  # pixels of the overlay
 
 
-def target(outputs: list[tuple[str, tf.Tensor]]) -> int | None:
+def target(outputs: Sequence[tuple[str, tf.Tensor]]) -> int | None:
     """Returns the number of the last stage whose maps have at least 5x5 positions, or None."""
     fit = [
         n for n, (_, x) in enumerate(outputs) if len(x.shape) == 4 and min(x.shape[1:3]) >= FEWEST

@@ -76,14 +76,14 @@ class Record:
 
 def read(path: Path) -> Record:
     """Reads what exists; a missing or incomplete file counts as empty."""
-    flags = {}
+    flags: dict[str, str] = {}
     with contextlib.suppress(FileNotFoundError):
         flags = flagfile.values(path / "flags.cfg")
     rows = _rows(path / "metrics.csv")
     saved = checkpoints.listing(path / "checkpoints")
     restarts = _restarts(path, saved)
     halve_after, stop_after = (
-        int(flags.get(name, FIELDS[name].default)) for name in ("halve_after", "stop_after")
+        int(flags.get(name, str(FIELDS[name].default))) for name in ("halve_after", "stop_after")
     )
     plateau = Plateau(halve_after, stop_after)
     evaluations = ((int(row["step"]), row["val_top1"]) for row in rows)

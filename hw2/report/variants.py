@@ -29,9 +29,9 @@ def table(one: Record, run: ScoredRun, config: Config, missing: list[str]) -> li
     few = scored.sample(run.indices, SAMPLE)
     variants = [("best", run.checkpoint, run.tensors, few, run.data)]
     try:
-        last, tensors = trained.choose(RunFolder(one.path), "last")
+        last, of_last = trained.choose(RunFolder(one.path), "last")
         if last.step != run.checkpoint.step:
-            variants.append(("last", last, tensors, few, run.data))
+            variants.append(("last", last, of_last, few, run.data))
     except Fault as fault:
         missing.append(f"nothing of the last checkpoint: {fault}")
     if run.training is not None:

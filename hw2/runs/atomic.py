@@ -37,8 +37,10 @@ def opened(path: str | os.PathLike[str]) -> Iterator[TextIO]:
     Raises:
       OSError: The disk refuses.
     """
-    options = {"newline": "", "encoding": "utf-8", "errors": "surrogateescape"}
-    with replacing(path) as partial, partial.open("w", **options) as file:
+    with (
+        replacing(path) as partial,
+        partial.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+    ):
         yield file
 
 

@@ -122,10 +122,10 @@ def newest(
         except RunError as error:
             bad[path] = error
             continue
-        for path, error in bad.items():
-            warnings.warn(f"passed over: {error}", stacklevel=2)
+        for newer, why in bad.items():
+            warnings.warn(f"passed over: {why}", stacklevel=2)
             if set_aside:
-                _set_aside(path)
+                _set_aside(newer)
         return found
     if bad:
         reasons = "; ".join(str(error) for error in bad.values())
@@ -199,7 +199,7 @@ def clean(folder: Path) -> None:
 
 def step_of(path: Path) -> int:
     """Returns the step that the name of a checkpoint holds."""
-    return int(_NAME.fullmatch(path.name)[1])
+    return int(path.name.removeprefix("step-"))
 
 
 def _bad(path: Path, error: Exception) -> RunError:

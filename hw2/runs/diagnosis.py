@@ -77,8 +77,9 @@ def diagnose(rows: Iterable[Mapping[str, Any]]) -> list[str]:
 
 def points_of(rows: Iterable[Mapping[str, Any]]) -> list[Point]:
     """Returns the evaluations among the rows."""
-    points, since = [], []
-    begun = 0
+    points: list[Point] = []
+    since: list[tuple[float, float, float]] = []
+    begun = 0.0
     for row in rows:
         step, loss, accuracy, val_loss, val_top1 = (
             _number(row.get(name)) for name in ("step", "loss", "accuracy", "val_loss", "val_top1")
@@ -88,11 +89,11 @@ def points_of(rows: Iterable[Mapping[str, Any]]) -> list[Point]:
         if math.isfinite(val_top1):
             known = [(n, *values) for n, *values in since if n > 0 and math.isfinite(values[1])]
             steps = math.fsum(n for n, *_ in known)
-            means = (
+            mean_loss, mean_accuracy = (
                 math.fsum(row[0] * row[i] for row in known) / steps if steps else math.nan
                 for i in (1, 2)
             )
-            points.append(Point(int(step), *means, val_loss, val_top1))
+            points.append(Point(int(step), mean_loss, mean_accuracy, val_loss, val_top1))
             since = []
     return points
 

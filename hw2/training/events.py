@@ -85,12 +85,15 @@ class Events:
         self._writer = tf.summary.create_file_writer(str(folder))
 
     def _write(self, step: int, write: Callable[[], None]) -> None:
+        writer = self._writer
+        if writer is None:
+            return
+
         def into() -> None:
-            with self._writer.as_default(step=step):
+            with writer.as_default(step=step):
                 write()
 
-        if self._writer:
-            self._try(into)
+        self._try(into)
 
     def _try(self, action: Callable[[], object]) -> None:
         try:

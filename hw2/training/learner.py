@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -179,7 +180,7 @@ class Learner:
         parts = self._accumulate
         if parts == 1:
             return self._part_gradients(images, labels, self._dropout_seed(step), 1)
-        sums = None
+        sums: Any = None
         rows = images.shape[0] // parts
         for part in range(parts):
             chosen = slice(part * rows, (part + 1) * rows)

@@ -150,8 +150,8 @@ class Logger:
             seconds and round(self._batch_size / seconds, 1),
             seconds and round(seconds, 5),
             waiting and round(waiting, 4),
-            run.validation and run.validation.loss,
-            run.validation and run.validation.top1,
+            run.validation.loss if run.validation else None,
+            run.validation.top1 if run.validation else None,
         )
         return dict(zip(COLUMNS, values, strict=True))
 

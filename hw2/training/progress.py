@@ -81,7 +81,7 @@ def _read(kind: Any, value: Any, place: str) -> Any:
     if typing.get_origin(kind) in (types.UnionType, typing.Union):
         [wanted] = [option for option in typing.get_args(kind) if option is not type(None)]
         return None if value is None else _read(wanted, value, place)
-    if dataclasses.is_dataclass(kind):
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         if not isinstance(value, dict):
             raise ValueError(f"{place} is {_kind(value)}, not an object")
         hints = typing.get_type_hints(kind)
@@ -99,8 +99,8 @@ def _read(kind: Any, value: Any, place: str) -> Any:
             return [_read(inner[0], item, place) for item in value]
         if inner[-1] is not ... and len(inner) != len(value):
             raise ValueError(f"{place} has {len(value)} values, not {len(inner)}")
-        inner = [inner[0]] * len(value) if inner[-1] is ... else inner
-        return tuple(_read(k, item, place) for k, item in zip(inner, value, strict=True))
+        kinds = [inner[0]] * len(value) if inner[-1] is ... else inner
+        return tuple(_read(k, item, place) for k, item in zip(kinds, value, strict=True))
     if kind is float and type(value) is int:
         value = float(value)
     if type(value) is not kind:

@@ -122,7 +122,7 @@ def header(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Hea
     """
     with _naming(path), _opened(path) as file:
         image = _header(file, max_pixels, 1)
-        return Header(image.format, getattr(image, "is_animated", False))
+        return Header(str(image.format), getattr(image, "is_animated", False))
 
 
 def inspect(
@@ -215,23 +215,24 @@ def _decoded(file: BinaryIO, short_side: int, max_pixels: int, min_size: int) ->
     image.draft(None, (2 * short_side, 2 * short_side))
     image.load()
     orientation = _orientation(image)
+    upright: Image.Image = image
     if orientation in UPRIGHT:
-        image = image.transpose(UPRIGHT[orientation])
+        upright = image.transpose(UPRIGHT[orientation])
         size = size if orientation < 5 else size[::-1]  # 5 to 8 turn it on its side
-    return np.asarray(_resized(_rgb(image), size))
+    return np.asarray(_resized(_rgb(upright), size))
 
 
 def _found(content: bytes, max_pixels: int, min_size: int, decode: bool) -> Found:
     file = io.BytesIO(content)
     image = _header(file, max_pixels, min_size)
-    width, height = image.size
+    kind, (width, height) = str(image.format), image.size
     animated = getattr(image, "is_animated", False)
     if decode:
         image = _verified(file, image)
         image.draft(None, (1, 1))
         image.load()
-    trailing = (extent.end(content, image.format) or len(content)) < len(content)
-    return Found(image.format, width, height, animated, trailing, digest_of(content))
+    trailing = (extent.end(content, kind) or len(content)) < len(content)
+    return Found(kind, width, height, animated, trailing, digest_of(content))
 
 
 def _verified(file: BinaryIO, image: ImageFile.ImageFile) -> ImageFile.ImageFile:

@@ -74,15 +74,12 @@ def save(
     if folder is None or not len(names):
         return False
     path = _path(folder, source)
-    columns = {
-        "about": np.frombuffer(json.dumps(_about(source, settings)).encode(), np.uint8),
-        "names": np.frombuffer(b"".join(_blocks(names)), np.uint8),
-        "records": records,
-    }
+    about = np.frombuffer(json.dumps(_about(source, settings)).encode(), np.uint8)
+    listed = np.frombuffer(b"".join(_blocks(names)), np.uint8)
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with atomic.replacing(path) as partial, open(partial, "wb", opener=_private) as file:
-            np.savez(file, **columns)
+            np.savez(file, about=about, names=listed, records=records)
     except OSError:
         return False
     return True

@@ -10,6 +10,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -25,6 +26,12 @@ from hw2.input.scanning.listing import Listing
 LISTED = 20  # bad files named in one error
 BLOCK = 512  # files between two calls of `report`
 Report = Callable[[int, int], None]  # called with files done and files in all
+
+
+class Names(Protocol):
+    """Gives the name of each image by its index."""
+
+    def __getitem__(self, index: int, /) -> str: ...
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -84,7 +91,7 @@ def survey(
         if len(todo) or (before and len(before[0]) != len(good)):
             names, found = listing.names, records
             if len(good) < len(names):
-                names, found = [names[i] for i in good], records[good]
+                names, found = [names[i] for i in good.tolist()], records[good]
             manifest.save(rules.cache_folder, listing.source, settings, names, found)
     seconds = time.perf_counter() - started
     return Survey(listing, records, dict(sorted(bad.items())), cached, seconds)
@@ -139,11 +146,14 @@ def unusual(seen: Survey) -> tuple[str, ...]:
     ):
         found = np.flatnonzero(mask & good)
         if len(found):
-            notes.append(words.format(f"{len(found):,}", first_few([names[i] for i in found])))
+            notes.append(
+                words.format(f"{len(found):,}", first_few([names[i] for i in found.tolist()]))
+            )
     first = duplicates.first_of_each(records["digest"])
     again = np.flatnonzero((first != np.arange(len(first))) & (labels[first] == labels))
     if len(again):
-        twins = duplicates.equations([(shown(names[first[i]]), shown(names[i])) for i in again])
+        pairs = [(shown(names[first[i]]), shown(names[i])) for i in again.tolist()]
+        twins = duplicates.equations(pairs)
         notes.append(f"{len(again):,} repeated within their class: {twins}")
     return tuple(notes)
 
@@ -162,8 +172,8 @@ def changed(seen: Survey, rules: Rules, *, report: Report | None = None) -> dict
     )
     differ = (seen.records["digest"] != anew.records["digest"]) & (seen.records["digest"] != b"")
     return {
-        int(i): f"bad picture in {seen.listing.place(i)} - content changed since scan; restore it"
-        for i in np.flatnonzero(differ)
+        i: f"bad picture in {seen.listing.place(i)} - content changed since scan; restore it"
+        for i in np.flatnonzero(differ).tolist()
     }
 
 
@@ -187,7 +197,7 @@ def conflicting(labels: np.ndarray, digests: np.ndarray) -> tuple[np.ndarray, li
 
 
 def check_conflicts(
-    source: str, names: Sequence[str], labels: np.ndarray, digests: np.ndarray, rules: Rules
+    source: str, names: Names, labels: np.ndarray, digests: np.ndarray, rules: Rules
 ) -> tuple[str, ...]:
     """Returns a note about images whose content is in several classes, if there are any.
 
@@ -323,11 +333,13 @@ def _readers(
         stamp = Stamp(int(records["size"][index]), int(records["mtime_ns"][index]))
         return decode.picture(listing.path(good[index]), short_side, stamp=stamp, **limits)
 
+    read = listing.read
+    if read is None:
+        return load, lambda index: decode.content_of(listing.path(good[index]))
+
     def load_record(index: int, short_side: int) -> np.ndarray:
         place, digest = listing.place(good[index]), bytes(records["digest"][index])
-        content = listing.read(good[index])
+        content = read(good[index])
         return decode.picture_in(content, place, short_side, digest=digest, **limits)
 
-    if listing.read is not None:
-        return load_record, lambda index: listing.read(good[index])
-    return load, lambda index: decode.content_of(listing.path(good[index]))
+    return load_record, lambda index: read(good[index])

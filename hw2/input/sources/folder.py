@@ -192,11 +192,11 @@ def _files(
 
 def _followed(
     root: str,
-    files: Sequence[list[str]],
+    files: list[list[str]],
     linked: set[str],
     ignored: collections.Counter[str],
     rules: Rules,
-) -> tuple[Sequence[list[str]], dict[int, str]]:
+) -> tuple[list[list[str]], dict[int, str]]:
     """Leaves out links to images that are listed anyway, and refuses links out of the root.
 
     Returns:

@@ -47,20 +47,18 @@ def read_arrays(
     Cost: one pass over all pixels, which checks their range and hashes them.
     """
     path, rules = os.fspath(path), rules or Rules()
-    images, labels = npy_files.images_and_labels(path, part)
-    if labels_path is not None:
-        labels = None
-    elif labels is None:
+    images, inside = npy_files.images_and_labels(path, part)
+    if labels_path is None and inside is None:
         labels_path = find_labels(path)
-        if labels_path is None:
-            raise DataError(
-                f"no labels for {shown(path)} - neither in it nor beside it; add "
-                f"{shown(_stem(path))}_labels.csv or .npy, or give IMAGES,LABELS"
-            )
-    if labels is None:
+    if labels_path is not None:
         labels, classes = _read_labels(os.fspath(labels_path), len(images), class_names)
+    elif inside is not None:
+        labels, classes = _named(path, inside, len(images), class_names)
     else:
-        labels, classes = _named(path, labels, len(images), class_names)
+        raise DataError(
+            f"no labels for {shown(path)} - neither in it nor beside it; add "
+            f"{shown(_stem(path))}_labels.csv or .npy, or give IMAGES,LABELS"
+        )
     scale, digests, bad = _pass(path, images, report)
     if bad:
         raise next(iter(bad.values()))
@@ -108,7 +106,8 @@ def to_classify(
     """
     path = os.fspath(path)
     images, inside = npy_files.images_and_labels(path, part)
-    labels, notes = np.full(len(images), -1, np.int32), ()
+    labels = np.full(len(images), -1, np.int32)
+    notes: tuple[str, ...] = ()
     found = labels_path or (find_labels(path) if inside is None else path)
     try:
         if labels_path is None and inside is not None:
@@ -119,7 +118,8 @@ def to_classify(
         if labels_path is not None:
             raise
         notes = (f"labels are not used: {error}",)
-    scale, bad = None, {}
+    scale: float | None = None
+    bad: dict[int, DataError] = {}
     if images.dtype.kind == "f":
         scale, _, bad = _pass(path, images, report)
 

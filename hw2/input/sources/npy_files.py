@@ -7,7 +7,7 @@ import math
 import os
 import zipfile
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 
@@ -56,8 +56,7 @@ def mapped(path: str) -> np.ndarray:
         _check_length(shape, dtype, os.fstat(file.fileno()).st_size - start)
         if 0 in shape:  # an empty file cannot be mapped
             return np.zeros(shape, dtype)
-        order = "F" if fortran else "C"
-        return np.memmap(path, dtype, "r", offset=start, shape=shape, order=order)
+        return np.memmap(path, dtype, "r", offset=start, shape=shape, order="F" if fortran else "C")
 
 
 def _in_archive(path: str, part: str) -> tuple[np.ndarray, np.ndarray | None]:
@@ -88,7 +87,7 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
     return np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
 
 
-def _header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype, int]:
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype, int]:
     """Reads shape, whether the order is Fortran's, dtype, and the offset of the values."""
     start = file.read(8)
     if not start:
@@ -151,6 +150,7 @@ def _naming(path: str) -> Iterator[None]:
         raise
     except Exception as error:  # a damaged file makes zipfile and NumPy raise nearly anything
         text = shown(str(error))[:200] or type(error).__name__
-        is_of_disk = isinstance(error, OSError) and error.strerror
-        why = error.strerror.lower() if is_of_disk else f"damaged ({text})"
+        why = f"damaged ({text})"
+        if isinstance(error, OSError) and error.strerror:
+            why = error.strerror.lower()
         raise bad(path, why, "fetch it again") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import tensorflow as tf
@@ -30,16 +30,21 @@ def write(examples: Examples, folder: str | os.PathLike[str], *, shard_mb: int =
     Raises:
       DataError: The folder is not empty.
       RunError: It cannot be written.
+      ValueError: The images can only be loaded, not copied as the bytes of files.
     """
+    content = examples.content
+    if content is None:
+        raise ValueError("examples must give the content of each image, got content=None.")
     folder = os.fspath(folder)
     with writing(folder):
         os.makedirs(folder, exist_ok=True)
         if os.listdir(folder):
             raise DataError(f"no room in {shown(folder)} - the folder is not empty; give a new one")
         order = np.random.Generator(np.random.Philox(0)).permutation(len(examples))
+        shards = _shards(examples, content, order, folder, shard_mb)
         partial, places, names, classes = [], [], [], []
         try:
-            for number, (path, rows) in enumerate(_shards(examples, order, folder, shard_mb)):
+            for number, (path, rows) in enumerate(shards):
                 partial.append(path)
                 for index, start, length in rows:
                     places.append((number, start, length))
@@ -57,15 +62,18 @@ def write(examples: Examples, folder: str | os.PathLike[str], *, shard_mb: int =
         ]
         for old, new in zip(partial, paths, strict=True):
             os.replace(old, new)
-        index = records._Index(
+        records._Index(
             paths, np.array(places, records.PLACE), names, classes, examples.class_names
-        )
-        index.save(os.path.join(folder, records.INDEX))
+        ).save(os.path.join(folder, records.INDEX))
     return paths
 
 
 def _shards(
-    examples: Examples, order: np.ndarray, folder: str, shard_mb: int
+    examples: Examples,
+    content: Callable[[int], bytes],
+    order: np.ndarray,
+    folder: str,
+    shard_mb: int,
 ) -> Iterator[tuple[str, list[tuple[int, int, int]]]]:
     """Writes shard after shard; yields its path, and index, start and length of its records."""
     at, number = 0, 0
@@ -76,7 +84,7 @@ def _shards(
             while at < len(order) and size < shard_mb * 2**20:
                 index = int(order[at])
                 record = records.example(
-                    examples.content(index),
+                    content(index),
                     examples.class_names[examples.labels[index]],
                     int(examples.labels[index]),
                     examples.names[index],

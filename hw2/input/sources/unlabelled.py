@@ -138,8 +138,8 @@ def _in_folder(
     others = (part, "test", "validation") if part != "train" else (part,)
     if found := next(filter(None, (npy.find(path, other) for other in others)), None):
         return _of_array(npy.to_classify(found, None, part, class_names, report=report))
-    if found := shards.find(path, part):
-        return _of_records(found, class_names, rules)
+    if sharded := shards.find(path, part):
+        return _of_records(sharded, class_names, rules)
     if parts := folder.parts(path):
         if found := next(filter(None, map(parts.get, others)), None):
             return find_pictures(found, class_names, rules, part=part, report=report)
@@ -151,15 +151,18 @@ def _in_folder(
 
 
 def _of_listing(listing: Listing, rules: Rules) -> Pictures:
-    limits = {"max_pixels": rules.max_pixels, "min_size": rules.min_size}
+    max_pixels, min_size = rules.max_pixels, rules.min_size
 
     def load(index: int, short_side: int) -> np.ndarray:
         listing.check(index)
         if listing.read is not None:
-            place = listing.place(index)
-            return decode.picture_in(listing.read(index), place, short_side, **limits)
+            content, place = listing.read(index), listing.place(index)
+            return decode.picture_in(
+                content, place, short_side, max_pixels=max_pixels, min_size=min_size
+            )
         try:
-            return decode.picture(listing.path(index), short_side, **limits)
+            path = listing.path(index)
+            return decode.picture(path, short_side, max_pixels=max_pixels, min_size=min_size)
         except DataError as error:  # messages about a list name its line
             message = str(error).replace(shown(listing.path(index)), listing.place(index), 1)
             raise DataError(message) from error

@@ -63,7 +63,8 @@ def kept(
     Raises:
       RunError: The folder cannot be created.
     """
-    if not examples.from_content or examples.digests is None:
+    digests, content = examples.digests, examples.content
+    if not examples.from_content or digests is None or content is None:
         note = "nothing is kept on disk: these pictures need no decoding"
         return dataclasses.replace(examples, notes=(*examples.notes, note))
     with writing(folder):
@@ -76,11 +77,11 @@ def kept(
             if short_side not in caches:
                 path = os.path.join(folder, _rules(short_side))
                 caches[short_side] = DiskCache(path, reserve=reserve, warn=warn or _warn)
-        cache, digest = caches[short_side], bytes(examples.digests[index])
+        cache, digest = caches[short_side], bytes(digests[index])
         picture = cache.get(digest)
         if picture is None:
             picture = examples.load(index, short_side)
-            if digest and decode.digest_of(examples.content(index)) == digest:
+            if digest and decode.digest_of(content(index)) == digest:
                 cache.put(digest, picture)
         return picture
 
@@ -104,15 +105,15 @@ class DiskCache:
         self.added: dict[bytes, tuple[int, np.void]] = {}  # file and row
         self.writer: tuple[int, int, int] | None = None  # number of its file, pixels and index
         self.full = False
-        rows, numbers = [np.zeros(0, ROW)], [np.zeros(0, np.int64)]
+        row_blocks, number_blocks = [np.zeros(0, ROW)], [np.zeros(0, np.int64)]
         for name in sorted(_segments(folder)):
             with contextlib.suppress(
                 OSError
             ):  # unreadable or deleted: its images are decoded again
                 found = self._open(name)
-                rows.append(found)
-                numbers.append(np.full(len(found), len(self.files) - 1))
-        rows, numbers = np.concatenate(rows), np.concatenate(numbers)
+                row_blocks.append(found)
+                number_blocks.append(np.full(len(found), len(self.files) - 1))
+        rows, numbers = np.concatenate(row_blocks), np.concatenate(number_blocks)
         order = np.argsort(rows["digest"], kind="stable")
         self.rows, self.numbers = rows[order], numbers[order]
         self.digests = self.rows["digest"].copy()  # in one piece, to be searched
@@ -159,14 +160,14 @@ class DiskCache:
         if space.f_bavail * space.f_frsize < self.reserve + picture.nbytes:
             megabytes = self.reserve >> 20
             raise OSError(0, f"no space left but the {megabytes} megabytes to keep free")
-        row = np.zeros((), ROW)
+        row = np.zeros(1, ROW)[0]
         offset = os.lseek(pixels, 0, os.SEEK_END)
         row["digest"], row["offset"] = digest, offset
         row["height"], row["width"], row["channels"] = picture.shape
-        row["checksum"] = _checksum(row, picture)
-        _write(pixels, memoryview(picture).cast("B"))
+        row["checksum"] = _checksum(row, picture.data)
+        _write(pixels, picture.data.cast("B"))
         _write(index, memoryview(row.tobytes()))
-        self.added[digest] = (number, row[()])
+        self.added[digest] = (number, row)
 
     def _begin(self) -> tuple[int, int, int]:
         os.makedirs(self.folder, exist_ok=True)
@@ -212,7 +213,7 @@ def _segments(folder: str) -> list[str]:
     return [name for name in found if name + PIXELS in names]
 
 
-def _checksum(row: np.void | np.ndarray, pixels: bytes | np.ndarray) -> int:
+def _checksum(row: np.void | np.ndarray, pixels: bytes | memoryview) -> int:
     return zlib.crc32(pixels, zlib.crc32(row.tobytes()[: -ROW["checksum"].itemsize]))
 
 

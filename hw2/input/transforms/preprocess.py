@@ -183,8 +183,13 @@ def augmented(image: tf.Tensor, seed: tf.Tensor, p: Preprocessing) -> tf.Tensor:
             image, seed, degrees=p.rotation, fraction=p.shift, change=p.scale, fill=p.fill
         )
     if p.rand_augment:
-        strength = {"operations": p.rand_augment, "magnitude": p.rand_augment_magnitude}
-        image = rand_augment(image, seed, fill=p.fill, **strength)
+        image = rand_augment(
+            image,
+            seed,
+            operations=p.rand_augment,
+            magnitude=p.rand_augment_magnitude,
+            fill=p.fill,
+        )
     if (p.saturation_min, p.saturation_max) != (1, 1):
         image = augment.saturation(image, seed, low=p.saturation_min, high=p.saturation_max)
     if p.hue:

@@ -71,7 +71,7 @@ class Op(NamedTuple):
     inputs: Callable[[Case], list[tuple[int, ...]]]
     output: Callable[[Case], tuple[int, ...]]
     ours: Callable[..., tf.Tensor]  # (case, x, w, ...) -> y
-    twin: Callable[..., tf.Tensor] | None  # TensorFlow's op, called likewise
+    twin: Callable[..., tf.Tensor]  # TensorFlow's op, called likewise
     truth: Callable[..., tuple[np.ndarray, list[np.ndarray]]]
 
 
@@ -173,6 +173,7 @@ OPS = {
 }
 
 
+_Padding = str | tuple[tuple[int, int], tuple[int, int]]
 _GROUPED = ("conv2d", "conv1d", "conv2d_transpose")
 # Layers of inception10, ResNet-50 and a digits classifier: image, kernel, strides, filters.
 _LAYERS = [
@@ -197,15 +198,17 @@ _EDGES = [
 
 def grid(op: str, dtype: str) -> list[Case]:
     """Every combination of options on a small image, layers of real networks, and the edges."""
+    paddings: list[_Padding] = ["SAME", "VALID", ((1, 0), (2, 3))]
     options = itertools.product(
         [(3, 3), (2, 5)],
         [(1, 1), (2, 3)],
-        ["SAME", "VALID", ((1, 0), (2, 3))],
+        paddings,
         [(1, 1), (2, 1)],
         [1, 2] if op in _GROUPED else [1],
     )
     cases = [
-        Case(op, dtype, (2, 9, 12, 4), Window(*window), 6, groups) for *window, groups in options
+        Case(op, dtype, (2, 9, 12, 4), Window(kernel, strides, padding, dilations), 6, groups)
+        for kernel, strides, padding, dilations, groups in options
     ]
     if op != "locally_connected2d":  # would be gigabytes of weights
         cases += [
@@ -226,12 +229,13 @@ def draw(op: str, dtype: str, rng: np.random.Generator) -> Case:
         return int(rng.integers(1, high)), int(rng.integers(1, high))
 
     groups = int(rng.integers(1, 4)) if op in _GROUPED else 1
-    pads = tuple((int(a), int(b)) for a, b in rng.integers(0, 5, (2, 2)))
+    above, beside = ((int(a), int(b)) for a, b in rng.integers(0, 5, (2, 2)))
+    paddings: list[_Padding] = ["SAME", "VALID", (above, beside)]
     case = Case(
         op,
         dtype,
         (int(rng.integers(0, 4)), *pair(13), groups * int(rng.integers(1, 4))),
-        Window(pair(6), pair(5), ["SAME", "VALID", pads][rng.integers(3)], pair(4)),
+        Window(pair(6), pair(5), paddings[rng.integers(3)], pair(4)),
         groups * int(rng.integers(0, 4)),
         groups,
     )

@@ -122,7 +122,8 @@ def _add(patches: np.ndarray, shape: tuple[int, ...], window: Window) -> np.ndar
     x = np.zeros(shape)
     if x.size:
         inside = inside.reshape(*inside.shape, *[1] * (x.ndim - 3))
-        np.add.at(x, (slice(None), rows, columns), np.where(inside, patches, 0.0))
+        places = (slice(None), rows, columns)
+        np.add.at(x, places, np.where(inside, patches, 0.0))  # type: ignore[arg-type]  # slices too
     return x
 
 

@@ -1,5 +1,6 @@
 """The writer of shards; test_records.py reads them."""
 
+import dataclasses
 import io
 import os
 import subprocess
@@ -38,6 +39,13 @@ def test_the_bytes_of_the_files_are_kept(root, tmp_path):
     assert len(found) == 8
     for name, content in found.items():
         assert (root / name).read_bytes() == content
+
+
+def test_images_that_can_only_be_loaded_are_refused(root, tmp_path):
+    examples = dataclasses.replace(source.read(root), content=None)
+    with pytest.raises(ValueError, match=r"must give the content of each image, got content=None"):
+        shard_writer.write(examples, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_classes_are_mixed_the_same_way_each_time(root, tmp_path):
