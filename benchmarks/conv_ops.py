@@ -15,10 +15,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
+import convolutions
 import interleaved
 import machine
 import numpy as np
-import shapes
 
 from hw2.terminal import noise
 
@@ -32,9 +32,9 @@ def main() -> None:
     algorithms = _algorithms(options)
     facts = machine.cpu() | machine.libraries("tensorflow") | machine.kernel()
     interleaved.head(facts, as_json=options.json)
-    chosen = shapes.layers(options.batch)
+    chosen = convolutions.layers(options.batch)
     if options.shapes == "drawn":
-        chosen = shapes.drawn(options.count, seed=options.seed)
+        chosen = convolutions.drawn(options.count, seed=options.seed)
     rows = [_row(shape, algorithms, options) for shape in chosen if options.only in shape.name]
     interleaved.show(f"conv_ops, {options.dtype}", rows, as_json=options.json)
     summary = [_summary(rows, name, mark) for mark in PARTS for name in algorithms]
@@ -73,7 +73,7 @@ def _algorithms(options: argparse.Namespace) -> list[str]:
 
 
 def _row(
-    shape: shapes.Shape, algorithms: list[str], options: argparse.Namespace
+    shape: convolutions.Shape, algorithms: list[str], options: argparse.Namespace
 ) -> dict[str, object]:
     """Times one shape by every algorithm that can do it."""
     import tensorflow as tf
@@ -114,7 +114,7 @@ def _row(
     return row
 
 
-def _calls(name: str, shape: shapes.Shape, x, w, dy) -> dict[str, Callable[[], object]]:
+def _calls(name: str, shape: convolutions.Shape, x, w, dy) -> dict[str, Callable[[], object]]:
     """The forward pass, and the forward pass with gradients, of one algorithm.
 
     Raises:

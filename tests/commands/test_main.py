@@ -153,7 +153,7 @@ def test_a_built_in_data_set_brings_its_recipe():
 def test_the_recipes_are_those_of_config_cfg():
     def flags(file, name):
         words = ["x", f"--flagfile={file}", f"--section={name}"]
-        options = flagfile.read(words, settings.FIELDS.keys(), settings.SWITCHES, str)
+        options = flagfile.read_options(words, settings.FIELDS.keys(), settings.SWITCHES, str)
         return [(option.name, option.value) for option in options if option.name != "section"]
 
     assert set(recipes.NAMES) == set(builtin.NAMES)

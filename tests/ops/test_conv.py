@@ -199,7 +199,7 @@ X, W = tf.zeros([1, 4, 4, 4]), tf.zeros([3, 3, 4, 2])
         ),
         (
             lambda: ops.conv2d(X, W, algorithm="fft"),
-            r"algorithm must be one of auto, fastest, im2col, .*native, got 'fft'",
+            r"algorithm must be one of auto, fastest, tensorflow_ops, im2col, .*native, got 'fft'",
         ),
         (lambda: ops.algorithm("fft").__enter__(), r"algorithm must be one of auto"),
         (lambda: ops.conv1d(X, W[0]), r"x must be \[N, W, C\], got shape"),
