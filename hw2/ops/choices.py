@@ -33,14 +33,15 @@ _EQUAL = 1.03  # times the least: the noise of a clock, within which the rule de
 Convolution = Callable[[tf.Tensor, tf.Tensor, Window], tf.Tensor]
 
 _given: dict[str, str] = {}  # by the run that is resumed
+_taken: dict[str, str] = {}  # since `use` was called: what a run records
 _made: dict[str, str] = {}
 _of_machine: dict[str, str] | None = None  # as the file had them when it was first read
 _said = False
 
 
 def choices() -> dict[str, str]:
-    """The algorithm of each convolution that this process has chosen by a clock or was given."""
-    return {**_made, **_given}
+    """The algorithm of each convolution traced since `use`, with those that `use` was given."""
+    return {**_given, **_taken}
 
 
 def use(choices: Mapping[str, str]) -> None:
@@ -50,6 +51,7 @@ def use(choices: Mapping[str, str]) -> None:
       choices: As `choices()` returned them; an algorithm that cannot be had here is passed over.
     """
     _given.clear()
+    _taken.clear()
     _given.update(choices)
 
 
@@ -79,6 +81,22 @@ def choose(
         return by_rule
     layer = _layer(mode, x, w, window)
     key = f"{layer} of {x.shape[0]}"
+    name = _choose(layer, key, x, w, window, candidates, by_rule)
+    if not tf.executing_eagerly():
+        _taken[key] = name
+    return name
+
+
+def _choose(
+    layer: str,
+    key: str,
+    x: tf.Tensor,
+    w: tf.Tensor,
+    window: Window,
+    candidates: Mapping[str, Convolution],
+    by_rule: str,
+) -> str:
+    """Finds the choice in what is known, or measures."""
     if _given.get(key) in candidates:
         return _given[key]
     if os.environ.get(VARIABLE) == "rule" or is_op_determinism_enabled():

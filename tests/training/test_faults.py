@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from hw2.errors import RunError
+from hw2.ops.direct import cache
 from hw2.runs import checkpoints, lock
 from tests.training.compare import assert_same_run, last, learned
 
@@ -22,6 +23,7 @@ TINY = [sys.executable, "tests/training/tiny.py"]
 
 def start(folder, *flags, **options):
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": "/proc"}  # where none can write
+    environ["HW2_CACHE_DIR"] = str(cache.folder())  # the kernel, as in this process
     options = {"env": environ, "cwd": ROOT} | options
     return subprocess.Popen(
         [*TINY, f"--log_path={folder}", *flags],
