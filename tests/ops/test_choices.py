@@ -120,7 +120,8 @@ if sys.argv[1] == "deterministic":
     tf.config.experimental.enable_op_determinism()
 x, w = tf.zeros([2, 8, 7, 4]), tf.zeros([3, 3, 4, 6])
 tf.function(lambda x: ops.conv2d(x, w, algorithm="fastest"))(x)
-print(len(choices._made), len(choices.choices()), set(choices.choices().values()) <= set(ops.ALGORITHMS))
+taken = choices.choices()
+print(len(choices._made), len(taken), set(taken.values()) <= set(ops.ALGORITHMS))
 """
 
 
