@@ -20,7 +20,7 @@ from hw2.export.classifier import Classifier
 from hw2.export.samples import Picture
 from hw2.jobs import data, predict, spec
 from hw2.jobs import model as trained
-from hw2.machines import devices
+from hw2.machines import failures
 from hw2.runs import atomic
 from hw2.runs import folder as run_folder
 from hw2.runs.checkpoints import Checkpoint
@@ -33,7 +33,7 @@ SCORED = 1000  # images on which int8 is compared with float32, at most
 NAMES = {"saved_model": "saved_model", "litert": "model.tflite", "onnx": "model.onnx"}
 
 
-@devices.check_device_errors()
+@failures.check_device_errors()
 def export(run: str, config: Config) -> None:
     """Writes the file, once it agrees with prediction, and prints one JSON line.
 

@@ -17,7 +17,8 @@ from hw2.layers.penalty import l2_penalty
 from hw2.models import summary
 from hw2.training import losses, optimizers
 from hw2.training.learner import Learner
-from hw2.training.schedules import Plateau, Schedule
+from hw2.training.plateau import Plateau
+from hw2.training.schedules import Schedule
 
 
 def last_step(config: Config, count: int) -> int:

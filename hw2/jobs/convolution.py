@@ -8,7 +8,7 @@ from typing import Any
 
 from hw2 import ops
 from hw2.config.settings import Config
-from hw2.ops import choices
+from hw2.ops import timing
 from hw2.runs.checkpoints import Checkpoint
 
 RECORD = "conv_choices"  # in a checkpoint's state: the algorithm of each convolution, by shape
@@ -32,7 +32,7 @@ def convolving(
     name = config.conv_algorithm
     if name == "auto" and recorded is None:
         name = "tensorflow_ops"
-    choices.use(recorded or {})
+    timing.use(recorded or {})
     with ops.algorithm(name, recompute=recompute):
         yield
 
@@ -40,4 +40,4 @@ def convolving(
 def record(found: Checkpoint | None) -> dict[str, Any]:
     """What a checkpoint records of the convolutions that were traced until now."""
     begun_without = found is not None and found.state.get(RECORD) is None
-    return {RECORD: None if begun_without else choices.choices()}
+    return {RECORD: None if begun_without else timing.choices()}

@@ -15,7 +15,6 @@ from hw2.config.settings import Config
 from hw2.errors import DataError, UsageError, writing
 from hw2.input import source, split
 from hw2.input.examples import Examples
-from hw2.input.files import duplicates
 from hw2.input.files.names import shown
 from hw2.input.files.rules import Rules, default_cache_folder
 from hw2.input.sources import builtin
@@ -112,37 +111,6 @@ def of_run(
     class_names = checkpoint.state["identity"]["class_names"]
     examples = read_examples(config, path, "train", out, class_names)
     return examples, *split.read(folder.split, examples)
-
-
-def check_leak(config: Config, examples: Examples, test: Examples) -> None:
-    """Refuses test data that shares pictures, by content, with the training data."""
-    if examples.digests is None or test.digests is None or config.allow_leak:
-        return
-    found = duplicates.pairs(examples.digests, test.digests)
-    if found:
-        words = duplicates.equations(
-            [(shown(examples.names[a]), shown(test.names[b])) for a, b in found]
-        )
-        raise DataError(
-            f"the same pictures in {shown(config.train_data_path)} and "
-            f"{shown(config.test_data_path)} - {len(found)}: {words}; remove them from one, or "
-            "--allow_leak"
-        )
-
-
-def check_parts(config: Config, examples: Examples) -> None:
-    """Refuses a data set whose own validation part shares pictures with its training part."""
-    if examples.digests is None or examples.validation is None or config.allow_leak:
-        return
-    training, held_out = (np.flatnonzero(examples.validation == part) for part in (False, True))
-    found = duplicates.pairs(examples.digests[training], examples.digests[held_out])
-    if found:
-        names = [shown(name) for name in examples.names]
-        words = duplicates.equations([(names[training[a]], names[held_out[b]]) for a, b in found])
-        raise DataError(
-            f"the same pictures in two parts of {shown(config.train_data_path)} - {len(found)}: "
-            f"{words}; remove them from one, or --allow_leak"
-        )
 
 
 def write_split(

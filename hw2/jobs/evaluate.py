@@ -20,7 +20,7 @@ from hw2.jobs import data as dataset
 from hw2.jobs import model as trained
 from hw2.jobs.convolution import convolving
 from hw2.jobs.spec import Spec, preprocessing
-from hw2.machines import devices
+from hw2.machines import failures
 from hw2.runs import atomic, checkpoints
 from hw2.runs import folder as run_folder
 from hw2.runs.checkpoints import Checkpoint
@@ -31,7 +31,7 @@ from hw2.training.events import write_scalars
 from hw2.training.metrics import Scores, scorer
 
 
-@devices.check_device_errors()
+@failures.check_device_errors()
 def evaluate(config: Config) -> None:
     """Scores a run's checkpoint, each picture once, and prints one JSON line.
 

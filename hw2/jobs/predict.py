@@ -25,7 +25,7 @@ from hw2.jobs import model as trained
 from hw2.jobs.answers import Answer, Form
 from hw2.jobs.convolution import convolving
 from hw2.jobs.spec import preprocessing
-from hw2.machines import devices
+from hw2.machines import failures
 from hw2.runs import folder as run_folder
 from hw2.runs.checkpoints import Checkpoint
 from hw2.terminal import console, progress_bar
@@ -34,7 +34,7 @@ from hw2.training import metrics
 LISTED = 20  # how many bad pictures one error names
 
 
-@devices.check_device_errors()
+@failures.check_device_errors()
 def predict(config: Config) -> None:
     """Classifies pictures by a run's checkpoint, writes a file, and prints one JSON line.
 

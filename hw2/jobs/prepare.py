@@ -14,7 +14,7 @@ from hw2.config.settings import Config
 from hw2.errors import UsageError
 from hw2.input import pipeline
 from hw2.input.examples import Examples
-from hw2.jobs import data, spec
+from hw2.jobs import data, leaks, spec
 from hw2.jobs.convolution import convolving
 from hw2.machines import devices
 from hw2.machines.cluster import Cluster
@@ -82,11 +82,11 @@ def read_data(config: Config, out: Console) -> tuple[Examples, Examples | None]:
     """
     train = data.read_examples(config, config.train_data_path, "train", out)
     spec.preprocessing_options(config, train.channels)
-    data.check_parts(config, train)
+    leaks.check_parts(config, train)
     if not config.test_data_path:
         return train, None
     test = data.read_examples(config, config.test_data_path, "test", out, train.class_names)
-    data.check_leak(config, train, test)
+    leaks.check_leak(config, train, test)
     return train, test
 
 

@@ -18,9 +18,9 @@ from hw2.runs import folder as run_folder
 from hw2.training import progress as progresses
 from hw2.training.learner import Learner
 from hw2.training.loop import Run
+from hw2.training.plateau import Plateau
 from hw2.training.progress import Progress
 from hw2.training.saving import restore
-from hw2.training.schedules import Plateau
 
 
 @dataclasses.dataclass

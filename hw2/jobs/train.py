@@ -13,7 +13,7 @@ from hw2.jobs import build, outcome, prepare, resume
 from hw2.jobs.batches import make_batches
 from hw2.jobs.hooks import make_hooks
 from hw2.jobs.start import describe_run, open_run
-from hw2.machines import devices, signals
+from hw2.machines import failures, signals
 from hw2.machines.cluster import Cluster, from_environment
 from hw2.machines.signals import Signals
 from hw2.terminal import console
@@ -37,7 +37,7 @@ def train(config: Config, *, mirrored: bool = False, hooks: Sequence[Hook] = ())
     environ = os.environ if mirrored else {"TF_CONFIG": os.environ.get("TF_CONFIG", "")}
     cluster = from_environment(environ)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(devices.check_device_errors(several=cluster.several))
+        stack.enter_context(failures.check_device_errors(several=cluster.several))
         caught = stack.enter_context(signals.caught())
         config = stack.enter_context(prepare.resolved(config))
         _train(config, cluster, mirrored, hooks, caught, stack)

@@ -11,7 +11,6 @@ import tensorflow as tf
 from tensorflow.python.saved_model.save_context import in_save_context  # has no public name
 
 from hw2.ops import (
-    choices,
     extract_patches,
     fusion,
     geometry,
@@ -19,6 +18,7 @@ from hw2.ops import (
     native,
     pointwise,
     tensors,
+    timing,
     winograd,
 )
 from hw2.ops.direct import conv as direct
@@ -150,7 +150,7 @@ def chosen(x: tf.Tensor, w: tf.Tensor, window: Window, algorithm: str | None = N
       window: The options of `conv2d`.
       algorithm: Of `conv2d`.
 
-    What "auto" and "fastest" stand for is measured, see hw2/ops/choices.py, or decided by rule.
+    What "auto" and "fastest" stand for is measured, see hw2/ops/timing.py, or decided by rule.
     The compiled kernel is not among it where there is none, where a GPU does the work, in graphs
     that XLA compiles, and in a SavedModel, which is read where there is no hw2.
     """
@@ -164,7 +164,7 @@ def chosen(x: tf.Tensor, w: tf.Tensor, window: Window, algorithm: str | None = N
     if fusion.gpus() or in_save_context() or tensors.in_xla():
         return by_rule
     able = [k for k in ALGORITHMS if _able(k, x, w, window, with_kernel, name == "fastest")]
-    return choices.choose(name, x, w, window, {k: ALGORITHMS[k] for k in able}, by_rule)
+    return timing.choose(name, x, w, window, {k: ALGORITHMS[k] for k in able}, by_rule)
 
 
 @contextlib.contextmanager

@@ -12,14 +12,14 @@ from typing import Any
 from hw2 import __version__
 from hw2.config.settings import Config
 from hw2.errors import RunError
-from hw2.machines import devices
+from hw2.machines import failures
 from hw2.report import comparison, one_run, page, record, scored
 from hw2.report.record import Record
 from hw2.runs.folder import FLAGS
 from hw2.terminal import console
 
 
-@devices.check_device_errors()
+@failures.check_device_errors()
 def build(folders: Sequence[str], config: Config) -> None:
     """Writes the page, and prints one JSON line.
 

@@ -14,8 +14,7 @@ from hw2.config.settings import FIELDS
 from hw2.runs import checkpoints, disk
 from hw2.runs import folder as run_folder
 from hw2.runs.folder import RunFolder
-from hw2.training import schedules
-from hw2.training.schedules import Plateau
+from hw2.training.plateau import Plateau, replay
 
 COLUMNS = (
     "loss",
@@ -87,9 +86,7 @@ def read(path: Path) -> Record:
     )
     plateau = Plateau(halve_after, stop_after)
     evaluations = ((int(row["step"]), row["val_top1"]) for row in rows)
-    halvings = schedules.replay(
-        plateau, (pair for pair in evaluations if math.isfinite(pair[1])), restarts
-    )
+    halvings = replay(plateau, (pair for pair in evaluations if math.isfinite(pair[1])), restarts)
     return Record(
         path,
         flags,

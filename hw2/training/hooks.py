@@ -8,7 +8,7 @@ from collections.abc import Callable
 from hw2.errors import NotFinite
 from hw2.training.loop import Run
 from hw2.training.metrics import Scores
-from hw2.training.schedules import Plateau
+from hw2.training.plateau import Plateau
 
 
 class Evaluation:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hw2.training.metrics import Scores
-from hw2.training.schedules import Plateau
+from hw2.training.plateau import Plateau
 
 
 @dataclasses.dataclass

@@ -215,12 +215,12 @@ def test_a_machine_in_need_is_told_of_in_words():
     code = """
 import resource, sys
 import tensorflow as tf
-from hw2.machines import devices
+from hw2.machines import devices, failures
 from hw2.errors import MachineError
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + 2**28, resource.RLIM_INFINITY))
 try:
-    with devices.check_device_errors():
+    with failures.check_device_errors():
         x = tf.ones([2**15, 2**15])
 except MachineError as error:
     print(error)

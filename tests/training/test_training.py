@@ -15,7 +15,7 @@ from hw2.training.learner import Learner
 from hw2.training.loop import Run, every, fit
 from hw2.training.metrics import Scores, in_top_k, scorer
 from hw2.training.optimizers import Adam
-from hw2.training.schedules import Plateau, replay
+from hw2.training.plateau import Plateau, replay
 from hw2.training.variables import named_variables, trainable
 
 

@@ -25,7 +25,7 @@ import numpy as np
 import tensorflow as tf
 
 from hw2 import ops
-from hw2.ops import choices
+from hw2.ops import timing
 from hw2.ops.direct import build, cpu, library
 from hw2.ops.direct import conv as direct
 from hw2.ops.direct.unavailable import Unavailable
@@ -55,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
         os.environ[cpu.VARIABLE] = options.isa
     try:
         isa = os.environ[cpu.VARIABLE] = cpu.chosen()
-        os.environ[choices.VARIABLE] = "rule"
+        os.environ[timing.VARIABLE] = "rule"
         if options.sanitize:
             return _sanitized(isa)
         start = time.perf_counter()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from hw2.ops import choices, conv, geometry
+from hw2.ops import conv, geometry, timing
 from hw2.ops.direct import cache
 
 W = tf.zeros([3, 3, 4, 6])
@@ -33,11 +33,11 @@ def clock(tmp_path, monkeypatch):
         measured.append((x.shape[0], sorted(candidates)))
         return "winograd"
 
-    monkeypatch.setenv(choices.VARIABLE, "")
+    monkeypatch.setenv(timing.VARIABLE, "")
     monkeypatch.setenv(cache.VARIABLE, str(tmp_path))
-    monkeypatch.setattr(choices, "_measure", measure)
+    monkeypatch.setattr(timing, "_measure", measure)
     for name, value in (("_given", {}), ("_taken", {}), ("_made", {}), ("_of_machine", None)):
-        monkeypatch.setattr(choices, name, value)
+        monkeypatch.setattr(timing, name, value)
     return measured
 
 
@@ -75,11 +75,11 @@ def test_the_next_process_reads_what_this_one_wrote(clock, tmp_path, monkeypatch
     content = json.loads((tmp_path / "choices.json").read_text())
     assert list(content.values()) == [{f"{LAYER} of 32": "winograd"}]
     assert not list(tmp_path.glob("*.tmp"))
-    monkeypatch.setattr(choices, "_made", {})
-    monkeypatch.setattr(choices, "_of_machine", None)
+    monkeypatch.setattr(timing, "_made", {})
+    monkeypatch.setattr(timing, "_of_machine", None)
     assert in_graph(lambda: chosen(32)) == "winograd"
     assert len(clock) == 1
-    assert choices.choices() == {f"{LAYER} of 32": "winograd"}
+    assert timing.choices() == {f"{LAYER} of 32": "winograd"}
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"a": 1}', "\0"])
@@ -96,12 +96,12 @@ def test_a_cache_that_cannot_be_written_is_done_without(clock, tmp_path, monkeyp
 
 
 def test_a_resumed_run_keeps_its_choices(clock, monkeypatch):
-    choices.use({f"{LAYER} of 32": "im2col", f"{LAYER} of 16": "no longer there"})
+    timing.use({f"{LAYER} of 32": "im2col", f"{LAYER} of 16": "no longer there"})
     assert in_graph(lambda: chosen(32)) == "im2col"
     assert clock == []
     assert in_graph(lambda: chosen(16)) == "winograd"
-    assert choices.choices()[f"{LAYER} of 32"] == "im2col"
-    monkeypatch.setenv(choices.VARIABLE, "rule")
+    assert timing.choices()[f"{LAYER} of 32"] == "im2col"
+    monkeypatch.setenv(timing.VARIABLE, "rule")
     assert chosen(32) == "im2col"
     assert chosen(16) == "direct"
 
@@ -115,13 +115,13 @@ MEASURE = """
 import sys
 import tensorflow as tf
 from hw2 import ops
-from hw2.ops import choices
+from hw2.ops import timing
 if sys.argv[1] == "deterministic":
     tf.config.experimental.enable_op_determinism()
 x, w = tf.zeros([2, 8, 7, 4]), tf.zeros([3, 3, 4, 6])
 tf.function(lambda x: ops.conv2d(x, w, algorithm="fastest"))(x)
-taken = choices.choices()
-print(len(choices._made), len(taken), set(taken.values()) <= set(ops.ALGORITHMS))
+taken = timing.choices()
+print(len(timing._made), len(taken), set(taken.values()) <= set(ops.ALGORITHMS))
 """
 
 
@@ -134,7 +134,7 @@ def test_a_real_clock(mode, count):
     out = subprocess.check_output(
         [sys.executable, "-c", MEASURE, mode],
         cwd=root,
-        env={**os.environ, choices.VARIABLE: ""},
+        env={**os.environ, timing.VARIABLE: ""},
         text=True,
     )
     assert out == f"{count} 1 True\n"  # measured, recorded
