@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hw2.errors import DataError
-from hw2.report import predictions, thumbnail
+from hw2.report import accuracy, thumbnail
 from hw2.report.scored import ScoredRun
 
 MOST_PAIR_PICTURES = 6
@@ -49,5 +49,5 @@ def confused_pairs(run: ScoredRun) -> list[dict[str, Any]]:
             "of": int((found.labels == label).sum()),
             "pictures": cards(run, rows[:MOST_PAIR_PICTURES]),
         }
-        for label, guess, rows in predictions.confused(found)
+        for label, guess, rows in accuracy.confused(found)
     ]

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from hw2.report import calibration, curves, predictions
-from hw2.report.predictions import share
+from hw2.report import accuracy, calibration, curves
+from hw2.report.accuracy import share
 from hw2.report.record import Record
 from hw2.report.scored import ScoredRun
 
@@ -64,7 +64,7 @@ def _tests(
     for (first, one), (second, other) in itertools.combinations(named, 2):
         if one is None or other is None:
             continue
-        result = predictions.mcnemar(one.answers, other.answers)
+        result = accuracy.mcnemar(one.answers, other.answers)
         if result is None:
             missing.append(
                 f"no McNemar test of {first} and {second}: they have no pictures "

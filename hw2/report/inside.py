@@ -11,8 +11,8 @@ import tensorflow as tf
 from hw2.input import pipeline
 from hw2.jobs import spec
 from hw2.report import convolution, feature_maps, filters, gradcam, stages
+from hw2.report.accuracy import Predictions
 from hw2.report.cards import cards
-from hw2.report.predictions import Predictions
 from hw2.report.scored import ScoredRun
 
 BATCH = 16  # images whose gradients are taken at once

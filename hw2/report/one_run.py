@@ -11,9 +11,9 @@ from hw2.config.settings import Config
 from hw2.jobs import spec
 from hw2.jobs.convolution import convolving
 from hw2.models import summary
-from hw2.report import calibration, curves, inside, predictions, variants
+from hw2.report import accuracy, calibration, curves, inside, variants
+from hw2.report.accuracy import Predictions, share
 from hw2.report.cards import cards, confused_pairs
-from hw2.report.predictions import Predictions, share
 from hw2.report.record import Record
 from hw2.report.scored import ScoredRun
 from hw2.runs import diagnosis
@@ -90,11 +90,11 @@ def _accuracy(run: ScoredRun, top_k: int) -> dict[str, Any]:
         "k": k,
         "top1": share(found.right),
         "topk": share(found.among(k)),
-        "classes": predictions.by_class(found),
+        "classes": accuracy.by_class(found),
         "matrix": _matrix(found),
         "pairs": confused_pairs(run),
-        "worst": cards(run, predictions.worst(found)),
-        "unsure": cards(run, predictions.least_sure(found)),
+        "worst": cards(run, accuracy.worst(found)),
+        "unsure": cards(run, accuracy.least_sure(found)),
         "ece": calibration.error(found.confidence, found.right),
         "reliability": calibration.draw(found.confidence, found.right),
         "bins": calibration.table(found.confidence, found.right),

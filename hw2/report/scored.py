@@ -15,8 +15,8 @@ from hw2.input.examples import Examples
 from hw2.jobs import data, spec
 from hw2.jobs import model as trained
 from hw2.jobs.convolution import convolving
-from hw2.report import predictions
-from hw2.report.predictions import Predictions
+from hw2.report import accuracy
+from hw2.report.accuracy import Predictions
 from hw2.report.record import Record
 from hw2.runs.checkpoints import Checkpoint
 from hw2.runs.folder import RunFolder
@@ -58,7 +58,7 @@ def score(one: Record, config: Config, out: Console, missing: list[str]) -> Scor
         model = trained.load(checkpoint, tensors, config.weights)
         examples, indices, training = _data(one, checkpoint, config, out)
         with convolving(config, checkpoint):
-            ask = predictions.compiled(model, trained.probabilities(checkpoint))
+            ask = accuracy.compiled(model, trained.probabilities(checkpoint))
             answers = classify(checkpoint, ask, examples, indices, config.batch_size)
     except DataError as error:
         missing.append(
@@ -87,13 +87,13 @@ def classify(
 
     Args:
       checkpoint: A checkpoint of the run.
-      ask: From images to probabilities, made by `predictions.compiled`.
+      ask: From images to probabilities, made by `accuracy.compiled`.
       examples: The data.
       indices: The examples to classify.
       batch_size: Images at a time.
     """
     preprocessing = spec.preprocessing(checkpoint.state["identity"])
-    return predictions.predict(ask, examples, indices, preprocessing, batch_size=batch_size)
+    return accuracy.predict(ask, examples, indices, preprocessing, batch_size=batch_size)
 
 
 def sample(indices: np.ndarray, most: int) -> np.ndarray:

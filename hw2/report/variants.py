@@ -8,8 +8,8 @@ from hw2.config.settings import Config
 from hw2.errors import Fault
 from hw2.jobs import model as trained
 from hw2.jobs.convolution import convolving
-from hw2.report import predictions, scored
-from hw2.report.predictions import Predictions, share
+from hw2.report import accuracy, scored
+from hw2.report.accuracy import Predictions, share
 from hw2.report.record import Record
 from hw2.report.scored import ScoredRun
 from hw2.runs.folder import RunFolder
@@ -40,7 +40,7 @@ def table(one: Record, run: ScoredRun, config: Config, missing: list[str]) -> li
 
     # One model takes all these weights in turn, so that it is traced only once.
     model = trained.build(run.checkpoint.state["identity"])
-    ask = predictions.compiled(model, trained.probabilities(run.checkpoint))
+    ask = accuracy.compiled(model, trained.probabilities(run.checkpoint))
     for which, checkpoint, tensors, indices, data in variants:
         for weights in ("ema", "raw"):
             same = (checkpoint.step, weights, data) == (main["step"], config.weights, run.data)

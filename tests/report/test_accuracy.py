@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from hw2.report import calibration, predictions
-from hw2.report.predictions import Predictions, Share
+from hw2.report import accuracy, calibration
+from hw2.report.accuracy import Predictions, Share
 
 
 def answers(labels, guesses, names=None, classes=3, sure=0.8):
@@ -25,7 +25,7 @@ def test_wilson():
 def test_confusion_and_classes():
     found = answers([0, 0, 0, 1, 2], [0, 0, 1, 1, 1])
     assert found.confusion.tolist() == [[2, 1, 0], [0, 1, 0], [0, 1, 0]]
-    a, b, c = predictions.by_class(found)
+    a, b, c = accuracy.by_class(found)
     assert (a["precision"], a["recall"], a["pictures"]) == (1, pytest.approx(2 / 3), 3)
     assert (b["precision"], b["recall"], b["guessed"]) == (pytest.approx(1 / 3), 1, 3)
     assert c["f1"] == 0
@@ -33,7 +33,7 @@ def test_confusion_and_classes():
 
 def test_most_confused_come_first_with_their_rows():
     found = answers([0, 0, 0, 1, 2], [1, 1, 0, 1, 0])
-    (label, guess, rows), (second, *_) = predictions.confused(found)
+    (label, guess, rows), (second, *_) = accuracy.confused(found)
     assert (label, guess, sorted(rows), second) == (0, 1, [0, 1], 2)
 
 
@@ -41,8 +41,8 @@ def test_worst_and_least_sure():
     found = answers([0, 1, 2], [1, 1, 1])
     found.probabilities[2] = [0.0, 0.95, 0.05]
     found.probabilities[1] = [0.45, 0.5, 0.05]
-    assert predictions.worst(found).tolist() == [2, 0]
-    assert predictions.least_sure(found, 1).tolist() == [1]
+    assert accuracy.worst(found).tolist() == [2, 0]
+    assert accuracy.least_sure(found, 1).tolist() == [1]
 
 
 def test_mcnemar_pairs_by_name():
@@ -53,10 +53,10 @@ def test_mcnemar_pairs_by_name():
         other.names[::-1], other.labels[::-1], other.probabilities[::-1], other.class_names
     )
     for second in (other, shuffled):
-        result = predictions.mcnemar(one, second)
+        result = accuracy.mcnemar(one, second)
         assert (result["only_first"], result["only_second"]) == (8, 1)
         assert result["p"] == pytest.approx(2 * (1 + 9) / 2**9)  # of 9: none or one, both tails
-    assert predictions.mcnemar(one, answers([0], [0], names=["else"])) is None
+    assert accuracy.mcnemar(one, answers([0], [0], names=["else"])) is None
 
 
 def test_calibration_error():
