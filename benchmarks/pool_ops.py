@@ -15,7 +15,7 @@ from collections.abc import Callable
 import interleaved
 import numpy as np
 
-from hw2 import command
+from hw2.terminal import noise
 
 # (op, images, kernel, stride)
 SHAPES = [
@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="ops whose name holds this")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    command.quiet_tensorflow()
+    noise.quiet_tensorflow()
     from hw2.ops.direct import cpu
 
     shapes = [shape for shape in SHAPES if options.only in shape[0]]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from hw2 import ops
 from hw2.layers import norm
 from hw2.layers.penalty import l2_penalty
 from hw2.models import MODELS
@@ -165,8 +166,9 @@ def steps(strategy, count=4):
 
 
 def test_two_devices_train_what_one_does(two_devices):
-    losses, scores, tensors = steps(tf.distribute.get_strategy())
-    losses2, scores2, tensors2 = steps(two_devices)
+    with ops.algorithm("direct"):  # whose rounding is smaller than that of Winograd's tiles
+        losses, scores, tensors = steps(tf.distribute.get_strategy())
+        losses2, scores2, tensors2 = steps(two_devices)
     np.testing.assert_allclose(losses2, losses, rtol=1e-4)  # Adam divides rounding by little
     assert scores2.num_examples == scores.num_examples == 32
     assert losses2[0] == pytest.approx(losses[0], rel=1e-6)  # before Adam: sums in another order
