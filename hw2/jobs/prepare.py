@@ -19,7 +19,7 @@ from hw2.jobs.convolution import convolving
 from hw2.machines import devices
 from hw2.machines.cluster import Cluster
 from hw2.machines.workers import Workers
-from hw2.ops import fusion
+from hw2.ops import conv, fusion
 from hw2.runs.checkpoints import Checkpoint
 from hw2.terminal import noise
 
@@ -67,6 +67,7 @@ def workers(config: Config, cluster: Cluster, *, mirrored: bool, out: Console) -
         out.print(f"devices: {names}{where}, {each} of {config.batch_size} pictures a step on each")
     with noise.without_noise():
         fusion.warm_up()
+    conv.prepare(config.conv_algorithm)
     return Workers(cluster, strategy)
 
 

@@ -191,6 +191,12 @@ def algorithm(name: str, *, recompute: bool = False) -> Iterator[None]:
         _default, _recompute = before
 
 
+def prepare(name: str) -> None:
+    """Builds the kernel if an algorithm may take it, before a progress bar is on the terminal."""
+    if name.startswith(("auto", "fastest", "direct")) and not fusion.gpus():
+        library.available()
+
+
 def default() -> str:
     """Names the algorithm that `with algorithm(...)` has chosen; "auto" without."""
     return _default
