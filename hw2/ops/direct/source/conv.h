@@ -1,0 +1,160 @@
+// What the convolution and its two gradients have in common: their attributes, and the ways from a
+// group of channels to the kernels.
+#pragma once
+
+#include "filter_gradient.h"
+#include "op.h"
+#include "winograd.h"
+
+namespace hw2 {
+namespace {
+
+using tensorflow::OpKernel;
+using tensorflow::OpKernelConstruction;
+using tensorflow::OpKernelContext;
+using tensorflow::Tensor;
+using tensorflow::TensorShape;
+using tensorflow::shape_inference::DimensionHandle;
+using tensorflow::shape_inference::InferenceContext;
+using tensorflow::shape_inference::ShapeHandle;
+
+// The attributes of the three ops.
+class Options : public Sliding {
+ public:
+  Options() = default;
+  explicit Options(OpKernelConstruction* c) { OP_REQUIRES_OK(c, read(c)); }
+
+  template <class Context>
+  absl::Status read(Context* c) {
+    TF_RETURN_IF_ERROR(c->GetAttr("tile", &tile));
+    return Sliding::read(c);
+  }
+
+  int tile = 0;  // outputs of a tile of Winograd along each axis; 0 for none
+};
+
+// Shares work out on TensorFlow's own threads.
+struct Threads {
+  explicit Threads(OpKernelContext* c)
+      : count(c->device()->tensorflow_cpu_worker_threads()->num_threads), each(on_threads(c)) {}
+
+  int count;
+  Each each;
+};
+
+// Whether Winograd is compiled for numbers of a type.
+template <class T>
+constexpr bool WINOGRAD = std::is_same_v<T, float> || std::is_same_v<T, BFloat16>;
+
+// Memory for the length of a call.
+template <class T>
+T* memory(OpKernelContext* c, Tensor* holder, size_t count) {
+  const int64_t bytes = std::max<size_t>(count, 1) * sizeof(T) + 64;
+  const auto status = c->allocate_temp(tensorflow::DT_UINT8, TensorShape({bytes}), holder);
+  if (!status.ok()) {
+    c->CtxFailure(status);
+    return nullptr;
+  }
+  return values_of<T>(holder);
+}
+
+// Convolves `count` images of [height, width, groups * channels] by filters that `read` gives.
+template <class Kind, class T, class Read>
+void convolve_group(OpKernelContext* c, const Sweep& sweep, const Images<T>& x, Read read,
+                    int filters, const Results<T>& y, const typename Kind::Sum* bias, bool relu,
+                    const Threads& threads) {
+  const Panels panels(filters, tiling<typename Kind::Sum>(sweep.columns, (filters + LANES<typename Kind::Sum> - 1) /
+                                                         LANES<typename Kind::Sum>).columns,
+                      LANES<typename Kind::Sum>);
+  const size_t size =
+      (size_t)panels.registers * panels.lanes * sweep.taps.size() * framed<Kind>(x.channels);
+  Tensor holder;
+  auto* packed = memory<typename Kind::Value>(c, &holder, size);
+  if (!packed) return;
+  threads.each(panels.count, size, [&](long p) {
+    pack<Kind>(panels, p, sweep.taps, x.channels, read, packed);
+  });
+  convolve<Kind>(sweep, x, packed, panels, y, bias, relu, threads.each);
+}
+
+// A divisor of `count` near to `wanted`, or that itself where there is none.
+long divisor_near(long count, long wanted) {
+  for (long d = wanted + wanted / 4; d > wanted / 2; d--)
+    if (count % d == 0) return d;
+  return std::min(wanted, std::max(count, 1L));
+}
+
+// Whether each result is of one pixel, its own.
+template <class T>
+bool single(const Sweep& sweep, const Images<T>& x) {
+  return sweep.taps.size() == 1 && sweep.row_stride == 1 && sweep.column_stride == 1 &&
+         !sweep.top && !sweep.left && sweep.rows == x.height && sweep.columns == x.width;
+}
+
+// The same with the sums' type and instructions that suit the numbers.
+template <class T, class Read>
+void convolve_numbers(OpKernelContext* c, Sweep sweep, Images<T> x, Read read, int filters,
+                      Results<T> y, const SumOf<T>* bias, bool relu, const Threads& threads,
+                      bool flat = false) {
+  using Sum = SumOf<T>;
+  if (sweep.rows <= 0 || sweep.columns <= 0) return;
+  if (sweep.taps.empty()) return clear(sweep, x.count, filters, y, threads.each);
+  if (!flat && single(sweep, x) && y.row == y.pixel * x.width && y.image == y.row * x.height) {  // 1x1: pixels are pixels, cut where it suits
+    const long pixels = (long)x.count * x.height * x.width, row = divisor_near(pixels, BAND_PIXELS);
+    auto part = [&](long first, long rows, long columns) {
+      if (!rows || !columns) return;
+      Sweep one = sweep;
+      one.rows = rows, one.columns = columns;
+      const Images<T> from{x.data + first * x.pixel, 1, (int)rows, (int)columns, x.pixel, x.channels};
+      const Results<T> to{y.data + first * y.pixel, 0, y.pixel * columns, y.pixel};
+      convolve_numbers(c, one, from, read, filters, to, bias, relu, threads, true);
+    };
+    part(0, pixels / row, row);
+    part(pixels / row * row, 1, pixels % row);
+    return;
+  }
+  if constexpr (std::is_same_v<T, BFloat16>) {
+#if defined(__AVX512BF16__)
+    return convolve_group<Pairs>(c, sweep, x, read, filters, y, bias, relu, threads);
+#endif
+  }
+  convolve_group<Plain<Sum>>(
+      c, sweep, x, [&](int t, int i, int o) -> Sum { return widen(read(t, i, o)); }, filters, y,
+      bias, relu, threads);
+}
+
+template <int M, class T>
+void winograd_op(OpKernelContext* c, const Axis& rows, const Axis& columns, int top, int left,
+                 const Images<T>& x, const T* w, FilterSteps steps, int filters,
+                 const Results<T>& y, const float* bias, bool relu, const Threads& threads) {
+  Tiles tiles(rows, columns, x.count, M);
+  tiles.top = top, tiles.left = left;
+  const Panels panels(filters, tiling<float>(LEAST_TILES, whole(filters) / LANES<float>).columns,
+                      LANES<float>);
+  Tensor holder;
+  constexpr int POINTS = (M + 2) * (M + 2);
+  float* packed = memory<float>(c, &holder, (size_t)POINTS * x.channels * whole(filters));
+  if (!packed) return;
+  threads.each(panels.count, (long)POINTS * x.channels * whole(filters),
+               [&](long p) { transform_filters_of<M>(panels, p, x.channels, w, steps, packed); });
+  winograd<M>(x, tiles, packed, panels, y, bias, relu, threads.count, threads.each);
+}
+
+template <class T>
+void winograd_op(OpKernelContext* c, int tile, const Axis& rows, const Axis& columns, int top,
+                 int left, const Images<T>& x, const T* w, FilterSteps steps, int filters,
+                 const Results<T>& y, const float* bias, bool relu, const Threads& threads) {
+  auto call = [&](auto m) {
+    winograd_op<decltype(m)::value>(c, rows, columns, top, left, x, w, steps, filters, y, bias, relu,
+                                    threads);
+  };
+  switch (tile) {
+    case 2: return call(std::integral_constant<int, 2>{});
+    case 3: return call(std::integral_constant<int, 3>{});
+    case 4: return call(std::integral_constant<int, 4>{});
+    default: return call(std::integral_constant<int, 5>{});
+  }
+}
+
+}  // namespace
+}  // namespace hw2
