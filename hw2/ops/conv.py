@@ -228,9 +228,7 @@ def _by_rule(x: tf.Tensor, w: tf.Tensor, window: Window, with_kernel: bool) -> s
 
 def _direct_pays(x: tf.Tensor, w: tf.Tensor, window: Window) -> bool:
     """Whether "auto" may take the compiled kernel; builds it where it is not built yet."""
-    if fusion.gpus() or in_save_context() or direct.refusal(x, w, window):
-        return False
-    return library.available() and library.fast()
+    return direct.refusal(x, w, window) is None and options.usable(x)
 
 
 def _able(

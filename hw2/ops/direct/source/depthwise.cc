@@ -5,11 +5,6 @@
 namespace hw2 {
 namespace {
 
-using tensorflow::OpKernel;
-using tensorflow::OpKernelConstruction;
-using tensorflow::OpKernelContext;
-using tensorflow::Tensor;
-
 template <class T>
 class DepthwiseConv2D : public OpKernel {
  public:
