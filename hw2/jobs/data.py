@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import os
@@ -11,8 +12,9 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
+from hw2.config import flagfile, paths
 from hw2.config.settings import Config
-from hw2.errors import DataError, UsageError, writing
+from hw2.errors import DataError, writing
 from hw2.input import source, split
 from hw2.input.examples import Examples
 from hw2.input.files.names import shown
@@ -67,14 +69,7 @@ def write_skipped(path: Path, skipped: Sequence[tuple[str, str]]) -> None:
 
 def absolute_path(path: str) -> str:
     """Makes a path absolute, but leaves the name of a built-in data set as it is."""
-    if not path or path in builtin.NAMES:
-        return path
-    try:
-        return os.path.abspath(os.path.expanduser(path))
-    except FileNotFoundError:
-        raise UsageError(
-            f"cannot tell where {path} is - the working folder is gone; go to one that is there"
-        ) from None
+    return paths.absolute(path, builtin.NAMES)
 
 
 def held_out(
@@ -99,7 +94,7 @@ def held_out(
 def of_run(
     config: Config, folder: RunFolder, checkpoint: Checkpoint, out: Console
 ) -> tuple[Examples, np.ndarray, np.ndarray]:
-    """Reads the data that a run was trained on, where the checkpoint or the settings say they are.
+    """Reads the data that a run was trained on, in the place that `place_of` knows.
 
     Returns:
       Examples, the indices of those that were trained on, and of those held out.
@@ -107,10 +102,27 @@ def of_run(
     Raises:
       DataError: The data cannot be used, or have changed since.
     """
-    path = config.train_data_path or checkpoint.state["train_data_path"]
+    path = place_of(config, folder, checkpoint)
+    if path not in builtin.NAMES and not all(map(os.path.exists, paths.files_of(path))):
+        raise DataError(
+            f"no data in {shown(path)} - the run in {folder.path} was trained on it, and it is "
+            "gone; give --train_data_path with the place where it is now"
+        )
     class_names = checkpoint.state["identity"]["class_names"]
     examples = read_examples(config, path, "train", out, class_names)
     return examples, *split.read(folder.split, examples)
+
+
+def place_of(config: Config, folder: RunFolder, checkpoint: Checkpoint) -> str:
+    """Says where the data of a run are; the newest word of it holds.
+
+    That is the setting, else the run folder's flagfile, which each start of the training writes
+    anew, else what the checkpoint recorded.
+    """
+    written = ""
+    with contextlib.suppress(OSError):
+        written = flagfile.values(folder.path / run_folder.FLAGS).get("train_data_path", "")
+    return config.train_data_path or written or checkpoint.state["train_data_path"]
 
 
 def write_split(
