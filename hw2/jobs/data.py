@@ -21,6 +21,7 @@ from hw2.input.files.names import shown
 from hw2.input.files.rules import Rules, default_cache_folder
 from hw2.input.sources import builtin
 from hw2.input.stream import disk_cache
+from hw2.runs import cells
 from hw2.runs import folder as run_folder
 from hw2.runs.checkpoints import Checkpoint
 from hw2.runs.folder import RunFolder
@@ -64,7 +65,8 @@ def write_skipped(path: Path, skipped: Sequence[tuple[str, str]]) -> None:
         path.unlink(missing_ok=True)  # it would be of an earlier run
         return
     with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-        csv.writer(file).writerows([("name", "reason"), *skipped])
+        rows = ((cells.safe(name), cells.safe(reason)) for name, reason in skipped)
+        csv.writer(file).writerows([("name", "reason"), *rows])
 
 
 def absolute_path(path: str) -> str:

@@ -1,0 +1,20 @@
+"""Text in a CSV file that people open in a spreadsheet."""
+
+from __future__ import annotations
+
+import re
+
+_COMPUTED = re.compile(r"\s*[=+\-@]|[\t\r]")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+
+def safe(text: str) -> str:
+    """Puts an apostrophe before text that a spreadsheet would compute, such as `=1+1`.
+
+    A number is left as it is.
+
+    Source: OWASP, "CSV Injection", owasp.org/www-community/attacks/CSV_Injection.
+    """
+    if _COMPUTED.match(text) and not _NUMBER.fullmatch(text):
+        return f"'{text}"
+    return text
