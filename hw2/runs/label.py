@@ -8,7 +8,7 @@ from pathlib import Path
 from hw2.runs import atomic, disk
 
 
-def tell(folder: Path, step: int, *, epoch: float, loss: float, top1: float) -> None:
+def best(folder: Path, step: int, *, epoch: float, loss: float, top1: float) -> None:
     """Writes `best-epoch-E-loss-L-top1-T.json`, and removes the one of an earlier best.
 
     It is for people, who see it in a listing of the folder; the program does not read it.
