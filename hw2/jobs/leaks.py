@@ -1,4 +1,4 @@
-"""Refuses to evaluate on images that were trained on: the same content in two parts of the data."""
+"""Images that were trained on and would score the model, by their content: refused or told of."""
 
 from __future__ import annotations
 

@@ -71,8 +71,7 @@ def check_classes(found: Checkpoint, class_names: Sequence[str], folder: RunFold
 
 
 def _flat(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """The values by the names of their flags: those of the preprocessing stand in a dict, as do
-    those of the model."""
+    """The values by name, with those of the preprocessing and the model's options among them."""
     flat: dict[str, Any] = {}
     for name, value in identity.items():
         flat.update(value if isinstance(value, dict) else {name: value})
