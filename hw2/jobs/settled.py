@@ -61,6 +61,16 @@ def usual(config: Config) -> dict[str, Any]:
     }
 
 
+def notes(given: Config, config: Config) -> list[str]:
+    """Says where the settings have become others than those given."""
+    if given.optimizer == config.optimizer:
+        return []
+    return [
+        f"this run was begun when the weight decay of {given.optimizer} was decoupled, and goes on "
+        f"so, as {config.optimizer}; a new --log_path begins with that of PyTorch"
+    ]
+
+
 def sgd_decay(found: Checkpoint | None) -> str:
     """What plain "sgd" means in a run: decay in the gradient, or formerly of the weight itself."""
     if found is None:

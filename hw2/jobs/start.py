@@ -98,7 +98,8 @@ def open_run(
     described = environment.describe(workers.strategy, deterministic=config.deterministic)
     new_data = compatibility.has_other_pictures(found, spec)
     record = record_of_run(config, found, spec, described, last_step)
-    for note in (*advice.notes(given, config), *build.notes(config, len(training), last_step)):
+    notes = [*settled.notes(given, config), *advice.notes(given, config)]
+    for note in (*notes, *build.notes(config, len(training), last_step)):
         out.print(f"  note: {note}", style="dim")
     return Start(
         config, folder, examples, training, validation, found, spec, last_step, record, new_data

@@ -134,7 +134,10 @@ def test_a_run_begun_with_the_old_decay_keeps_it(train, stop, tmp_path, formerly
     train(whole, *DECAYING, "--optimizer=sgdw", "--max_steps=12")
     stop(cut, 4, *DECAYING, "--optimizer=sgdw", "--max_steps=12")
     formerly(cut)
+    capsys.readouterr()
     train(cut, *DECAYING)
+    told = " ".join(capsys.readouterr().err.split())
+    assert "decay of sgd was decoupled, and goes on so, as sgdw" in told
     state = last(cut)[2]
     assert (state["identity"]["optimizer"], state[settled.SGD_DECAY]) == ("sgdw", "weight")
     assert "--optimizer=sgdw\n" in (cut / "flags.cfg").read_text()
@@ -143,6 +146,7 @@ def test_a_run_begun_with_the_old_decay_keeps_it(train, stop, tmp_path, formerly
     for name, value in theirs.items():
         np.testing.assert_array_equal(ours[name], value, name)
     train(tmp_path / "new", *DECAYING)
+    assert "decoupled" not in capsys.readouterr().err
     state = last(tmp_path / "new")[2]
     assert (state["identity"]["optimizer"], state[settled.SGD_DECAY]) == ("sgd", "gradient")
     with pytest.raises(RunError, match="optimizer was 'sgd', is 'sgdw'"):
