@@ -145,6 +145,7 @@ def test_a_run_begun_with_the_old_decay_keeps_it(train, stop, tmp_path, formerly
     ours, theirs = (checkpoints.newest(run / "checkpoints").tensors() for run in (cut, whole))
     for name, value in theirs.items():
         np.testing.assert_array_equal(ours[name], value, name)
+    capsys.readouterr()
     train(tmp_path / "new", *DECAYING)
     assert "decoupled" not in capsys.readouterr().err
     state = last(tmp_path / "new")[2]
