@@ -138,12 +138,13 @@ def constructor(name: str):
 
 
 def own_l2(name: str) -> float:
-    """The L2 penalty that a model has where the settings leave it open.
+    """The L2 penalty that a model has where the settings leave it open: its constructor's default.
 
     Raises:
       UsageError: There is no model of that name.
     """
-    return inspect.signature(constructor(name)).parameters["l2"].default
+    parameter = inspect.signature(constructor(name)).parameters.get("l2")
+    return 0.0 if parameter is None or parameter.default is parameter.empty else parameter.default
 
 
 def check_model(config: Config) -> None:

@@ -25,10 +25,12 @@ def of(*flags):
 
 
 @pytest.mark.fault(113)
-def test_the_penalty_is_that_of_the_model():
+def test_the_penalty_is_that_of_the_model(monkeypatch):
     assert of().l2 == 1e-3  # the first report's network, in one dense layer
     assert of("--model=densenet_fine").l2 == 1e-4  # the second report's
     assert of("--model=resnet18", "--l2=0.25").l2 == 0.25
+    monkeypatch.setitem(MODELS, "own", lambda image_shape, classes, *, seed, l2: None)
+    assert of("--model=own").l2 == 0.0
     others = set(MODELS) - {"inception10", "densenet_fine", "tiny"}
     assert {of(f"--model={name}").l2 for name in others} == {0.0}
 
