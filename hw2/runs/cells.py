@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-_COMPUTED = re.compile(r"\s*[=+\-@]|[\t\r]")
+# Wide signs too, which spreadsheets read as the narrow ones.
+_COMPUTED = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r]")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 

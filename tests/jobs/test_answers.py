@@ -101,7 +101,9 @@ def test_a_spreadsheet_computes_nothing_of_it():
 
 
 @pytest.mark.fault(117)
-@pytest.mark.parametrize("text", ["=1+1", "+1+1", "-1+cmd", "@A1", "\t=1+1", "  =1+1", "\r=1"])
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+1+1", "-1+cmd", "@A1", "\t=1+1", "  =1+1", "\r=1", "\uff1d1"]
+)
 def test_cells_that_are_computed_are_quoted(text):
     assert cells.safe(text) == f"'{text}"
 
