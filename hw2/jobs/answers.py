@@ -105,7 +105,7 @@ class Form:
         return line | {"guesses": guesses}
 
     def _cell(self, value: object) -> object:
-        return cells.safe(value) if isinstance(value, str) and not self.raw else value
+        return cells.safe(value, raw=self.raw) if isinstance(value, str) else value
 
     def _id(self, answer: Answer) -> str | int:
         return answer.number if self.ids == "number" else id_of(answer.name, self.ids)

@@ -59,13 +59,13 @@ def rules(config: Config) -> Rules:
     )
 
 
-def write_skipped(path: Path, skipped: Sequence[tuple[str, str]]) -> None:
+def write_skipped(path: Path, skipped: Sequence[tuple[str, str]], *, raw: bool = False) -> None:
     """Writes the names of skipped pictures and the reasons; removes the file if there are none."""
     if not skipped:
         path.unlink(missing_ok=True)  # it would be of an earlier run
         return
     with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-        rows = ((cells.safe(name), cells.safe(reason)) for name, reason in skipped)
+        rows = ([cells.safe(text, raw=raw) for text in row] for row in skipped)
         csv.writer(file).writerows([("name", "reason"), *rows])
 
 

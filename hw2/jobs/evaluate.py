@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -154,18 +154,21 @@ def _record(
         path.mkdir(parents=True, exist_ok=True)
         with (path / "eval.jsonl").open("a") as file:
             file.write(json.dumps(result) + "\n")
-        _write_classes(path / "per_class.csv", checkpoint.state["identity"], scores)
-        dataset.write_skipped(path / "bad.csv", skipped)
+        names = [
+            cells.safe(name, raw=config.raw) for name in checkpoint.state["identity"]["class_names"]
+        ]
+        _write_classes(path / "per_class.csv", names, scores)
+        dataset.write_skipped(path / "bad.csv", skipped, raw=config.raw)
     part = "test" if config.test_data_path else "validation"
     figures = {"top1": scores.top1, "topk": scores.topk, "loss": scores.loss}
     write_scalars(path, checkpoint.step, {f"{part}/{n}": v for n, v in figures.items()})
     print(json.dumps(result), flush=True)
 
 
-def _write_classes(file: Path, spec: Spec, scores: Scores) -> None:
+def _write_classes(file: Path, names: Sequence[str], scores: Scores) -> None:
     """Writes the top-1 accuracy of each class, replacing that of the evaluation before."""
     with atomic.opened(file) as new:
         rows = csv.writer(new)
         rows.writerow(("class", "pictures", "right", "top1"))
-        for name, (right, count) in zip(spec["class_names"], scores.by_class, strict=True):
-            rows.writerow((cells.safe(name), count, right, right / count if count else ""))
+        for name, (right, count) in zip(names, scores.by_class, strict=True):
+            rows.writerow((name, count, right, right / count if count else ""))
