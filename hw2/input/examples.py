@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from hw2.errors import DataError
+from hw2.input.files import spelling
+from hw2.input.files.levels import Scale
 from hw2.input.files.names import all_differ, first_few
 
 
@@ -30,6 +32,7 @@ class Examples:
       validation: `[N]` booleans, true where the source itself assigns an image to validation.
         None where it does not say.
       skipped: Name and reason of every image that was left out because it is bad.
+      scale: The value of white, where the images came from an array.
       from_content: Whether `load` decodes `content`, so that equal digests mean equal images.
 
     Raises:
@@ -47,6 +50,7 @@ class Examples:
     validation: np.ndarray | None = dataclasses.field(default=None, repr=False)
     skipped: tuple[tuple[str, str], ...] = dataclasses.field(default=(), repr=False)
     from_content: bool = dataclasses.field(default=False, repr=False)
+    scale: Scale | None = None
 
     def __post_init__(self) -> None:
         if self.labels.dtype != np.int32 or self.labels.shape != (len(self.names),):
@@ -75,18 +79,19 @@ class Examples:
         Raises:
           DataError: The examples have a class that the model does not know.
         """
-        number = {name: label for label, name in enumerate(class_names)}
-        unknown = [name for name in self.class_names if name not in number]
+        find = spelling.finder(class_names)
+        unknown = [name for name in self.class_names if find(name) < 0]
         if unknown:
+            near = spelling.hint(unknown[0], class_names)
             raise DataError(
-                f"unknown classes in the data - {first_few(unknown)}: the model knows "
+                f"unknown classes in the data - {first_few(unknown)}{near}: the model knows "
                 f"{len(class_names)}, among them {first_few(list(class_names), 3)}; "
                 "leave those pictures out, or train a model on them"
             )
-        present = {self.class_names[label] for label in np.unique(self.labels)}
-        absent = [name for name in class_names if name not in present]
+        numbers = np.array([find(name) for name in self.class_names], np.int32)
+        present = set(numbers[np.unique(self.labels)].tolist())
+        absent = [name for label, name in enumerate(class_names) if label not in present]
         note = (f"no picture of {first_few(absent)}",) if absent else ()
-        numbers = np.array([number[name] for name in self.class_names], np.int32)
         return dataclasses.replace(
             self,
             labels=numbers[self.labels],
@@ -136,4 +141,5 @@ def joined(train: Examples, validation: Examples) -> Examples:
         validation=np.arange(count + len(validation)) >= count,
         skipped=tuple((f"{p}/{name}", why) for p, e in parts for name, why in e.skipped),
         from_content=train.from_content and validation.from_content,
+        scale=train.scale,
     )

@@ -125,6 +125,7 @@ def _parts(
     examples = read(parts["train"], "train", rules, class_names=class_names, report=report)
     if "validation" in parts:
         held_out, known = parts["validation"], examples.class_names
+        rules = dataclasses.replace(rules, scale=examples.scale)
         validation = read(held_out, "validation", rules, class_names=known, report=report)
         examples = joined(examples, validation)
     if "test" in parts:

@@ -86,7 +86,9 @@ def read_data(config: Config, out: Console) -> tuple[Examples, Examples | None]:
     leaks.check_parts(config, train)
     if not config.test_data_path:
         return train, None
-    test = data.read_examples(config, config.test_data_path, "test", out, train.class_names)
+    test = data.read_examples(
+        config, config.test_data_path, "test", out, train.class_names, train.scale
+    )
     leaks.check_leak(config, train, test)
     return train, test
 

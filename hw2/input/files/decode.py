@@ -166,6 +166,18 @@ def inspect_in(
         return _found(content, max_pixels, min_size, decode)
 
 
+def check_size(
+    path: str | os.PathLike[str], width: int, height: int, max_pixels: int, min_size: int
+) -> None:
+    """Refuses the images of an array whose size a file of one image must not have.
+
+    Raises:
+      DataError: As `picture`.
+    """
+    with _naming(path):
+        _check_size(width, height, max_pixels, min_size)
+
+
 def content_of(path: str | os.PathLike[str]) -> bytes:
     """Reads the bytes of a regular file.
 
@@ -253,7 +265,11 @@ def _header(file: BinaryIO, max_pixels: int, min_size: int) -> ImageFile.ImageFi
     if name not in formats.READERS:
         raise _Refused(f"unsupported format {name}", "convert it to PNG or JPEG")
     image = formats.READERS[name](file)
-    width, height = image.size
+    _check_size(*image.size, max_pixels, min_size)
+    return image
+
+
+def _check_size(width: int, height: int, max_pixels: int, min_size: int) -> None:
     if width * height > max_pixels:
         raise _Refused(
             f"too many pixels ({width * height} > limit {max_pixels}; --max_pixels)",
@@ -264,9 +280,8 @@ def _header(file: BinaryIO, max_pixels: int, min_size: int) -> ImageFile.ImageFi
             f"too small ({width}x{height}, below {min_size}; --min_size)",
             "remove it, or lower the limit",
         )
-    if max(image.size) > MAX_ASPECT * min(image.size):
+    if max(width, height) > MAX_ASPECT * min(width, height):
         raise _Refused(f"too thin ({width}x{height}, over {MAX_ASPECT}:1)", "crop or remove it")
-    return image
 
 
 def _orientation(image: ImageFile.ImageFile) -> int:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from hw2.errors import DataError
 from hw2.input.examples import Examples
-from hw2.input.files import links
+from hw2.input.files import links, spelling
 from hw2.input.files.names import first_few, shown
 from hw2.input.files.rules import Rules
 from hw2.input.scanning import scan
@@ -25,7 +26,7 @@ LABELS_FORM = "labels of an array have the header `label`, or `id,label`"
 _WINDOWS = re.compile(r"[A-Za-z]:|.*\\")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
-_NUMERIC = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_DIGITS = re.compile(r"[0-9]{1,300}")
 
 
 def read_list(
@@ -62,12 +63,16 @@ def listing(
     path = os.fspath(path)
     rows = _rows(path)
     line, header = next(rows)
-    if len(header) != 2 or header[0] not in FILE or header[1] not in CLASS:
+    swapped = len(header) == 2 and header[0] in CLASS and header[1] in FILE
+    if not swapped and (len(header) != 2 or header[0] not in FILE or header[1] not in CLASS):
         raise _bad(path, line, f"expected the header file,class, got {_quoted(header)}", LIST_FORM)
-    names, texts, lines = _listed(path, rows)
+    names, texts, lines = _listed(path, _turned(rows) if swapped else rows)
     labels, classes = _labels(path, texts, lines, class_names)
     root, refused = os.path.dirname(path), _refused(path, names, rules)
-    return Listing(root, names, labels, classes, source=path, lines=lines, refused=refused)
+    notes = () if class_names is not None else spelling.notes(classes, _first(labels, lines))
+    return Listing(
+        root, names, labels, classes, source=path, lines=lines, refused=refused, notes=notes
+    )
 
 
 def to_classify(
@@ -81,6 +86,8 @@ def to_classify(
     path = os.fspath(path)
     rows = _rows(path)
     line, header = next(rows)
+    if len(header) == 2 and header[0] in CLASS and header[1] in FILE:
+        header, rows = header[::-1], _turned(rows)
     if not 1 <= len(header) <= 2 or header[0] not in FILE or header[-1] not in (*FILE, *CLASS):
         why = f"expected the header file, or file,class, got {_quoted(header)}"
         raise _bad(path, line, why, "correct it")
@@ -101,7 +108,7 @@ def is_list(path: str | os.PathLike[str]) -> bool:
         _, header = next(_rows(os.fspath(path)))
     except DataError:
         return True  # reading it will give the reason
-    return not header or header[0] in FILE or header[0] not in (*CLASS, *NUMBER)
+    return not header or any(n in FILE for n in header) or header[0] not in (*CLASS, *NUMBER)
 
 
 def read_labels(
@@ -142,8 +149,9 @@ def _listed(
     """Returns names, classes ("" without such a column) and line numbers; names must differ."""
     names, texts, lines = [], [], []
     seen: dict[str, int] = {}
+    folders: dict[str, dict[str, str]] = {}
     for line, (name, *label) in rows:
-        name = _checked_name(path, line, name)
+        name = _there(path, _checked_name(path, line, name), folders)
         if name in seen:
             raise _bad(path, line, f"{shown(name)} is in line {seen[name]} already", "remove one")
         seen[name] = line
@@ -151,6 +159,31 @@ def _listed(
         texts.append(label[0] if label else "")
         lines.append(line)
     return names, texts, lines
+
+
+def _there(path: str, name: str, folders: dict[str, dict[str, str]]) -> str:
+    """Returns a name as the disk spells it, where that differs in the form of Unicode only.
+
+    Args:
+      path: The list.
+      name: The name in the list.
+      folders: What is in the folders seen before, by its name in NFC; it grows.
+    """
+    if name.isascii():
+        return name
+    root = os.path.dirname(path)
+    if os.path.lexists(os.path.join(root, name)):
+        return name
+    found = ""
+    for part in name.split("/"):
+        if found not in folders:
+            try:
+                there = os.listdir(os.path.join(root, found) or os.curdir)
+            except OSError:
+                return name  # opening it will give the reason
+            folders[found] = {spelling.form(entry): entry for entry in there}
+        found = os.path.join(found, folders[found].get(spelling.form(part), part))
+    return found
 
 
 def _refused(path: str, names: Sequence[str], rules: Rules | None) -> dict[int, str]:
@@ -182,54 +215,72 @@ def _order(path: str, ids: Sequence[tuple[int, str]]) -> np.ndarray:
 def _labels(
     path: str, texts: Sequence[str], lines: Sequence[int], class_names: Sequence[str] | None
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Returns labels and classes, sorted by name; by value if the first name is a number."""
+    """Returns labels and classes, sorted by name, or by value if all are plain numbers."""
     if not texts:
         raise _bad(path, 1, "no line after the header", "list the pictures")
     if class_names is not None:
         return _known(path, texts, lines, class_names), tuple(class_names)
-    numbered = _NUMERIC.fullmatch(texts[0]) is not None
     for text, line in zip(texts, lines, strict=True):
         if not text:
             raise _bad(path, line, "the label is empty", "name a class")
-        if numbered and (not _INTEGER.fullmatch(text) or int(text) < 0):
-            raise _bad(
-                path,
-                line,
-                "labels must be whole numbers of at least 0, as the first one is a number, got "
-                f"{shown(repr(text))}",
-                "correct it",
-            )
-    if numbered:
-        texts = [str(int(text)) for text in texts]
-    classes = sorted(set(texts), key=int if numbered else None)
+    if all(map(_is_number, texts)):  # then a fraction is a measurement, and no class
+        for text, line in zip(texts, lines, strict=True):
+            if not _DIGITS.fullmatch(text):
+                why = "labels that are numbers must be whole and at least 0, got "
+                raise _bad(path, line, f"{why}{shown(repr(text))}", "correct it")
+    first: dict[str, str] = {}  # of the spellings of a name in Unicode, the first in the list
+    for text in texts:
+        first.setdefault(spelling.form(text), text)
+    in_order = sorted(first, key=_by_value if all(map(_DIGITS.fullmatch, first)) else None)
+    classes = [first[name] for name in in_order]
     if len(classes) < 2:
         raise DataError(
             f"no classes in {shown(path)} - one class only, {first_few(classes)}; "
             "two are needed at least"
         )
-    number = {name: label for label, name in enumerate(classes)}
-    return np.array([number[text] for text in texts], np.int32), tuple(classes)
+    number = {name: label for label, name in enumerate(in_order)}
+    return np.array([number[spelling.form(text)] for text in texts], np.int32), tuple(classes)
+
+
+def _is_number(text: str) -> bool:
+    """Whether a text is a number of any kind, infinite or NaN included."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return "_" not in text
+
+
+def _by_value(text: str) -> tuple[int, str]:
+    return int(text), text
 
 
 def _known(
     path: str, texts: Sequence[str], lines: Sequence[int], class_names: Sequence[str]
 ) -> np.ndarray:
-    """Returns labels by the names of the known classes; "007" also matches "7"."""
-    number = {name: label for label, name in enumerate(class_names)}
-    labels = []
-    for text, line in zip(texts, lines, strict=True):
-        if text not in number and _INTEGER.fullmatch(text):
-            text = str(int(text))
-        if text not in number:
-            raise _bad(
-                path,
-                line,
-                f"label {shown(repr(text))} is not one of the {len(number)} classes "
-                f"{first_few(list(class_names), 10)}",
-                "leave the picture out, or train a model on it",
-            )
-        labels.append(number[text])
-    return np.array(labels, np.int32)
+    """Returns labels by the names of the known classes."""
+    find = spelling.finder(class_names)
+    labels = np.array([find(text) for text in texts], np.int32)
+    for row in np.flatnonzero(labels < 0)[:1].tolist():
+        near = spelling.hint(texts[row], class_names)
+        raise _bad(
+            path,
+            lines[row],
+            f"label {shown(repr(texts[row]))} is not one of the {len(class_names)} classes "
+            f"{first_few(list(class_names), 10)}{near}",
+            "leave the picture out, or train a model on it",
+        )
+    return labels
+
+
+def _first(labels: np.ndarray, lines: Sequence[int]) -> Callable[[int], str]:
+    """Makes the function that says in which line a class is first named."""
+    return lambda label: f" (line {lines[int(np.flatnonzero(labels == label)[0])]})"
+
+
+def _turned(rows: Iterator[tuple[int, list[str]]]) -> Iterator[tuple[int, list[str]]]:
+    """Yields rows of class and file as rows of file and class."""
+    return ((line, row[::-1]) for line, row in rows)
 
 
 def _checked_name(path: str, line: int, name: str) -> str:
@@ -257,6 +308,7 @@ def _rows(path: str) -> Iterator[tuple[int, list[str]]]:
     """
     line, width = 1, None
     try:
+        _check_encoding(path)
         with open(path, newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
             reader = csv.reader(_without_nul(path, file), strict=True)
             for row in reader:
@@ -276,7 +328,7 @@ def _rows(path: str) -> Iterator[tuple[int, list[str]]]:
                 if len(row) != width:
                     why = f"expected {width} fields, as in the header, got {len(row)}"
                     raise _bad(path, line, why, "correct it")
-                yield line, row
+                yield line, [field.strip() for field in row]
     except csv.Error as error:
         raise _bad(path, line + 1, shown(str(error)), "correct the quotes") from error
     except OSError as error:
@@ -284,6 +336,16 @@ def _rows(path: str) -> Iterator[tuple[int, list[str]]]:
         raise DataError(f"unreadable list in {shown(path)} - {why}; make it readable") from error
     if width is None:
         raise _bad(path, 1, "the file is empty", LIST_FORM)
+
+
+def _check_encoding(path: str) -> None:
+    """Refuses UTF-16 and UTF-32, in which Windows saves "Unicode text"."""
+    with open(path, "rb") as file:
+        start = file.read(64)
+    marked = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE))
+    nul = start[::2].strip(b"\0") == b"" or start[1::2].strip(b"\0") == b""
+    if marked or (nul and len(start) >= 4):
+        raise _bad(path, 1, "the text is UTF-16 or UTF-32, and not UTF-8", "save it as UTF-8")
 
 
 def _without_nul(path: str, lines: Iterator[str]) -> Iterator[str]:
