@@ -80,14 +80,8 @@ class Examples:
           DataError: The examples have a class that the model does not know.
         """
         find = spelling.finder(class_names)
-        unknown = [name for name in self.class_names if find(name) < 0]
-        if unknown:
-            near = spelling.hint(unknown[0], class_names)
-            raise DataError(
-                f"unknown classes in the data - {first_few(unknown)}{near}: the model knows "
-                f"{len(class_names)}, among them {first_few(list(class_names), 3)}; "
-                "leave those pictures out, or train a model on them"
-            )
+        if words := spelling.unknown(self.class_names, class_names):
+            raise DataError(words)
         numbers = np.array([find(name) for name in self.class_names], np.int32)
         present = set(numbers[np.unique(self.labels)].tolist())
         absent = [name for label, name in enumerate(class_names) if label not in present]
@@ -98,6 +92,42 @@ class Examples:
             class_names=tuple(class_names),
             notes=self.notes + note,
         )
+
+
+def without_empty_classes(examples: Examples) -> Examples:
+    """Leaves out the classes without training images, together with their validation images.
+
+    Raises:
+      DataError: Fewer than two classes are left.
+    """
+    trained = examples.labels
+    if examples.validation is not None:
+        trained = trained[~examples.validation]
+    counts = np.bincount(trained, minlength=len(examples.class_names))
+    if counts.all():
+        return examples
+    classes = np.flatnonzero(counts)
+    empty = first_few([examples.class_names[label] for label in np.flatnonzero(counts == 0)])
+    if len(classes) < 2:
+        raise DataError(
+            f"no classes left in the data - without {empty}, which have no picture to train on; "
+            "two classes are needed at least"
+        )
+    numbers = np.full(len(counts), -1, np.int32)
+    numbers[classes] = np.arange(len(classes))
+    kept = np.flatnonzero(numbers[examples.labels] >= 0)
+    load, content = examples.load, examples.content
+    return dataclasses.replace(
+        examples,
+        names=tuple(examples.names[i] for i in kept.tolist()),
+        labels=numbers[examples.labels[kept]],
+        class_names=tuple(examples.class_names[label] for label in classes),
+        load=lambda index, short_side: load(int(kept[index]), short_side),
+        notes=(*examples.notes, f"classes without pictures are left out: {empty}"),
+        digests=None if examples.digests is None else examples.digests[kept],
+        content=content and (lambda index: content(int(kept[index]))),
+        validation=None if examples.validation is None else examples.validation[kept],
+    )
 
 
 def joined(train: Examples, validation: Examples) -> Examples:

@@ -18,7 +18,7 @@ from hw2.input.examples import Examples
 from hw2.input.files import levels
 from hw2.input.files.levels import Scale
 from hw2.input.files.names import shown
-from hw2.input.files.rules import Rules, default_cache_folder
+from hw2.input.files.rules import Rules, among
 from hw2.input.sources import builtin
 from hw2.input.stream import disk_cache
 from hw2.runs import folder as run_folder
@@ -64,10 +64,7 @@ def read_examples(
 
 def rules(config: Config) -> Rules:
     """The rules of the settings for which files to accept."""
-    names = {field.name for field in dataclasses.fields(Rules)} & vars(config).keys()
-    return Rules(
-        **{name: getattr(config, name) for name in names}, cache_folder=default_cache_folder()
-    )
+    return among(vars(config))
 
 
 def write_skipped(path: Path, skipped: Sequence[tuple[str, str]]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Mapping
+from typing import Any
 
 from hw2.input.files.levels import Scale
 
@@ -60,6 +62,12 @@ class Rules:
                 "max_pixels and min_size must be at least 1, got "
                 f"{self.max_pixels} and {self.min_size}."
             )
+
+
+def among(settings: Mapping[str, Any]) -> Rules:
+    """Makes the rules of the settings that are rules, with the user's cache folder."""
+    names = {field.name for field in dataclasses.fields(Rules)} & settings.keys()
+    return Rules(**{name: settings[name] for name in names}, cache_folder=default_cache_folder())
 
 
 def default_cache_folder() -> str | None:

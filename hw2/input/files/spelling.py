@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Sequence
 
-from hw2.input.files.names import shown
+from hw2.input.files.names import first_few, shown
 
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
 _DIGITS = re.compile(r"[0-9]{1,18}")
@@ -75,6 +75,19 @@ def notes(names: Sequence[str], where: Callable[[int], str] = lambda _: "") -> t
         by = "case" if only_case else _KINDS
         found.append(f"classes {one}{where(a)} and {other}{where(b)} differ in {by} only")
     return tuple(found)
+
+
+def unknown(names: Sequence[str], class_names: Sequence[str]) -> str:
+    """Says which names are no class that a model knows; nothing if there are none."""
+    find = finder(class_names)
+    found = [name for name in names if find(name) < 0]
+    if not found:
+        return ""
+    return (
+        f"unknown classes in the data - {first_few(found)}{hint(found[0], class_names)}: the "
+        f"model knows {len(class_names)}, among them {first_few(list(class_names), 3)}; "
+        "leave those pictures out, or train a model on them"
+    )
 
 
 def hint(name: str, class_names: Sequence[str]) -> str:

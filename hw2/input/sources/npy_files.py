@@ -104,7 +104,10 @@ def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype, int]:
         raise _Refused(f"version {version} of the format", "write it with numpy.save")
     shape, fortran, dtype = readers[version](file)
     if dtype.hasobject:
-        raise _Refused("it holds pickled objects, which may run code", FORMS)
+        raise _Refused(
+            "it holds pickled objects, which may run code",
+            "save labels by numpy.save(PATH, labels.astype(str)), images as numbers",
+        )
     return shape, fortran, dtype, file.tell()
 
 

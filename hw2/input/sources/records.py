@@ -24,7 +24,7 @@ from hw2.input.files.names import shown
 from hw2.input.files.rules import Rules
 from hw2.input.scanning import scan
 from hw2.input.scanning.listing import Listing
-from hw2.input.sources import folder
+from hw2.input.sources import layout
 
 SHARD = re.compile(r".*\.tfrecords?|.*-\d{5}-of-\d{5}(\.tfrecords?)?")
 INDEX = "index.npz"
@@ -284,7 +284,7 @@ def _bad(path: str, row: int, why: str) -> DataError:
 
 def _part(name: str) -> str | None:
     words = re.split(r"[-._]", name.lower())
-    return next((part for part, names in folder.PARTS.items() if set(names) & set(words)), None)
+    return next((part for part, names in layout.PARTS.items() if set(names) & set(words)), None)
 
 
 def _natural(name: str) -> tuple[int, str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
-import csv
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -17,11 +15,11 @@ from hw2.input.files.names import first_few, shown
 from hw2.input.files.rules import Rules
 from hw2.input.scanning import scan
 from hw2.input.scanning.listing import Listing
+from hw2.input.sources.rows import FORM, bad, rows_of
 
 FILE = ("file", "filename", "file_name", "path", "image", "name", "picture")
 CLASS = ("class", "label", "category", "species", "target")
 NUMBER = ("id", "index", "number")
-LIST_FORM = "a list of pictures has the header `file,class`"
 LABELS_FORM = "labels of an array have the header `label`, or `id,label`"
 _WINDOWS = re.compile(r"[A-Za-z]:|.*\\")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -61,11 +59,11 @@ def listing(
     Links within the list's folder are followed; links out of it only if `rules` allow it.
     """
     path = os.fspath(path)
-    rows = _rows(path)
+    rows = rows_of(path)
     line, header = next(rows)
     swapped = len(header) == 2 and header[0] in CLASS and header[1] in FILE
     if not swapped and (len(header) != 2 or header[0] not in FILE or header[1] not in CLASS):
-        raise _bad(path, line, f"expected the header file,class, got {_quoted(header)}", LIST_FORM)
+        raise bad(path, line, f"expected the header file,class, got {_quoted(header)}", FORM)
     names, texts, lines = _listed(path, _turned(rows) if swapped else rows)
     labels, classes = _labels(path, texts, lines, class_names)
     root, refused = os.path.dirname(path), _refused(path, names, rules)
@@ -84,16 +82,16 @@ def to_classify(
       DataError: A line is malformed, or names a class that is not one of `class_names`.
     """
     path = os.fspath(path)
-    rows = _rows(path)
+    rows = rows_of(path)
     line, header = next(rows)
     if len(header) == 2 and header[0] in CLASS and header[1] in FILE:
         header, rows = header[::-1], _turned(rows)
     if not 1 <= len(header) <= 2 or header[0] not in FILE or header[-1] not in (*FILE, *CLASS):
         why = f"expected the header file, or file,class, got {_quoted(header)}"
-        raise _bad(path, line, why, "correct it")
+        raise bad(path, line, why, "correct it")
     names, texts, lines = _listed(path, rows)
     if not names:
-        raise _bad(path, 1, "no line after the header", "list the pictures")
+        raise bad(path, 1, "no line after the header", "list the pictures")
     labels = np.full(len(names), -1, np.int32)
     labelled = [row for row, text in enumerate(texts) if text]
     where = [lines[row] for row in labelled]
@@ -105,7 +103,7 @@ def to_classify(
 def is_list(path: str | os.PathLike[str]) -> bool:
     """Whether a CSV file lists image files; otherwise its lines are the labels of an array."""
     try:
-        _, header = next(_rows(os.fspath(path)))
+        _, header = next(rows_of(os.fspath(path)))
     except DataError:
         return True  # reading it will give the reason
     return not header or any(n in FILE for n in header) or header[0] not in (*CLASS, *NUMBER)
@@ -125,11 +123,11 @@ def read_labels(
       DataError: A line is malformed, or there are more or fewer than `count`.
     """
     path = os.fspath(path)
-    rows = _rows(path)
+    rows = rows_of(path)
     line, header = next(rows)
     has_ids = len(header) == 2 and header[0] in NUMBER
     if len(header) != 1 + has_ids or header[-1] not in CLASS:
-        raise _bad(path, line, f"expected the header label, got {_quoted(header)}", LABELS_FORM)
+        raise bad(path, line, f"expected the header label, got {_quoted(header)}", LABELS_FORM)
     found = [(line, row) for line, row in rows]
     if len(found) != count:
         raise DataError(
@@ -153,7 +151,7 @@ def _listed(
     for line, (name, *label) in rows:
         name = _there(path, _checked_name(path, line, name), folders)
         if name in seen:
-            raise _bad(path, line, f"{shown(name)} is in line {seen[name]} already", "remove one")
+            raise bad(path, line, f"{shown(name)} is in line {seen[name]} already", "remove one")
         seen[name] = line
         names.append(name)
         texts.append(label[0] if label else "")
@@ -200,14 +198,14 @@ def _order(path: str, ids: Sequence[tuple[int, str]]) -> np.ndarray:
     for row, (line, text) in enumerate(ids):
         number = int(text) - first if _INTEGER.fullmatch(text) else -1
         if not 0 <= number < len(ids):
-            raise _bad(
+            raise bad(
                 path,
                 line,
                 f"expected an id in [{first}, {len(ids) + first}), got {shown(repr(text))}",
                 "ids are the numbers of the images",
             )
         if rows[number] >= 0:
-            raise _bad(path, line, f"id {text} occurs twice", "remove one")
+            raise bad(path, line, f"id {text} occurs twice", "remove one")
         rows[number] = row
     return rows
 
@@ -217,17 +215,17 @@ def _labels(
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Returns labels and classes, sorted by name, or by value if all are plain numbers."""
     if not texts:
-        raise _bad(path, 1, "no line after the header", "list the pictures")
+        raise bad(path, 1, "no line after the header", "list the pictures")
     if class_names is not None:
         return _known(path, texts, lines, class_names), tuple(class_names)
     for text, line in zip(texts, lines, strict=True):
         if not text:
-            raise _bad(path, line, "the label is empty", "name a class")
+            raise bad(path, line, "the label is empty", "name a class")
     if all(map(_is_number, texts)):  # then a fraction is a measurement, and no class
         for text, line in zip(texts, lines, strict=True):
             if not _DIGITS.fullmatch(text):
                 why = "labels that are numbers must be whole and at least 0, got "
-                raise _bad(path, line, f"{why}{shown(repr(text))}", "correct it")
+                raise bad(path, line, f"{why}{shown(repr(text))}", "correct it")
     first: dict[str, str] = {}  # of the spellings of a name in Unicode, the first in the list
     for text in texts:
         first.setdefault(spelling.form(text), text)
@@ -263,7 +261,7 @@ def _known(
     labels = np.array([find(text) for text in texts], np.int32)
     for row in np.flatnonzero(labels < 0)[:1].tolist():
         near = spelling.hint(texts[row], class_names)
-        raise _bad(
+        raise bad(
             path,
             lines[row],
             f"label {shown(repr(texts[row]))} is not one of the {len(class_names)} classes "
@@ -296,69 +294,9 @@ def _checked_name(path: str, line: int, name: str) -> str:
     elif ".." in name.split("/"):
         why = f"{shown(name)} leads out of the folder of the list"
     if why:
-        raise _bad(path, line, why, "name a file below that folder")
+        raise bad(path, line, why, "name a file below that folder")
     return os.path.normpath(name)
-
-
-def _rows(path: str) -> Iterator[tuple[int, list[str]]]:
-    """Yields line number and fields of every row, the header first and in lower case.
-
-    All rows must have the same length. A row with a quoted line break spans several lines, and has
-    the number of the last.
-    """
-    line, width = 1, None
-    try:
-        _check_encoding(path)
-        with open(path, newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
-            reader = csv.reader(_without_nul(path, file), strict=True)
-            for row in reader:
-                line = reader.line_num
-                if width is None:
-                    if not row:
-                        raise _bad(path, line, "no header", LIST_FORM)
-                    if len(row) == 1 and ";" in row[0]:
-                        raise _bad(
-                            path, line, "fields are separated by ;", "separate them by commas"
-                        )
-                    width = len(row)
-                    yield line, [field.strip().lower() for field in row]
-                    continue
-                if not row:
-                    raise _bad(path, line, "the line is empty", "remove it")
-                if len(row) != width:
-                    why = f"expected {width} fields, as in the header, got {len(row)}"
-                    raise _bad(path, line, why, "correct it")
-                yield line, [field.strip() for field in row]
-    except csv.Error as error:
-        raise _bad(path, line + 1, shown(str(error)), "correct the quotes") from error
-    except OSError as error:
-        why = (error.strerror or str(error)).lower()
-        raise DataError(f"unreadable list in {shown(path)} - {why}; make it readable") from error
-    if width is None:
-        raise _bad(path, 1, "the file is empty", LIST_FORM)
-
-
-def _check_encoding(path: str) -> None:
-    """Refuses UTF-16 and UTF-32, in which Windows saves "Unicode text"."""
-    with open(path, "rb") as file:
-        start = file.read(64)
-    marked = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE))
-    nul = start[::2].strip(b"\0") == b"" or start[1::2].strip(b"\0") == b""
-    if marked or (nul and len(start) >= 4):
-        raise _bad(path, 1, "the text is UTF-16 or UTF-32, and not UTF-8", "save it as UTF-8")
-
-
-def _without_nul(path: str, lines: Iterator[str]) -> Iterator[str]:
-    """Refuses NUL, which the CSV reader of Python 3.10 does not accept."""
-    for number, line in enumerate(lines, start=1):
-        if "\0" in line:
-            raise _bad(path, number, "the line holds a NUL", "correct it")
-        yield line
 
 
 def _quoted(header: Sequence[str]) -> str:
     return shown(repr(",".join(header))[:80])
-
-
-def _bad(path: str, line: int, why: str, remedy: str) -> DataError:
-    return DataError(f"bad line in {shown(path)}:{line} - {why}; {remedy}")

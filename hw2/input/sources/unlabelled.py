@@ -15,7 +15,7 @@ from hw2.input.files.names import first_few, shown
 from hw2.input.files.rules import Rules
 from hw2.input.scanning import scan
 from hw2.input.scanning.listing import Listing
-from hw2.input.sources import builtin, folder, idx, npy, shards, table
+from hw2.input.sources import builtin, folder, idx, layout, npy, shards, table
 
 FORMS = (
     f"give a folder of pictures, one picture, a .csv with a column `file`, an .npy or .npz of "
@@ -140,7 +140,7 @@ def _in_folder(
         return _of_array(npy.to_classify(found, None, part, class_names, rules, report=report))
     if sharded := shards.find(path, part):
         return _of_records(sharded, class_names, rules)
-    if parts := folder.parts(path):
+    if parts := layout.parts(path):
         if found := next(filter(None, map(parts.get, others)), None):
             return find_pictures(found, class_names, rules, part=part, report=report)
         raise DataError(
@@ -224,7 +224,7 @@ def _numbers(count: int) -> list[str]:
 
 
 def _is_picture(path: str) -> bool:
-    if os.path.splitext(path)[1].lower() in folder.PICTURES:
+    if os.path.splitext(path)[1].lower() in layout.PICTURES:
         return True
     try:
         with open(path, "rb") as file:
