@@ -193,3 +193,18 @@ def test_labels_stored_as_objects(tmp_path):
         tmp_path / "x_labels.npy", np.load(tmp_path / "x_labels.npy", allow_pickle=True).astype(str)
     )
     assert source.read(path).class_names == ("a", "b", "c")
+
+
+@pytest.mark.fault(79)
+def test_scan_reads_arrays_too(tmp_path, scan):
+    images = floats(255).astype(np.uint8)
+    images[2] = 3
+    path = save(tmp_path, images)
+    code, out, err = scan(path)
+    assert (code, err) == (0, "")
+    assert "12 images in 3 classes" in out.splitlines()
+    assert "note: nearly all of one level, as behind a lens cap or on a wrong scale, 1 of 12" in out
+    np.save(path, images.astype(np.uint16))
+    code, _, err = scan(path)
+    assert code == 3
+    assert "the highest uint16 value is 255, of 65535" in err
