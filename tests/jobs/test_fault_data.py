@@ -9,7 +9,6 @@ from hw2.config import settings
 from hw2.errors import DataError, RunError
 from hw2.jobs import evaluate, predict
 from hw2.runs import checkpoints
-from tests.training.tiny import FLAGS
 
 NFC, NFD = "caf\u00e9", "cafe\u0301"
 
@@ -42,15 +41,13 @@ def trained(where, train):
 
 
 def parsed(script, run, *flags):
-    shape = [flag for flag in FLAGS if "train_data_path" not in flag]
-    return settings.parse([script, *shape, f"--checkpoint_dir={run}", *flags])
+    return settings.parse([script, f"--checkpoint_dir={run}", *flags])
 
 
 @pytest.mark.fault(77)
-def test_the_scale_is_in_the_checkpoint_and_holds_for_all_that_follows(
-    trained, where, train, capsys
-):
-    run, flags = trained
+def test_the_scale_is_in_the_checkpoint_and_holds_for_all_that_follows(trained, where, capsys):
+    run, _ = trained
+    capsys.readouterr()
     [newest] = checkpoints.listing(run / "checkpoints")[-1:]
     state = json.loads((newest / "state.json").read_text())
     assert state["identity"]["scale"] == {"kind": "float", "white": 1.0}
@@ -70,10 +67,7 @@ def test_the_scale_is_in_the_checkpoint_and_holds_for_all_that_follows(
         evaluate.evaluate(parsed("eval.py", run, f"--test_data_path={other}"))
     with pytest.raises(DataError, match="24 of 24 have no answer"):
         predict.predict(parsed("predict.py", run, f"--data={other}", f"--output={where}/a.csv"))
-    levels = "--levels=255"
-    evaluate.evaluate(parsed("eval.py", run, f"--test_data_path={other}", levels))
-    with pytest.raises(RunError, match=r"scale was .* is .*255"):
-        train(run, *flags, f"--train_data_path={other}", levels, "--accept_new_data")
+    evaluate.evaluate(parsed("eval.py", run, f"--test_data_path={other}", "--levels=255"))
 
 
 @pytest.mark.fault(77)
@@ -95,3 +89,11 @@ def test_a_run_resumes_where_its_classes_are_spelt_in_the_other_form(trained, wh
     newest = checkpoints.listing(run / "checkpoints")[-1]
     state = json.loads((newest / "state.json").read_text())
     assert state["identity"]["class_names"] == [NFC, "tea"]
+
+
+@pytest.mark.fault(77)
+def test_a_run_does_not_resume_on_another_scale(trained, where, train):
+    run, flags = trained
+    path = save(where, "scaled", 255)
+    with pytest.raises(RunError, match=r"scale was .*1.0.*, is .*255.0"):
+        train(run, *flags, "--max_steps=4", f"--train_data_path={path}", "--accept_new_data")
