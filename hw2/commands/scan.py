@@ -241,9 +241,7 @@ def _show(result: dict[str, Any]) -> None:
     for note in result["notes"]:
         out.print(f"note: {note}")
     if result["conflicting_labels"]:
-        out.print(
-            f"conflicting labels: {duplicates.equations(result['conflicting_labels'], LISTED)}"
-        )
+        out.print(f"conflicting labels: {duplicates.equations(result['conflicting_labels'])}")
     for message in result.get("changed", ()):
         out.print(f"  {message}")
     if "changed" in result and not result["changed"]:
