@@ -253,7 +253,8 @@ def test_case_30_the_same_picture_in_two_classes_trains_where_few_do(train, data
         train(tmp_path / "run", *flags)
     assert str(caught.value) == (
         f"conflicting labels in {data} - 2 of 41 pictures lie in several classes, over "
-        "--max_bad_fraction=0.01: blue/same.png = red/3.png; leave each in one class"
+        "--max_bad_fraction=0.01: blue/same.png = red/3.png; leave each in one class, "
+        "or --skip_conflicts"
     )
     train(tmp_path / "run", *flags, "--max_bad_fraction=0.05")
     note = "  note: conflicting labels of 2 pictures: blue/same.png = red/3.png"
