@@ -133,7 +133,7 @@ def row(*texts):
 
 def drawn(text):
     """The pixels of a line of text under a picture."""
-    page = np.array(preview.sheet([row(text)]).convert("L"))
+    page = np.array(preview.sheet([row(text, "")]).convert("L"))
     return page[-preview.LINE :] < 128
 
 
