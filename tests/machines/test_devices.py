@@ -1,0 +1,74 @@
+"""What a second training of a process can have, and what needs another process."""
+
+import re
+
+import pytest
+import tensorflow as tf
+
+from hw2.errors import UsageError
+from hw2.machines import devices
+
+REMEDY = (
+    " must be set before TensorFlow computes anything, and it has in this process; restart Python "
+    "(in a notebook: restart the kernel), and give it to the first training"
+)
+
+
+@pytest.fixture(autouse=True)
+def computed():
+    """TensorFlow has computed something, so that its devices are fixed: two, see conftest.py."""
+    tf.ones([1]).numpy()
+
+
+@pytest.mark.fault(96)
+def test_threads_are_set_before_anything_is_computed():
+    threads = tf.config.threading.get_intra_op_parallelism_threads()
+    devices.configure(threads=threads, deterministic=False)
+    with pytest.raises(UsageError, match=f"^{re.escape(f'--threads={threads + 1}' + REMEDY)}$"):
+        devices.configure(threads=threads + 1, deterministic=False)
+
+
+@pytest.mark.fault(96)
+def test_more_parts_of_the_cpu_need_another_process_and_fewer_do_not():
+    with pytest.raises(UsageError, match=f"^{re.escape('--logical_devices=3' + REMEDY)}$"):
+        devices.mirrored(0, 3)
+    assert devices.mirrored(0, 2).num_replicas_in_sync == 2
+    assert devices.mirrored(0, 1).num_replicas_in_sync == 1
+
+
+@pytest.mark.fault(96)
+def test_one_device_is_what_an_undivided_cpu_is(monkeypatch):
+    monkeypatch.setattr(tf.config, "get_logical_device_configuration", lambda cpu: None)
+    assert devices.mirrored(0, 1).num_replicas_in_sync == 1
+
+
+@pytest.mark.fault(96)
+def test_a_cluster_has_to_be_joined_before_anything_is_computed(monkeypatch):
+    def late(**options):
+        raise RuntimeError("Collective ops must be configured at program startup")
+
+    monkeypatch.setattr(tf.distribute, "MultiWorkerMirroredStrategy", late)
+    with pytest.raises(UsageError, match=f"^{re.escape('several machines' + REMEDY)}$"):
+        devices.several_machines(0, 1)
+
+
+def total(strategy, size):
+    """The sum over the devices of `[size]` ones, in a function traced anew."""
+
+    def replica():
+        context = tf.distribute.get_replica_context()
+        return context.all_reduce(tf.distribute.ReduceOp.SUM, tf.ones([size]))
+
+    found = tf.function(lambda: strategy.run(replica), autograph=False)()
+    return strategy.experimental_local_results(found)[0].numpy().tolist()
+
+
+@pytest.mark.fault(126)
+def test_strategies_of_one_process_do_not_take_each_others_sums():
+    for size in (2, 3, 2):
+        assert total(devices.mirrored(0, 2), size) == [2] * size
+    assert devices.mirrored(0, 2) is devices.mirrored(0, 2)
+    for _ in range(3):  # as if each were of other devices
+        devices._mirrored.cache_clear()
+        for size in (5, 4):
+            assert total(devices.mirrored(0, 2), size) == [2] * size
