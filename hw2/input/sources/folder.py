@@ -152,17 +152,19 @@ def _files(
     """
     files: list[list[str]] = [[] for _ in class_names]
     linked = set()
-    seen = set()
+    seen: set[tuple[int, int | str]] = set()
     real = collections.deque(enumerate(class_names))
     later: collections.deque[tuple[int, str]] = collections.deque()
     while real or later:
         label, folder = (real or later).popleft()
         path = os.path.join(root, folder)
         status = os.stat(path)
-        if (status.st_dev, status.st_ino) in seen:
+        # A disk without inode numbers gives 0 to every folder.
+        identity = (status.st_dev, status.st_ino or os.path.realpath(path))
+        if identity in seen:
             ignored["links to folders read already"] += 1
             continue
-        seen.add((status.st_dev, status.st_ino))
+        seen.add(identity)
         if os.path.islink(path) and links.leads_out(root, path) and not rules.allow_outside_links:
             raise DataError(
                 f"link out of the root in {shown(path)} - it leads to "
