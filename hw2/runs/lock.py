@@ -30,8 +30,9 @@ def held(folder: Path) -> Iterator[None]:
     with writing(folder):
         handle = _taken(path)
         text = json.dumps({"pid": os.getpid(), "host": socket.gethostname()})
-        os.truncate(handle, 0)
-        os.pwrite(handle, text.encode(), 0)
+        with contextlib.suppress(OSError):  # it only tells others who holds the lock
+            os.truncate(handle, 0)
+            os.pwrite(handle, text.encode(), 0)
     try:
         yield
     finally:
