@@ -75,11 +75,17 @@ def score_test(
       test: The test data.
 
     Raises:
-      RunError: No checkpoint is good.
+      RunError: No checkpoint is good, or workers see different ones.
     """
     if test is None:
         return None
     checkpoint, tensors = model.choose(start.folder, "best")
+    low, high = workers.barrier(checkpoint.step)
+    if low != high:  # a network disk may show a new folder late
+        raise RunError(
+            f"different checkpoints in {start.folder.path} - workers see steps {low} and {high} as "
+            "the best; rerun the command: the run is complete, and only its test is left"
+        )
     model.restore_weights(learner.averaged, checkpoint, tensors, "ema")
     return score(make_test_batches(config, workers, start, test))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -162,7 +161,7 @@ def _look(
         return folder, found, found_best
     drawn = RunFolder(Path(stack.enter_context(tempfile.TemporaryDirectory())))
     if found:
-        shutil.copyfile(folder.split, drawn.split)
+        drawn.split.write_bytes(folder.split.read_bytes())
     data.write_split(config, examples, drawn, found, out)
     return drawn, found, found_best
 

@@ -3,7 +3,7 @@
 `step-00001200/` holds `tensors.safetensors` (every variable by name), `state.json` and
 `manifest.json` (their SHA-256). It is written under another name, read back, and renamed. Where it
 replaces one of the same step, that one is renamed first, and removed last: at every moment, every
-reader finds a whole checkpoint, and what a killed process has left whole is used (see `mend`).
+reader finds a whole checkpoint, and the next start takes up what a killed process has left whole.
 """
 
 from __future__ import annotations
@@ -81,7 +81,8 @@ def write(folder: Path, step: int, tensors: Mapping[str, np.ndarray], state: Sta
     state = {"format": FORMAT, "step": step} | state
     try:
         folder.mkdir(exist_ok=True)
-        mend(folder)
+        _take_up(folder)
+        _sweep(folder)
         partial.mkdir()
         contents = {TENSORS: save(dict(tensors)), STATE: disk.json_bytes(state)}
         hashes = {name: disk.write(partial / name, data) for name, data in contents.items()}
@@ -107,8 +108,10 @@ def newest(
 
     Args:
       folder: Where checkpoints are kept.
-      repair: Whether to `mend` the folder, and to rename invalid ones to `.corrupt`, so that
-        training can write them again. If none is valid, they stay as they are.
+      repair: Whether to put in place what a killed process has left whole, to remove the halves,
+        and to rename invalid ones to `.corrupt`, so that training can write them again. Only for
+        the process that holds the lock of the run: another one would disturb a save. If there are
+        checkpoints and none is valid, nothing is renamed or removed.
       check: Raises a `ValueError` with the reason when a state cannot be used.
 
     Returns:
@@ -119,7 +122,7 @@ def newest(
     """
     if repair and folder.is_dir():
         with writing(folder):
-            mend(folder)
+            _take_up(folder)
     bad: dict[Path, RunError] = {}
     for path in reversed(listing(folder)):
         try:
@@ -133,6 +136,8 @@ def newest(
             warnings.warn(f"passed over: bad checkpoint in {newer} - {why.__cause__}", stacklevel=2)
             if repair:
                 set_aside(newer)
+        if repair:
+            _sweep(folder)
         return found
     if bad:
         reasons = "; ".join(f"{path.name}: {error.__cause__}" for path, error in bad.items())
@@ -140,6 +145,8 @@ def newest(
             f"no good checkpoint in {folder} - {reasons}; restore one, or give --fresh to "
             "set them aside and start again"
         )
+    if repair and folder.is_dir():
+        _sweep(folder)
     return None
 
 
@@ -202,27 +209,6 @@ def remove(path: Path) -> None:
         shutil.rmtree(doomed)
 
 
-def mend(folder: Path) -> None:
-    """Puts in place what an interrupted process has left whole, and removes the halves.
-
-    Only for the process that holds the lock of the run: another one would disturb a save.
-
-    Raises:
-      OSError: The disk refuses.
-    """
-    for path in sorted(folder.iterdir()):
-        if _PARTIAL.fullmatch(path.name):
-            with contextlib.suppress(RunError):  # half written
-                read(path)
-                _put(path)
-    for path in sorted(folder.iterdir()):
-        if _REPLACED.fullmatch(path.name) and not (folder / name_of(step_of(path))).exists():
-            path.rename(folder / name_of(step_of(path)))
-    for pattern in (".step-*.partial", ".step-*.replaced"):
-        for left_over in folder.glob(pattern):
-            shutil.rmtree(left_over, ignore_errors=True)
-
-
 def set_aside(path: Path) -> None:
     """Renames a damaged checkpoint, so that nothing reads it again and training can write it.
 
@@ -249,6 +235,25 @@ def step_of(path: Path) -> int:
 def name_of(step: int) -> str:
     """Returns the name of the checkpoint of a step."""
     return f"step-{step:08d}"
+
+
+def _take_up(folder: Path) -> None:
+    """Gives what an interrupted process has left whole its name."""
+    for path in sorted(folder.iterdir()):
+        if _PARTIAL.fullmatch(path.name):
+            with contextlib.suppress(RunError):  # half written
+                read(path)
+                _put(path)
+    for path in sorted(folder.iterdir()):
+        if _REPLACED.fullmatch(path.name) and not (folder / name_of(step_of(path))).exists():
+            path.rename(folder / name_of(step_of(path)))
+
+
+def _sweep(folder: Path) -> None:
+    """Removes what an interrupted process has left half written or half removed."""
+    for pattern in (".step-*.partial", ".step-*.replaced"):
+        for left_over in folder.glob(pattern):
+            shutil.rmtree(left_over, ignore_errors=True)
 
 
 def _put(partial: Path) -> None:

@@ -1,12 +1,17 @@
 """What a second training of a process can have, and what needs another process."""
 
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import tensorflow as tf
 
 from hw2.errors import UsageError
 from hw2.machines import devices
+
+ROOT = Path(__file__).parents[2]
 
 REMEDY = (
     " must be set before TensorFlow computes anything, and it has in this process; restart Python "
@@ -72,3 +77,32 @@ def test_strategies_of_one_process_do_not_take_each_others_sums():
         devices._mirrored.cache_clear()
         for size in (5, 4):
             assert total(devices.mirrored(0, 2), size) == [2] * size
+
+
+@pytest.mark.slow
+@pytest.mark.fault(126)
+def test_trainings_of_one_process_on_two_four_three_and_two_devices(tmp_path):
+    code = f"""
+import sys
+from hw2.config import settings
+from hw2.jobs import train
+from hw2.models import MODELS
+from tests.training.tiny import FLAGS, tiny
+MODELS["tiny"] = tiny
+sys.argv = ["multi_gpu_train.py"]
+for number, flags in enumerate([
+    ["--logical_devices=4"],
+    ["--logical_devices=2"],
+    ["--logical_devices=2", "--nosync_batch_norm", "--accumulate=2"],
+    ["--logical_devices=3", "--batch_size=15"],
+    ["--logical_devices=4", "--nosync_batch_norm"],
+]):
+    folder = f"--log_path={tmp_path}/" + str(number)
+    words = ["multi_gpu_train.py", *FLAGS, folder, "--max_steps=2", *flags]
+    train.train(settings.parse(words), mirrored=True)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 5

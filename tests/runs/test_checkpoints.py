@@ -51,6 +51,17 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path, name, damage):
     assert (tmp_path / "step-00000002.corrupt").is_dir()
 
 
+def test_where_none_is_good_nothing_is_swept(tmp_path):
+    for written in save(tmp_path, 1, 2):
+        (written.path / "state.json").write_text("{}")
+    for name in (".step-00000003.partial", ".step-00000001.removed.partial"):
+        (tmp_path / name).mkdir()
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(RunError, match="no good checkpoint"):
+        checkpoints.newest(tmp_path, repair=True)
+    assert sorted(tmp_path.iterdir()) == before
+
+
 @pytest.mark.filterwarnings("ignore:passed over")
 def test_all_damaged_is_an_error_and_never_a_fresh_start(tmp_path):
     for written in save(tmp_path, 1, 2):
