@@ -12,13 +12,15 @@ def prune(folder: Path, *, keep: int, best_step: int, keep_every: int = 0) -> No
     """Removes surplus checkpoints, and updates the links `best` and `last`.
 
     Args:
-      folder: Where checkpoints are kept; it has at least one.
+      folder: Where checkpoints are kept.
       keep: How many to keep: the last, the best, and then the newest.
       best_step: The step of the best checkpoint; -1 for none.
       keep_every: Checkpoints at multiples of this step are kept as well, and not counted; 0 for
         none.
     """
     paths = checkpoints.listing(folder)
+    if not paths:
+        return
     counted = [
         path for path in paths if not (keep_every and checkpoints.step_of(path) % keep_every == 0)
     ]

@@ -12,7 +12,7 @@ from hw2.runs import checkpoints
 from hw2.training.saving import Saver
 from hw2.training.step import Steps
 from tests.runs import moments
-from tests.training.compare import assert_same_run, last
+from tests.training.compare import assert_same_run, last, learned
 
 BATCHES = 23  # of an evaluation
 
@@ -45,11 +45,21 @@ def stop_in_evaluation(stop, monkeypatch):
 
 
 @pytest.mark.fault(120)
-def test_killed_between_two_renames_of_the_only_checkpoint_nothing_is_lost(
+def test_killed_twice_while_the_only_checkpoint_is_written_again_nothing_is_lost(
     train, stop_in_evaluation, tmp_path, monkeypatch, capsys
 ):
+    """First when the step is logged and the new one not yet written, then between two renames."""
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     stop_in_evaluation(cut, 8, "--max_steps=16")
+
+    def at_once(*arguments):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, "save", at_once)
+        with pytest.raises(Killed):
+            train(cut, "--max_steps=16")
+    assert learned(cut)[-1][0] == "8"
     rename = Path.rename
 
     def killed(self, target):
