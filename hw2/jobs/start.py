@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from hw2.config import settings
+from hw2.config import advice, settings
 from hw2.config.settings import Config
 from hw2.errors import RunError
 from hw2.input.examples import Examples
 from hw2.input.stream import order
-from hw2.jobs import build, data
+from hw2.jobs import build, data, settled
 from hw2.jobs.record import record_of_run
-from hw2.jobs.spec import Spec, make_spec
+from hw2.jobs.spec import Spec, check_momentum, make_spec
 from hw2.machines import environment
 from hw2.machines.workers import Workers
 from hw2.runs import best, checkpoints, compatibility, lock
@@ -35,6 +35,7 @@ class Start:
     """What a training starts from; nothing of it changes while it trains.
 
     Attributes:
+      config: The settings, with values for those that were left open.
       folder: The run folder.
       examples: The data.
       training: Indices of the examples to train on.
@@ -47,6 +48,7 @@ class Start:
       new_data: Whether the data has changed since the checkpoint.
     """
 
+    config: Config
     folder: RunFolder
     examples: Examples
     training: np.ndarray
@@ -89,7 +91,9 @@ def open_run(
     else:
         opened = workers.on_first(lambda: _begin(config, folder, examples, stack, out))
         found, found_best = opened or _find_checkpoints(folder, examples)
+    found = settled.renewed(found)
     _check_shared(workers, found, folder)
+    given, config = config, settled.settled(config, found)
     training, validation = data.read_split(config, examples, drawn, out)
     if config.overfit_batches:
         mixed = training[order.permutation(len(training), config.seed, 0)]  # of all classes
@@ -98,10 +102,15 @@ def open_run(
     spec = make_spec(config, examples, drawn.split)
     if found:
         compatibility.check_same(found, spec, folder, new_data=config.accept_new_data)
+        check_momentum(config, found)
     described = environment.describe(workers.strategy, deterministic=config.deterministic)
     new_data = compatibility.has_other_pictures(found, spec)
     record = record_of_run(config, found, spec, described, last_step)
+    notes = [*settled.notes(given, config), *advice.notes(given, config)]
+    for note in (*notes, *build.notes(config, len(training), last_step)):
+        out.print(f"  note: {note}", style="dim")
     return Start(
+        config,
         folder,
         examples,
         training,
@@ -116,9 +125,20 @@ def open_run(
 
 
 def describe_run(config: Config, start: Start, run: Run) -> None:
-    """Writes the settings of this start into the run folder, unless nothing will be trained."""
-    if run.stop_reason is None and not config.find_rate:
+    """Writes the settings of this start into the run folder; of a complete run, where its data is.
+
+    Evaluation and the report look for the data there. A look for the rate leaves all as it is.
+    """
+    if config.find_rate:
+        return
+    if run.stop_reason is None:
         run_folder.describe(start.folder, *_description(config, start.examples))
+    else:
+        run_folder.replace_line(
+            start.folder,
+            "--train_data_path=",
+            settings.line("train_data_path", config.train_data_path),
+        )
 
 
 def _begin(
@@ -170,7 +190,7 @@ def _lock(
     config: Config, folder: RunFolder, examples: Examples, stack: contextlib.ExitStack
 ) -> None:
     """Makes the run folder if it is new, and keeps other trainings out of it."""
-    run_folder.begin(folder.path, *_description(config, examples))
+    run_folder.begin(folder.path, *_description(settled.settled(config, None), examples))
     stack.enter_context(lock.held(folder.path))
 
 
