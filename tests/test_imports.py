@@ -46,6 +46,7 @@ FLOORS = (
         "runs": set(),
     },
     {
+        "bench": {"layers", "ops", "ops/tensors", "ops/verify"},
         "input/examples": {"input/files"},
         "models": {"layers", "ops", "ops/tensors"},
         "training": {"machines", "runs"},
@@ -119,6 +120,7 @@ FLOORS = (
     },
     {
         "commands": {
+            "bench",
             "config",
             "export",
             "input",

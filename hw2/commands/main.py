@@ -29,6 +29,7 @@ COMMANDS = {  # module of hw2.commands, and the first line of its docstring
     "preview": "Draws pictures as the network sees them in training.",
     "shard": "Writes a data set as TFRecord shards.",
     "models": "Lists the models, their parameters and their cost.",
+    "bench": "Compares convolutions on every layer of a model.",
     "verify": "Compares every op with its definition and with TensorFlow.",
 }
 TAIL = "`hw2 COMMAND --help` explains a command; `hw2 --version` prints the version."
