@@ -47,6 +47,7 @@ FLOORS = (
     },
     {
         "bench": {"layers", "ops", "ops/tensors", "ops/verify"},
+        "exercises": {"ops", "ops/tensors", "ops/verify"},
         "input/examples": {"input/files"},
         "models": {"layers", "ops", "ops/tensors"},
         "training": {"machines", "runs"},
@@ -122,6 +123,7 @@ FLOORS = (
         "commands": {
             "bench",
             "config",
+            "exercises",
             "export",
             "input",
             "input/examples",
