@@ -47,6 +47,7 @@ FLOORS = (
     },
     {
         "bench": {"layers", "ops", "ops/tensors", "ops/verify"},
+        "drawing": {"ops/tensors"},
         "exercises": {"ops", "ops/tensors", "ops/verify"},
         "input/examples": {"input/files"},
         "models": {"layers", "ops", "ops/tensors"},
@@ -123,6 +124,7 @@ FLOORS = (
         "commands": {
             "bench",
             "config",
+            "drawing",
             "exercises",
             "export",
             "input",
