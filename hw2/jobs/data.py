@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import os
@@ -11,14 +12,18 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
+from hw2.config import flagfile, paths
 from hw2.config.settings import Config
-from hw2.errors import DataError, UsageError, writing
+from hw2.errors import DataError, writing
 from hw2.input import source, split
 from hw2.input.examples import Examples
+from hw2.input.files import levels
+from hw2.input.files.levels import Scale
 from hw2.input.files.names import shown
-from hw2.input.files.rules import Rules, default_cache_folder
+from hw2.input.files.rules import Rules, among
 from hw2.input.sources import builtin
 from hw2.input.stream import disk_cache
+from hw2.runs import cells
 from hw2.runs import folder as run_folder
 from hw2.runs.checkpoints import Checkpoint
 from hw2.runs.folder import RunFolder
@@ -26,14 +31,26 @@ from hw2.terminal import progress_bar
 
 
 def read_examples(
-    config: Config, path: str, part: str, out: Console, class_names: Sequence[str] | None = None
+    config: Config,
+    path: str,
+    part: str,
+    out: Console,
+    class_names: Sequence[str] | None = None,
+    scale: Scale | None = None,
 ) -> Examples:
     """Reads a data set and prints a summary of it.
 
-    With `class_names`, labels are the positions of their classes among these.
+    Args:
+      config: The settings.
+      path: The data set.
+      part: "train" or "test".
+      out: Where people read.
+      class_names: If given, labels are the positions of their classes among these.
+      scale: The scale of the arrays that a model was trained on, which these must fit.
     """
     with progress_bar.reporting(f"scanning {shown(path)}", out) as report:
-        examples = source.read(path, part, rules(config), class_names=class_names, report=report)
+        accepted = dataclasses.replace(rules(config), scale=scale)
+        examples = source.read(path, part, accepted, class_names=class_names, report=report)
     if class_names is not None:
         examples = examples.with_classes(class_names)
     if config.disk_cache:
@@ -50,31 +67,28 @@ def read_examples(
 
 def rules(config: Config) -> Rules:
     """The rules of the settings for which files to accept."""
-    names = {field.name for field in dataclasses.fields(Rules)} & vars(config).keys()
-    return Rules(
-        **{name: getattr(config, name) for name in names}, cache_folder=default_cache_folder()
-    )
+    return among(vars(config))
 
 
-def write_skipped(path: Path, skipped: Sequence[tuple[str, str]]) -> None:
+def write_skipped(path: Path, skipped: Sequence[tuple[str, str]], *, raw: bool = False) -> None:
     """Writes the names of skipped pictures and the reasons; removes the file if there are none."""
     if not skipped:
         path.unlink(missing_ok=True)  # it would be of an earlier run
         return
     with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-        csv.writer(file).writerows([("name", "reason"), *skipped])
+        rows = ([cells.safe(text, raw=raw) for text in row] for row in skipped)
+        csv.writer(file).writerows([("name", "reason"), *rows])
 
 
 def absolute_path(path: str) -> str:
     """Makes a path absolute, but leaves the name of a built-in data set as it is."""
-    if not path or path in builtin.NAMES:
-        return path
-    try:
-        return os.path.abspath(os.path.expanduser(path))
-    except FileNotFoundError:
-        raise UsageError(
-            f"cannot tell where {path} is - the working folder is gone; go to one that is there"
-        ) from None
+    return paths.absolute(path, builtin.NAMES)
+
+
+def class_names_and_scale(checkpoint: Checkpoint) -> tuple[list[str], Scale | None]:
+    """What a checkpoint knows of its data: its classes, and the scale if it came from arrays."""
+    identity = checkpoint.state["identity"]
+    return identity["class_names"], levels.from_plain(identity.get("scale"))
 
 
 def held_out(
@@ -91,15 +105,15 @@ def held_out(
     if not config.test_data_path:
         examples, _, validation = of_run(config, folder, checkpoint, out)
         return examples, validation
-    class_names = checkpoint.state["identity"]["class_names"]
-    examples = read_examples(config, config.test_data_path, "test", out, class_names)
+    known = class_names_and_scale(checkpoint)
+    examples = read_examples(config, config.test_data_path, "test", out, *known)
     return examples, np.arange(len(examples))
 
 
 def of_run(
     config: Config, folder: RunFolder, checkpoint: Checkpoint, out: Console
 ) -> tuple[Examples, np.ndarray, np.ndarray]:
-    """Reads the data that a run was trained on, where the checkpoint or the settings say they are.
+    """Reads the data that a run was trained on, in the place that `place_of` knows.
 
     Returns:
       Examples, the indices of those that were trained on, and of those held out.
@@ -107,10 +121,27 @@ def of_run(
     Raises:
       DataError: The data cannot be used, or have changed since.
     """
-    path = config.train_data_path or checkpoint.state["train_data_path"]
-    class_names = checkpoint.state["identity"]["class_names"]
-    examples = read_examples(config, path, "train", out, class_names)
+    path = place_of(config, folder, checkpoint)
+    if path not in builtin.NAMES and not all(map(os.path.exists, paths.files_of(path))):
+        raise DataError(
+            f"no data in {shown(path)} - the run in {folder.path} was trained on it, and it is "
+            "gone; give --train_data_path with the place where it is now"
+        )
+    known = class_names_and_scale(checkpoint)
+    examples = read_examples(config, path, "train", out, *known)
     return examples, *split.read(folder.split, examples)
+
+
+def place_of(config: Config, folder: RunFolder, checkpoint: Checkpoint) -> str:
+    """Says where the data of a run are; the newest word of it holds.
+
+    That is the setting, else the run folder's flagfile, which each start of the training writes
+    anew, else what the checkpoint recorded.
+    """
+    written = ""
+    with contextlib.suppress(OSError):
+        written = flagfile.values(folder.path / run_folder.FLAGS).get("train_data_path", "")
+    return config.train_data_path or written or checkpoint.state["train_data_path"]
 
 
 def write_split(
