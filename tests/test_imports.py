@@ -139,6 +139,7 @@ FLOORS = (
             "machines",
             "models",
             "ops",
+            "ops/tensors",
             "ops/verify",
             "report",
             "runs",
