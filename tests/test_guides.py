@@ -83,7 +83,8 @@ def project(tmp_path, monkeypatch, train):
         monkeypatch.setitem(known, "involution", None)
         del known["involution"]
     yield tmp_path
-    sys.modules.pop("involution", None)
+    for name in ("involution", "mymodule"):
+        sys.modules.pop(name, None)
 
 
 def run(line, trained, monkeypatch):

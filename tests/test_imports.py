@@ -46,6 +46,9 @@ FLOORS = (
         "runs": set(),
     },
     {
+        "bench": {"layers", "ops", "ops/tensors", "ops/verify"},
+        "drawing": {"ops/tensors"},
+        "exercises": {"ops", "ops/tensors", "ops/verify"},
         "input/examples": {"input/files"},
         "models": {"layers", "ops", "ops/tensors"},
         "training": {"machines", "runs"},
@@ -120,7 +123,10 @@ FLOORS = (
     },
     {
         "commands": {
+            "bench",
             "config",
+            "drawing",
+            "exercises",
             "export",
             "input",
             "input/examples",
@@ -133,6 +139,7 @@ FLOORS = (
             "machines",
             "models",
             "ops",
+            "ops/tensors",
             "ops/verify",
             "report",
             "runs",
