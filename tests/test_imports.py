@@ -51,6 +51,9 @@ FLOORS = (
         "training": {"machines", "runs"},
     },
     {
+        "models/weights": {"models", "runs"},
+    },
+    {
         "input/scanning": {"input/examples", "input/files", "runs"},
         "input/stream": {"input/examples", "input/files"},
     },
@@ -80,6 +83,7 @@ FLOORS = (
             "layers",
             "machines",
             "models",
+            "models/weights",
             "ops",
             "ops/tensors",
             "runs",
@@ -131,6 +135,7 @@ FLOORS = (
             "jobs",
             "machines",
             "models",
+            "models/weights",
             "ops",
             "ops/verify",
             "report",
