@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from absl import flags
 
 from hw2.commands import launch, recipes
-from hw2.config import flagfile, settings
+from hw2.config import flagfile, paths, settings
 from hw2.config.settings import Config
 from hw2.errors import UsageError
 
@@ -90,7 +90,7 @@ class Command:
             if name is None:
                 place = next(places, None)
                 if place is None and self.many:
-                    rest.append(word)
+                    rest.append(paths.expanded(word))
                 else:
                     shared.append(word if place is None else f"--{place}={word}")
             elif name in self.flags:

@@ -61,6 +61,8 @@ def predict(config: Config) -> None:
     class_names = checkpoint.state["identity"]["class_names"]
     guesses = _guesses(config, header, len(class_names))
     found = _pictures(config, class_names, out)
+    if header or config.ids == "stem":  # else rows are told apart by their order
+        answer.check_ids(found.names, config.ids, config.data)
     form = Form(
         class_names,
         guesses,
@@ -69,6 +71,7 @@ def predict(config: Config) -> None:
         header=header,
         ids=config.ids,
         answer=config.answer,
+        raw=config.raw,
     )
     guess = guesser(checkpoint, tensors, guesses, config.weights)
     tally = Tally(guesses)

@@ -60,7 +60,7 @@ def name_of(pretrained: str, model: str) -> str:
         return model
     if pretrained in PACKAGES:
         return pretrained
-    return os.path.abspath(os.path.expanduser(pretrained))
+    return os.path.abspath(pretrained)
 
 
 def check(pretrained: str, model: str, keras: list[str]) -> None:

@@ -162,7 +162,7 @@ def test_case_27_names_of_any_bytes_train_and_come_back(train, tmp_path, capsys)
     lines = (run / "class_names.txt").read_bytes().split(b"\n")
     assert sorted(lines) == sorted([b"", *(name.replace(b"\n", b"\\n") for name in classes)])
     capsys.readouterr()
-    evaluate(run)
+    evaluate(run, "--raw")
     assert json.loads(capsys.readouterr().out)["num_examples"] == 15
     path = run / "eval" / "per_class.csv"
     with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
