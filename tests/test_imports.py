@@ -77,6 +77,7 @@ FLOORS = (
             "input",
             "input/examples",
             "input/files",
+            "input/scanning",
             "input/sources",
             "input/stream",
             "input/transforms",

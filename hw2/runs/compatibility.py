@@ -25,7 +25,9 @@ def check_same(
       RunError: Something has changed; the message says what.
     """
     before = found.state["identity"]
-    was, now = _flat({name: before.get(name) for name in identity}), _flat(identity)
+    names = [n for n in identity if n != "scale" or n in before]  # older runs do not have it
+    was = _flat({name: before.get(name) for name in names})
+    now = _flat({name: identity[name] for name in names})
     changed = [name for name in {**now, **was} if was.get(name) != now.get(name)]
     if new_data:
         changed = [name for name in changed if name != "split"]
@@ -74,7 +76,10 @@ def _flat(identity: Mapping[str, Any]) -> dict[str, Any]:
     """The values by name, with those of the preprocessing and the model's options among them."""
     flat: dict[str, Any] = {}
     for name, value in identity.items():
-        flat.update(value if isinstance(value, dict) else {name: value})
+        if name == "scale":  # that of arrays; an augmentation has the same name
+            flat["scale of the arrays"] = value
+        else:
+            flat.update(value if isinstance(value, dict) else {name: value})
     return flat
 
 

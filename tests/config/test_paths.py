@@ -10,6 +10,7 @@ from hw2.config.settings import Config
 from hw2.errors import UsageError
 from hw2.input.sources import builtin, npy
 from hw2.models import pretrained
+from hw2.models.weights import fetch
 
 
 @pytest.fixture(autouse=True)
@@ -87,5 +88,5 @@ def test_the_words_that_are_no_paths_are_those_of_the_sources():
     from hw2.config import choices
 
     assert set(choices.DATA_SETS) == set(builtin.NAMES)
-    assert set(choices.WEIGHTS) == {pretrained.NONE, pretrained.IMAGENET}
+    assert set(choices.WEIGHTS) == {pretrained.NONE, pretrained.IMAGENET, *fetch.PACKAGES}
     assert set(paths.ARRAYS) == set(npy.SUFFIXES)

@@ -41,7 +41,8 @@ def test_a_bad_file_stops_the_training_or_is_left_out(train, data, tmp_path):
         train(tmp_path / "run", *flags)
     assert str(caught.value) == (
         f"bad pictures in {data} - 1 of 41 cannot be used; replace or remove them, or "
-        f"--on_bad_file=skip:\n  bad picture in {data}/red/bad.jpg - not an image (starts with "
+        f"--on_bad_file=skip --max_bad_fraction=0.025:\n"
+        f"  bad picture in {data}/red/bad.jpg - not an image (starts with "
         "b'<html>'); replace or remove it"
     )
     with pytest.raises(DataError, match=r"1 of 41 cannot be used, over --max_bad_fraction=0.01"):
@@ -252,7 +253,8 @@ def test_case_30_the_same_picture_in_two_classes_trains_where_few_do(train, data
         train(tmp_path / "run", *flags)
     assert str(caught.value) == (
         f"conflicting labels in {data} - 2 of 41 pictures lie in several classes, over "
-        "--max_bad_fraction=0.01: blue/same.png = red/3.png; leave each in one class"
+        "--max_bad_fraction=0.01: blue/same.png = red/3.png; leave each in one class, "
+        "or --skip_conflicts"
     )
     train(tmp_path / "run", *flags, "--max_bad_fraction=0.05")
     note = "  note: conflicting labels of 2 pictures: blue/same.png = red/3.png"

@@ -104,7 +104,10 @@ def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype, int]:
         raise _Refused(f"version {version} of the format", "write it with numpy.save")
     shape, fortran, dtype = readers[version](file)
     if dtype.hasobject:
-        raise _Refused("it holds pickled objects, which may run code", FORMS)
+        raise _Refused(
+            "it holds pickled objects, which may run code",
+            "save labels by numpy.save(PATH, labels.astype(str)), images as numbers",
+        )
     return shape, fortran, dtype, file.tell()
 
 
@@ -128,6 +131,15 @@ def _checked_shape(path: str, images: np.ndarray) -> np.ndarray:
     kind, width = images.dtype.kind, images.dtype.itemsize
     if kind != "f" and not (kind == "u" and width <= 2):
         raise bad(path, got, FORMS)
+    if images.ndim == 3 and images.shape[2] in (1, 3, 4) and images.shape[1] > images.shape[2]:
+        height, width, channels = images.shape
+        raise bad(
+            path,
+            f"{got}, which is one picture of {channels} channels, or {height} grey ones of "
+            f"{width}x{channels}",
+            f"save it as [1, {height}, {width}, {channels}], or as [{height}, {width}, "
+            f"{channels}, 1]",
+        )
     if images.ndim not in (3, 4) or 0 in images.shape or images.shape[3:] not in ((), (1,), (3,)):
         raise bad(path, got, FORMS)
     return images[..., np.newaxis] if images.ndim == 3 else images

@@ -10,12 +10,12 @@ import numpy as np
 
 from hw2.errors import DataError
 from hw2.input.examples import Examples
-from hw2.input.files import decode, formats
+from hw2.input.files import decode, formats, spelling
 from hw2.input.files.names import first_few, shown
 from hw2.input.files.rules import Rules
 from hw2.input.scanning import scan
 from hw2.input.scanning.listing import Listing
-from hw2.input.sources import builtin, folder, idx, npy, shards, table
+from hw2.input.sources import arrays, builtin, folder, idx, layout, npy, shards, table
 
 FORMS = (
     f"give a folder of pictures, one picture, a .csv with a column `file`, an .npy or .npz of "
@@ -98,16 +98,16 @@ def find_pictures(
         return _in_folder(path, class_names, rules, part, report)
     images, comma, labels = path.rpartition(",")
     if comma and images.endswith(npy.SUFFIXES) and not os.path.lexists(path):
-        return _of_array(npy.to_classify(images, labels, part, class_names, report=report))
+        return _of_array(npy.to_classify(images, labels, part, class_names, rules, report=report))
     if not os.path.isfile(path):
         why = "neither a file nor a folder" if os.path.lexists(path) else "no such file or folder"
         raise DataError(f"no data in {shown(path)} - {why}; {FORMS}")
     if path.endswith(npy.SUFFIXES):
-        return _of_array(npy.to_classify(path, None, part, class_names, report=report))
+        return _of_array(npy.to_classify(path, None, part, class_names, rules, report=report))
     if path.endswith(".csv") and table.is_list(path):
         return _of_listing(table.to_classify(path, class_names, rules), rules)
     if idx.is_images(path):
-        return _of_images(idx.images(path)[..., np.newaxis])
+        return _of_images(path, idx.images(path), rules)
     if found := shards.find(path, part):
         return _of_records(found, class_names, rules)
     if _is_picture(path):
@@ -133,14 +133,15 @@ def _in_folder(
     if idx.is_in(path):
         images, labels = idx.to_classify(path, "test" if part != "train" else part)
         if labels is None:
-            return _of_images(images[..., np.newaxis])
-        return _labelled(_of_images(images[..., np.newaxis]), [str(n) for n in labels], class_names)
+            return _of_images(path, images, rules)
+        pictures = _of_images(path, images, rules)
+        return _labelled(pictures, [str(n) for n in labels], class_names)
     others = (part, "test", "validation") if part != "train" else (part,)
     if found := next(filter(None, (npy.find(path, other) for other in others)), None):
-        return _of_array(npy.to_classify(found, None, part, class_names, report=report))
+        return _of_array(npy.to_classify(found, None, part, class_names, rules, report=report))
     if sharded := shards.find(path, part):
         return _of_records(sharded, class_names, rules)
-    if parts := folder.parts(path):
+    if parts := layout.parts(path):
         if found := next(filter(None, map(parts.get, others)), None):
             return find_pictures(found, class_names, rules, part=part, report=report)
         raise DataError(
@@ -171,7 +172,9 @@ def _of_listing(listing: Listing, rules: Rules) -> Pictures:
     inside = sum("/" in name for name in listing.names)
     unknown = int((listing.labels < 0).sum())
     if inside and 0 < unknown < len(listing) and listing.read is None and listing.lines is None:
-        tops = {n.split("/", 1)[0] for n in listing.names if "/" in n} - {*listing.class_names}
+        find = spelling.finder(listing.class_names)
+        tops = {n.split("/", 1)[0] for n in listing.names if "/" in n}
+        tops = {top for top in tops if find(top) < 0}
         words = f": {first_few(sorted(tops))} - no such class in the model" if tops else ""
         notes += (f"{unknown} of {len(listing)} pictures have no label{words}",)
     return Pictures(listing.names, listing.labels, 3, load, notes)
@@ -193,8 +196,10 @@ def _of_array(opened: npy.Opened) -> Pictures:
     return Pictures(_numbers(count), opened.labels, channels, load, opened.notes)
 
 
-def _of_images(images: np.ndarray) -> Pictures:
-    """Makes unlabelled images from uint8 `[N, H, W, C]`."""
+def _of_images(path: str, images: np.ndarray, rules: Rules) -> Pictures:
+    """Makes unlabelled images from uint8 `[N, H, W]`."""
+    arrays.check(path, images, rules)
+    images = images[..., np.newaxis]
     labels = np.full(len(images), -1, np.int32)
     return _of_array(npy.Opened(lambda index: images[index], images.shape, labels))
 
@@ -208,10 +213,10 @@ def _of_examples(examples: Examples, class_names: Sequence[str]) -> Pictures:
 
 def _labelled(pictures: Pictures, classes: Sequence[str], class_names: Sequence[str]) -> Pictures:
     """Sets labels by the names of their classes, with a note about those the model lacks."""
-    number = {name: label for label, name in enumerate(class_names)}
-    labels = np.array([number.get(name, -1) for name in classes], np.int32)
+    find = spelling.finder(class_names)
+    labels = np.array([find(name) for name in classes], np.int32)
     notes = pictures.notes
-    if unknown := sorted({*classes} - {*class_names}):
+    if unknown := sorted({name for name in classes if find(name) < 0}):
         count = int((labels < 0).sum())
         notes += (f"{count} pictures have labels that the model does not know: {unknown[:5]}",)
     return dataclasses.replace(pictures, labels=labels, notes=notes)
@@ -222,7 +227,7 @@ def _numbers(count: int) -> list[str]:
 
 
 def _is_picture(path: str) -> bool:
-    if os.path.splitext(path)[1].lower() in folder.PICTURES:
+    if os.path.splitext(path)[1].lower() in layout.PICTURES:
         return True
     try:
         with open(path, "rb") as file:
