@@ -33,7 +33,7 @@ def test_every_path_begins_at_home(home, name):
 @pytest.mark.fault(91)
 def test_every_flag_that_is_a_path_is_known_as_one():
     texts = {n for n, f in settings.FIELDS.items() if isinstance(f.default, str)}
-    words = ("folder", "file of", "images to classify", "Keras weights", "scored by")
+    words = ("folder", "file of", "images to classify", "trained weights", "scored by")
     named = {n for n in texts if any(w in settings.FIELDS[n].metadata["text"] for w in words)}
     assert set(settings.PATHS) == (named - {"section"}) | {"train_data_path"}
 
