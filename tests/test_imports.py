@@ -54,6 +54,9 @@ FLOORS = (
         "training": {"machines", "runs"},
     },
     {
+        "models/weights": {"models", "runs"},
+    },
+    {
         "input/scanning": {"input/examples", "input/files", "runs"},
         "input/stream": {"input/examples", "input/files"},
     },
@@ -84,6 +87,7 @@ FLOORS = (
             "layers",
             "machines",
             "models",
+            "models/weights",
             "ops",
             "ops/tensors",
             "runs",
@@ -138,6 +142,7 @@ FLOORS = (
             "jobs",
             "machines",
             "models",
+            "models/weights",
             "ops",
             "ops/tensors",
             "ops/verify",

@@ -28,6 +28,7 @@ COMMANDS = {  # module of hw2.commands, and the first line of its docstring
     "scan": "Lists the classes of a data set, and its damaged files.",
     "preview": "Draws pictures as the network sees them in training.",
     "shard": "Writes a data set as TFRecord shards.",
+    "weights": "Fetches trained weights, to train from or to predict with.",
     "models": "Lists the models, their parameters and their cost.",
     "bench": "Compares convolutions on every layer of a model.",
     "draw": "Draws a convolution as a moving picture.",

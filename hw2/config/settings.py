@@ -117,9 +117,9 @@ class Config:
     bottlenecks: int = model_option(8, "layers in each block of densenet_fine", at_least(1))
     kernel_size: int = model_option(5, "side of the kernels of simple_cnn", at_least(1))
     pretrained: str = model_option(
-        "none", "Keras weights: imagenet, or a file", NOT_EMPTY, path=WEIGHTS
+        "none", "trained weights: a name, or a file", NOT_EMPTY, path=WEIGHTS
     )
-    freeze: bool = model_option(False, "inception_resnet_v2: train only the head")
+    freeze: bool = model_option(False, "train only the last layer, the head")
     width: int = model_option(64, "channels of the first layer of resnet9", at_least(1))
 
     conv_algorithm: str = recorded(

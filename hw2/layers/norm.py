@@ -10,6 +10,7 @@ from hw2 import ops
 class BatchNorm(tf.Module):
     """Normalizes each channel over the batch and all positions, then scales and shifts it.
 
+    With `frozen` set, it uses the moving statistics in training too, and leaves them as they are.
     With `synchronized` set, the replicas of a distribution strategy share one mean and variance,
     so that several devices train exactly what one would. Otherwise each replica uses the
     statistics of its own part of the batch.
@@ -43,7 +44,7 @@ class BatchNorm(tf.Module):
         self.mean = tf.Variable(tf.zeros([channels]), False, name="mean", aggregation=mean)
         self.variance = tf.Variable(tf.ones([channels]), False, name="variance", aggregation=mean)
         self.momentum, self.epsilon, self.relu = momentum, epsilon, relu
-        self.synchronized = False
+        self.synchronized = self.frozen = False
 
     def __call__(
         self, x: tf.Tensor, *, training: bool = False, seed: tf.Tensor | None = None
@@ -55,7 +56,7 @@ class BatchNorm(tf.Module):
         """
         if len(x.shape) == 2:
             return self(x[:, None, None, :], training=training)[:, 0, 0, :]
-        if not training:
+        if not training or self.frozen:
             y = self._fused(x, False)[0]
             return tf.nn.relu(y) if self.relu else y
         replicas = tf.distribute.get_replica_context().num_replicas_in_sync
@@ -117,3 +118,10 @@ def synchronize(model: tf.Module) -> None:
     for module in model.submodules:
         if isinstance(module, BatchNorm):
             module.synchronized = True
+
+
+def freeze(model: tf.Module) -> None:
+    """Makes every batch norm of a model keep its moving statistics in training."""
+    for module in model.submodules:
+        if isinstance(module, BatchNorm):
+            module.frozen = True

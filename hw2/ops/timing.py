@@ -153,9 +153,12 @@ def _measure(
             tf.cast(tf.random.stateless_normal(t.shape, [k, 0]), t.dtype)
             for k, t in enumerate((x, w))
         )
-        steps = {name: _step(convolve, window) for name, convolve in candidates.items()}
+        steps = {  # concrete, since TensorFlow warns of a function that it traces time and again
+            name: _step(convolve, window).get_concrete_function(images, filters)
+            for name, convolve in candidates.items()
+        }
         for step in steps.values():
-            step(images, filters)  # traces it
+            step(images, filters)  # the first run allocates
         times: dict[str, list[float]] = {name: [] for name in steps}
         for _ in range(ROUNDS):
             for name, of_name in times.items():
@@ -169,7 +172,7 @@ def _measure(
     return by_rule if middle.get(by_rule, float("inf")) <= _EQUAL * middle[best] else best
 
 
-def _step(convolve: Convolution, window: Window) -> Callable[..., list[tf.Tensor]]:
+def _step(convolve: Convolution, window: Window) -> tf.types.experimental.PolymorphicFunction:
     """A convolution and both its gradients as one graph."""
 
     @tf.function(autograph=False)
