@@ -24,6 +24,8 @@ def handlers():
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.fault(57)
+@pytest.mark.fault(58)
 def test_a_signal_in_a_step_saves_that_step_and_handlers_come_back(stop, tmp_path, signum, code):
     before = handlers()
     stopped = stop(tmp_path, 3, signum=signum)
@@ -35,6 +37,7 @@ def test_a_signal_in_a_step_saves_that_step_and_handlers_come_back(stop, tmp_pat
     ]
 
 
+@pytest.mark.fault(57)
 def test_a_signal_in_a_save_lets_it_end(train, stop, tmp_path, monkeypatch):
     plain = checkpoints.disk.write
     calls = []
@@ -56,6 +59,7 @@ def test_a_signal_in_a_save_lets_it_end(train, stop, tmp_path, monkeypatch):
     assert_same_run(tmp_path / "run", tmp_path / "whole")
 
 
+@pytest.mark.fault(57)
 def test_a_signal_while_the_graph_is_traced_or_before_is_not_lost(train, tmp_path, monkeypatch):
     from hw2.jobs import resume
     from hw2.training.learner import Learner
@@ -111,6 +115,7 @@ def test_a_signal_once_all_is_saved_leaves_at_once(train, tmp_path, monkeypatch)
     assert last(tmp_path)[0] == "step-00000002"
 
 
+@pytest.mark.fault(57)
 def test_a_second_signal_leaves_at_once_even_from_a_kernel():
     """Python hears of no signal while TensorFlow computes; the thread that waits for them does."""
     code = """

@@ -28,6 +28,7 @@ def until_step(folder, step, processes):
     raise AssertionError(machines.said(folder, 0))
 
 
+@pytest.mark.fault(63)
 def test_a_worker_that_is_killed_ends_the_others_and_all_go_on(train, tmp_path):
     folder = tmp_path / "two"
     flags = ["--max_steps=120", "--save_checkpoint_steps=40", "--mixup=0.4", "--cutmix=1"]
