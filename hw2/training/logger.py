@@ -86,7 +86,8 @@ class Logger:
             disable=not out.is_interactive,
             expand=True,
             transient=True,
-            redirect_stdout=sys.stdout.isatty(),  # a file or a pipe gets what a hook prints
+            # A file or a pipe gets what a hook prints; a daemon has no stdout at all.
+            redirect_stdout=sys.stdout is not None and sys.stdout.isatty(),
         )
         self._task = self._bar.add_task("", total=run.last_step, completed=run.step)
 
