@@ -19,12 +19,14 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from hw2.errors import DataError
-from hw2.input.files import formats
+from hw2.input.files import formats, stand_ins
 from hw2.input.files import trailing as extent
 from hw2.input.files.names import shown
+from hw2.input.files.near import near
 from hw2.input.files.rules import MAX_PIXELS
 
-VERSION = 1  # of this decoder; raise it when the same file gives other pixels
+VERSION = 2  # of this decoder; raise it when the same file gives other pixels
+SHOWN_BYTES = 16  # of what is not an image
 DIGEST_BYTES = 16  # of BLAKE2b; a billion images collide with a probability of 1e-21
 MAX_ASPECT = 100  # a line of 3000x1 pixels would grow to 600 MB at a short side of 260
 
@@ -219,7 +221,7 @@ def _decoded(file: BinaryIO, short_side: int, max_pixels: int, min_size: int) ->
     if orientation in UPRIGHT:
         upright = image.transpose(UPRIGHT[orientation])
         size = size if orientation < 5 else size[::-1]  # 5 to 8 turn it on its side
-    return np.asarray(_resized(_rgb(upright), size))
+    return np.asarray(_resized(_rgb(upright, opaque=image.format == "BMP"), size))
 
 
 def _found(content: bytes, max_pixels: int, min_size: int, decode: bool) -> Found:
@@ -245,11 +247,12 @@ def _verified(file: BinaryIO, image: ImageFile.ImageFile) -> ImageFile.ImageFile
 
 
 def _header(file: BinaryIO, max_pixels: int, min_size: int) -> ImageFile.ImageFile:
-    start = file.read(formats.SIGNATURE_BYTES)
+    start = file.read(stand_ins.START_BYTES)
     file.seek(0)
     name = formats.name(start)
     if name is None:
-        raise _Refused(f"not an image (starts with {start!r})", "replace or remove it")
+        shown_start = f"not an image (starts with {start[:SHOWN_BYTES]!r})"
+        raise _Refused(*(stand_ins.reason(start) or (shown_start, "replace or remove it")))
     if name not in formats.READERS:
         raise _Refused(f"unsupported format {name}", "convert it to PNG or JPEG")
     image = formats.READERS[name](file)
@@ -277,7 +280,14 @@ def _orientation(image: ImageFile.ImageFile) -> int:
         return 1
 
 
-def _rgb(image: Image.Image) -> Image.Image:
+def _rgb(image: Image.Image, *, opaque: bool = False) -> Image.Image:
+    """Converts an image of any mode.
+
+    Args:
+      image: The image.
+      opaque: Whether an image that is transparent everywhere is meant to be seen, as BMP files
+        are whose writer left the alpha channel 0.
+    """
     if image.mode.startswith("I"):  # 16-bit grey, which `convert` would clip at 255
         values = np.asarray(image)
         high = (values >> 8).astype(np.uint8)
@@ -285,6 +295,8 @@ def _rgb(image: Image.Image) -> Image.Image:
         return Image.fromarray(high).convert("RGB")
     if image.has_transparency_data:
         image = image.convert("RGBA")
+        if opaque and image.getchannel("A").getextrema() == (0, 0):
+            return image.convert("RGB")
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, image).convert("RGB")
     return image if image.mode == "RGB" else image.convert("RGB")  # which would copy it
@@ -327,7 +339,11 @@ def _reason(error: Exception, path: str | os.PathLike[str]) -> tuple[str, str]:
     if isinstance(error, _Refused):
         return error.args
     if isinstance(error, FileNotFoundError):
-        return "dangling link" if os.path.islink(path) else "no such file", "restore or remove it"
+        if os.path.islink(path):
+            return "dangling link", "restore or remove it"
+        if found := near(path):
+            return "no such file", f"did you mean {shown(found)}, which is there?"
+        return "no such file", "restore or remove it"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower(), "make it readable, or remove it"
     text = shown(str(error)) or type(error).__name__

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import errno
 import itertools
 import os
 import unicodedata
@@ -19,7 +20,14 @@ from hw2.input.scanning import scan
 from hw2.input.scanning.listing import Listing
 
 LAYOUT = "the layout is ROOT/CLASS/.../PICTURE.jpg, with two classes at least"
-JUNK = ("__MACOSX", "Thumbs.db", "ehthumbs.db", "desktop.ini")  # files of macOS and Windows
+JUNK = {  # what systems keep beside the files of users, in lower case
+    *("__macosx", "icon\r", "network trash folder", "temporary items"),  # macOS
+    *("thumbs.db", "ehthumbs.db", "desktop.ini"),  # Windows
+    *("$recycle.bin", "system volume information"),  # the root of a disk of Windows
+    "lost+found",  # the root of a disk of Linux
+    *("@eadir", "#recycle", "#snapshot", "@recycle"),  # network disks, with their thumbnails
+    "__pycache__",
+}
 PARTS = {  # names of the folders of a data set's parts, case-insensitive
     "train": ("train", "training"),
     "validation": ("val", "valid", "validation"),
@@ -158,7 +166,7 @@ def _files(
     while real or later:
         label, folder = (real or later).popleft()
         path = os.path.join(root, folder)
-        status = os.stat(path)
+        status = _status(path)
         if (status.st_dev, status.st_ino) in seen:
             ignored["links to folders read already"] += 1
             continue
@@ -234,6 +242,17 @@ def _scan(folder: str) -> list[os.DirEntry[str]]:
         raise DataError(f"no pictures in {shown(folder)} - {why}; make it readable") from error
 
 
+def _status(folder: str) -> os.stat_result:
+    try:
+        return os.stat(folder)
+    except OSError as error:  # such as a path of more than 4096 bytes
+        why = (error.strerror or str(error)).lower()
+        long = error.errno == errno.ENAMETOOLONG
+        place = f"{shown(folder)[:80]}..." if long else shown(folder)
+        remedy = "move it up, or shorten its name" if long else "make it readable"
+        raise DataError(f"no pictures in {place} - {why}; {remedy}") from error
+
+
 def _suffix(name: str) -> str:
     """Returns the suffix of a bare file name in lower case, as `os.path.splitext` splits it."""
     stem, _, suffix = name.rpartition(".")
@@ -245,7 +264,7 @@ def _is_picture(name: str) -> bool:
 
 
 def _is_junk(name: str) -> bool:
-    return name.startswith(".") or name in JUNK
+    return name.startswith(".") or name.casefold() in JUNK
 
 
 def _twins(root: str, class_names: Sequence[str]) -> list[str]:
