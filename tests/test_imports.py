@@ -76,6 +76,7 @@ FLOORS = (
             "input",
             "input/examples",
             "input/files",
+            "input/scanning",
             "input/sources",
             "input/stream",
             "input/transforms",

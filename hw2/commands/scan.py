@@ -10,9 +10,10 @@ list. Exits with 3 where training would refuse the data, or where a file has cha
 
 from __future__ import annotations
 
+import dataclasses
 import json
-import os
-from collections.abc import Iterator, Sequence
+import shlex
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -22,14 +23,17 @@ from rich.table import Table
 from hw2.commands.command import Command, Own, check_data
 from hw2.config.settings import Config, setting
 from hw2.errors import DataError
-from hw2.input.files import duplicates, formats
+from hw2.input.files import duplicates, formats, spelling
 from hw2.input.files.names import shown
-from hw2.input.files.rules import Rules, default_cache_folder
-from hw2.input.scanning import scan
+from hw2.input.files.rules import Rules, among
+from hw2.input.scanning import conflicts, judgement, scan
 from hw2.input.scanning.listing import Listing
-from hw2.input.scanning.scan import LISTED, Survey
-from hw2.input.sources import folder, table
+from hw2.input.scanning.survey import Survey
+from hw2.input.scanning.troubles import LISTED, Trouble, as_flags
+from hw2.input.sources import folder, layout, table
 from hw2.terminal import console, progress_bar
+
+CLASSES = 20  # rows of the table
 
 
 def summary(seen: Survey) -> dict[str, Any]:
@@ -41,7 +45,7 @@ def summary(seen: Survey) -> dict[str, Any]:
     kinds = np.bincount(records["format"][good], minlength=len(formats.NAMES))
     first = duplicates.first_of_each(digests)
     again = np.flatnonzero((first != np.arange(len(first))) & (labels[first] == labels))
-    _, conflicts = scan.conflicting(labels, digests)
+    _, twice = conflicts.conflicting(labels, digests)
     sides = np.minimum(records["width"], records["height"])[good]
 
     def named(pairs: Sequence[tuple[int, int]]) -> list[list[str]]:
@@ -52,13 +56,13 @@ def summary(seen: Survey) -> dict[str, Any]:
         "pictures": len(good),
         "classes": {shown(n): int(c) for n, c in zip(listing.class_names, counts, strict=True)},
         "unreadable": [
-            {"name": shown(names[i]), "reason": scan.reason(message), "message": message}
+            {"name": shown(names[i]), "reason": judgement.reason(message), "message": message}
             for i, message in seen.bad.items()
         ],
         "formats": {n: int(c) for n, c in zip(formats.NAMES, kinds, strict=True) if c},
         "short_side": [int(f(sides)) for f in (np.min, np.median, np.max)] if len(good) else [],
         "duplicates": named([(int(first[i]), int(i)) for i in again]),
-        "conflicting_labels": named(conflicts),
+        "conflicting_labels": named(twice),
         "notes": [*listing.notes, *scan.unusual(seen)],
         "from_manifest": seen.cached,
         "seconds": round(seen.seconds, 3),
@@ -67,16 +71,12 @@ def summary(seen: Survey) -> dict[str, Any]:
 
 def _scan(config: Config, own: Own) -> int:
     """Scans, prints, and returns 3 where something is bad."""
-    rules = Rules(
-        max_pixels=config.max_pixels,
-        min_size=config.min_size,
-        allow_empty_class=True,  # the table shows it
-        allow_outside_links=config.allow_outside_links,
-        decode=not own.header_only,
-        cache_folder=None if own.no_cache else default_cache_folder(),
-    )
+    rules = dataclasses.replace(among(vars(config)), decode=not own.header_only)
+    if own.no_cache:
+        rules = dataclasses.replace(rules, cache_folder=None)
+    listings, notes = _listings(config.train_data_path, rules)
     surveys = []
-    for listing in list(_listings(config.train_data_path, rules)):
+    for listing in listings:
         with _reporting("scanning", listing) as report:
             surveys.append(scan.survey(listing, rules, report=report))
     results = [summary(seen) for seen in surveys]
@@ -84,23 +84,38 @@ def _scan(config: Config, own: Own) -> int:
         for seen, result in zip(surveys, results, strict=True):
             with _reporting("verifying", seen.listing) as report:
                 result["changed"] = list(scan.changed(seen, rules, report=report).values())
-    leaks = _leaks(surveys)
+    leaks = [] if config.allow_leak else _leaks(surveys)
+    troubles, flags = _troubles(surveys, rules)
+    if leaks and flags is not None:
+        flags.append("--allow_leak")
     if own.json:
-        print(json.dumps({"parts": results, "leaks": leaks}, indent=2))
+        plain = {"parts": results, "leaks": leaks, "notes": notes, "flags": flags}
+        print(json.dumps(plain | {"troubles": [t.message for t in troubles]}, indent=2))
     else:
         for result in results:
             _show(result)
-        for pair in leaks[:LISTED]:
-            print(f"leak: {pair[0]} = {pair[1]}")
-        if len(leaks) > LISTED:
-            print(f"and {len(leaks) - LISTED} more leaks")
-    bad = any(
-        result["unreadable"]
-        or result.get("changed")
-        or len(result["conflicting_labels"]) > rules.max_bad_fraction * result["pictures"]
-        for result in results
-    )
-    return DataError.exit_code if bad or leaks else 0
+        _show_whole(config.train_data_path, leaks, notes, troubles, flags)
+    bad = troubles or leaks or any(result.get("changed") for result in results)
+    return DataError.exit_code if bad else 0
+
+
+def _troubles(surveys: Sequence[Survey], rules: Rules) -> tuple[list[Trouble], list[str] | None]:
+    """What would stop a training, and the flags that go on without it; None if nothing does."""
+    found: list[Trouble] = []
+    possible = True
+    first = surveys[0].listing.class_names
+    for seen in surveys:
+        given = None if seen is surveys[0] else first
+        judged = judgement.judge(seen, scan.lenient(rules, given))
+        found += judged.troubles
+        unknown = spelling.unknown(seen.listing.class_names, first)
+        if unknown:
+            found.append(Trouble(*unknown.partition("; ")[::2]))
+        if seen is surveys[0] and len(judged.classes) < 2:
+            possible = False
+    if not possible or not all(trouble.flags for trouble in found):
+        return found, None
+    return found, as_flags(trouble.flags for trouble in found)
 
 
 def _reporting(doing: str, listing: Listing) -> AbstractContextManager[scan.Report]:
@@ -117,16 +132,41 @@ def _leaks(surveys: Sequence[Survey]) -> list[list[str]]:
     ]
 
 
-def _listings(data: str, rules: Rules) -> Iterator[Listing]:
-    """What the path lists: one part, or every part that a folder holds, training first."""
-    if data.endswith(".csv"):
-        yield table.listing(data, rules=rules)
-    elif os.path.isdir(data) and (parts := folder.parts(data)):
-        for part in ("train", "validation", "test"):
-            if part in parts:
-                yield folder.listing(parts[part], rules)
-    else:
-        yield folder.listing(data, rules)
+def _listings(path: str, rules: Rules) -> tuple[list[Listing], list[str]]:
+    """What the path lists: one part, or every part that a folder holds, training first; notes."""
+    if path.endswith(".csv"):
+        return [table.listing(path, rules=rules)], []
+    found = layout.read(path, allow_same_folders=rules.allow_same_folders)
+    if not found.parts:
+        return [folder.listing(path, rules)], []
+    listings, notes = [folder.listing(found.parts["train"], rules)], list(found.notes)
+    for part in ("validation", "test"):
+        if part == "test" and part in found.parts and layout.is_flat(found.parts[part]):
+            notes.append(f"{shown(found.parts[part])} has no class folders, and is not scored")
+        elif part in found.parts:
+            listings.append(folder.listing(found.parts[part], rules, listings[0].class_names))
+    return listings, notes
+
+
+def _show_whole(
+    path: str,
+    leaks: Sequence[Sequence[str]],
+    notes: Sequence[str],
+    troubles: Sequence[Trouble],
+    flags: Sequence[str] | None,
+) -> None:
+    """Prints what is said about all parts together, and how a training would go on."""
+    out = console.stdout()
+    for note in notes:
+        out.print(f"note: {note}")
+    for pair in leaks[:LISTED]:
+        print(f"leak: {pair[0]} = {pair[1]}")
+    if len(leaks) > LISTED:
+        print(f"and {len(leaks) - LISTED} more leaks")
+    for trouble in troubles:
+        out.print(f"stops a training: {trouble.line}; {trouble.remedy}")
+    if flags:
+        out.print(f"to go on without them: hw2 train {shlex.quote(path)} {' '.join(flags)}")
 
 
 def _show(result: dict[str, Any]) -> None:
@@ -137,8 +177,12 @@ def _show(result: dict[str, Any]) -> None:
     rows = Table(box=None, pad_edge=False)
     rows.add_column("class", overflow="fold")
     rows.add_column("pictures", justify="right", no_wrap=True)
-    for name, count in classes.items():
+    for name, count in list(classes.items())[:CLASSES]:
         rows.add_row(name, f"{count:,}")
+    if len(classes) > CLASSES:
+        rest = list(classes.values())[CLASSES:]
+        few = f"and {len(rest):,} more, of {min(rest):,} to {max(rest):,}; all by --json"
+        rows.add_row(few, f"{sum(rest):,}")
     out.print(rows)
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in result["formats"].items())
     out.print(
@@ -151,7 +195,7 @@ def _show(result: dict[str, Any]) -> None:
     for item in bad[:LISTED]:
         out.print(f"  {item['message']}")
     if len(bad) > LISTED:
-        out.print(f"  and {len(bad) - LISTED} more")
+        out.print(f"  and {len(bad) - LISTED} more; all by --json")
     for note in result["notes"]:
         out.print(f"note: {note}")
     if result["conflicting_labels"]:
@@ -175,7 +219,19 @@ COMMAND = Command(
         "header_only": setting(False, "read every file, but decode no pixel"),
         "no_cache": setting(False, "neither read nor keep the record of a scan"),
     },
-    reads=("train_data_path", "max_pixels", "min_size", "allow_outside_links"),
+    reads=(
+        "train_data_path",
+        "max_pixels",
+        "min_size",
+        "on_bad_file",
+        "max_bad_fraction",
+        "skip_conflicts",
+        "skip_empty_class",
+        "allow_empty_class",
+        "allow_outside_links",
+        "allow_same_folders",
+        "allow_leak",
+    ),
     check=check_data,
     tensorflow=False,
 )

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from hw2.errors import DataError
+from hw2.input.files import spelling
+from hw2.input.files.levels import Scale
 from hw2.input.files.names import all_differ, first_few
 
 
@@ -30,6 +32,7 @@ class Examples:
       validation: `[N]` booleans, true where the source itself assigns an image to validation.
         None where it does not say.
       skipped: Name and reason of every image that was left out because it is bad.
+      scale: The value of white, where the images came from an array.
       from_content: Whether `load` decodes `content`, so that equal digests mean equal images.
 
     Raises:
@@ -47,6 +50,7 @@ class Examples:
     validation: np.ndarray | None = dataclasses.field(default=None, repr=False)
     skipped: tuple[tuple[str, str], ...] = dataclasses.field(default=(), repr=False)
     from_content: bool = dataclasses.field(default=False, repr=False)
+    scale: Scale | None = None
 
     def __post_init__(self) -> None:
         if self.labels.dtype != np.int32 or self.labels.shape != (len(self.names),):
@@ -75,24 +79,55 @@ class Examples:
         Raises:
           DataError: The examples have a class that the model does not know.
         """
-        number = {name: label for label, name in enumerate(class_names)}
-        unknown = [name for name in self.class_names if name not in number]
-        if unknown:
-            raise DataError(
-                f"unknown classes in the data - {first_few(unknown)}: the model knows "
-                f"{len(class_names)}, among them {first_few(list(class_names), 3)}; "
-                "leave those pictures out, or train a model on them"
-            )
-        present = {self.class_names[label] for label in np.unique(self.labels)}
-        absent = [name for name in class_names if name not in present]
+        find = spelling.finder(class_names)
+        if words := spelling.unknown(self.class_names, class_names):
+            raise DataError(words)
+        numbers = np.array([find(name) for name in self.class_names], np.int32)
+        present = set(numbers[np.unique(self.labels)].tolist())
+        absent = [name for label, name in enumerate(class_names) if label not in present]
         note = (f"no picture of {first_few(absent)}",) if absent else ()
-        numbers = np.array([number[name] for name in self.class_names], np.int32)
         return dataclasses.replace(
             self,
             labels=numbers[self.labels],
             class_names=tuple(class_names),
             notes=self.notes + note,
         )
+
+
+def without_empty_classes(examples: Examples) -> Examples:
+    """Leaves out the classes without training images, together with their validation images.
+
+    Raises:
+      DataError: Fewer than two classes are left.
+    """
+    trained = examples.labels
+    if examples.validation is not None:
+        trained = trained[~examples.validation]
+    counts = np.bincount(trained, minlength=len(examples.class_names))
+    if counts.all():
+        return examples
+    classes = np.flatnonzero(counts)
+    empty = first_few([examples.class_names[label] for label in np.flatnonzero(counts == 0)])
+    if len(classes) < 2:
+        raise DataError(
+            f"no classes left in the data - without {empty}, which have no picture to train on; "
+            "two classes are needed at least"
+        )
+    numbers = np.full(len(counts), -1, np.int32)
+    numbers[classes] = np.arange(len(classes))
+    kept = np.flatnonzero(numbers[examples.labels] >= 0)
+    load, content = examples.load, examples.content
+    return dataclasses.replace(
+        examples,
+        names=tuple(examples.names[i] for i in kept.tolist()),
+        labels=numbers[examples.labels[kept]],
+        class_names=tuple(examples.class_names[label] for label in classes),
+        load=lambda index, short_side: load(int(kept[index]), short_side),
+        notes=(*examples.notes, f"classes without pictures are left out: {empty}"),
+        digests=None if examples.digests is None else examples.digests[kept],
+        content=content and (lambda index: content(int(kept[index]))),
+        validation=None if examples.validation is None else examples.validation[kept],
+    )
 
 
 def joined(train: Examples, validation: Examples) -> Examples:
@@ -136,4 +171,5 @@ def joined(train: Examples, validation: Examples) -> Examples:
         validation=np.arange(count + len(validation)) >= count,
         skipped=tuple((f"{p}/{name}", why) for p, e in parts for name, why in e.skipped),
         from_content=train.from_content and validation.from_content,
+        scale=train.scale,
     )

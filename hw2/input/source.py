@@ -7,11 +7,13 @@ import os
 from collections.abc import Sequence
 
 from hw2.errors import DataError
-from hw2.input.examples import Examples, joined
+from hw2.input.examples import Examples, joined, without_empty_classes
 from hw2.input.files.names import shown
 from hw2.input.files.rules import Rules
 from hw2.input.scanning import scan
-from hw2.input.sources import arrays, builtin, folder, idx, mistaken, npy, shards, table
+from hw2.input.scanning.troubles import Troubles
+from hw2.input.sources import arrays, builtin, folder, idx, layout, mistaken, npy, shards, table
+from hw2.input.sources.layout import Layout
 
 PARTS = ("train", "validation", "test")
 FORMS = (
@@ -100,32 +102,67 @@ def _folder(
             validation = read_shards(sharded, rules, class_names=known, report=report)
             return joined(examples, validation)
         return examples
-    if parts := folder.parts(path):
-        return _parts(path, parts, part, rules, class_names, report)
-    return folder.read_folder(path, rules, report=report)
+    folders = layout.read(path, class_names, allow_same_folders=rules.allow_same_folders)
+    if folders.parts:
+        return _parts(path, folders, part, rules, class_names, report)
+    return folder.read_folder(path, rules, class_names=class_names, report=report)
 
 
 def _parts(
     root: str,
-    parts: dict[str, str],
+    found: Layout,
     part: str,
     rules: Rules,
     class_names: Sequence[str] | None,
     report: scan.Report | None,
 ) -> Examples:
     """Reads a part of a folder that holds train/, and val/ or test/ or both."""
+    parts = found.parts
     if part != "train":
         other = {"validation": "test", "test": "validation"}[part]
-        found = parts.get(part) or parts.get(other)
-        if found is None:
+        path = parts.get(part) or parts.get(other)
+        if path is None:
             raise DataError(f"no {part} part in {shown(root)} - it holds train/ only; add test/")
-        return read(found, part, rules, class_names=class_names, report=report)
-    examples = read(parts["train"], "train", rules, class_names=class_names, report=report)
+        return read(path, part, rules, class_names=class_names, report=report)
+    # A class that is empty in one part may have pictures in the other.
+    each = rules
+    if rules.skip_empty_class:
+        each = dataclasses.replace(rules, skip_empty_class=False, allow_empty_class=True)
+    troubles: list[Troubles] = []
+    examples = _tried(troubles, parts["train"], "train", each, class_names, report)
     if "validation" in parts:
-        held_out, known = parts["validation"], examples.class_names
-        validation = read(held_out, "validation", rules, class_names=known, report=report)
+        each = dataclasses.replace(each, scale=examples.scale)
+        known = examples.class_names
+        validation = _tried(troubles, parts["validation"], "validation", each, known, report)
         examples = joined(examples, validation)
+    if rules.skip_empty_class:
+        examples = without_empty_classes(examples)
+    notes = [*examples.notes, *found.notes]
     if "test" in parts:
-        note = f"{shown(parts['test'])} is not used; --test_data_path={shown(root)} scores it"
-        examples = dataclasses.replace(examples, notes=(*examples.notes, note))
-    return examples
+        use = f"--test_data_path={shown(root)} scores it"
+        if layout.is_flat(parts["test"]):
+            use = "it has no class folders; predict.py classifies it"
+        notes.append(f"{shown(parts['test'])} is not used; {use}")
+    if troubles:
+        kinds = [kind for trouble in troubles for kind in trouble.found]
+        left = examples if all(trouble.examples for trouble in troubles) else None
+        raise Troubles(root, kinds, notes, left)
+    return dataclasses.replace(examples, notes=tuple(notes))
+
+
+def _tried(
+    troubles: list[Troubles],
+    path: str,
+    part: str,
+    rules: Rules,
+    class_names: Sequence[str] | None,
+    report: scan.Report | None,
+) -> Examples:
+    """Reads a part; if it is in trouble, keeps the trouble, and returns what is left."""
+    try:
+        return read(path, part, rules, class_names=class_names, report=report)
+    except Troubles as trouble:
+        if trouble.examples is None:
+            raise
+        troubles.append(trouble)
+        return trouble.examples

@@ -15,8 +15,10 @@ from hw2.config.settings import Config
 from hw2.errors import DataError, UsageError, writing
 from hw2.input import source, split
 from hw2.input.examples import Examples
+from hw2.input.files import levels
+from hw2.input.files.levels import Scale
 from hw2.input.files.names import shown
-from hw2.input.files.rules import Rules, default_cache_folder
+from hw2.input.files.rules import Rules, among
 from hw2.input.sources import builtin
 from hw2.input.stream import disk_cache
 from hw2.runs import folder as run_folder
@@ -26,14 +28,26 @@ from hw2.terminal import progress_bar
 
 
 def read_examples(
-    config: Config, path: str, part: str, out: Console, class_names: Sequence[str] | None = None
+    config: Config,
+    path: str,
+    part: str,
+    out: Console,
+    class_names: Sequence[str] | None = None,
+    scale: Scale | None = None,
 ) -> Examples:
     """Reads a data set and prints a summary of it.
 
-    With `class_names`, labels are the positions of their classes among these.
+    Args:
+      config: The settings.
+      path: The data set.
+      part: "train" or "test".
+      out: Where people read.
+      class_names: If given, labels are the positions of their classes among these.
+      scale: The scale of the arrays that a model was trained on, which these must fit.
     """
     with progress_bar.reporting(f"scanning {shown(path)}", out) as report:
-        examples = source.read(path, part, rules(config), class_names=class_names, report=report)
+        accepted = dataclasses.replace(rules(config), scale=scale)
+        examples = source.read(path, part, accepted, class_names=class_names, report=report)
     if class_names is not None:
         examples = examples.with_classes(class_names)
     if config.disk_cache:
@@ -50,10 +64,7 @@ def read_examples(
 
 def rules(config: Config) -> Rules:
     """The rules of the settings for which files to accept."""
-    names = {field.name for field in dataclasses.fields(Rules)} & vars(config).keys()
-    return Rules(
-        **{name: getattr(config, name) for name in names}, cache_folder=default_cache_folder()
-    )
+    return among(vars(config))
 
 
 def write_skipped(path: Path, skipped: Sequence[tuple[str, str]]) -> None:
@@ -77,6 +88,12 @@ def absolute_path(path: str) -> str:
         ) from None
 
 
+def class_names_and_scale(checkpoint: Checkpoint) -> tuple[list[str], Scale | None]:
+    """What a checkpoint knows of its data: its classes, and the scale if it came from arrays."""
+    identity = checkpoint.state["identity"]
+    return identity["class_names"], levels.from_plain(identity.get("scale"))
+
+
 def held_out(
     config: Config, folder: RunFolder, checkpoint: Checkpoint, out: Console
 ) -> tuple[Examples, np.ndarray]:
@@ -91,8 +108,8 @@ def held_out(
     if not config.test_data_path:
         examples, _, validation = of_run(config, folder, checkpoint, out)
         return examples, validation
-    class_names = checkpoint.state["identity"]["class_names"]
-    examples = read_examples(config, config.test_data_path, "test", out, class_names)
+    known = class_names_and_scale(checkpoint)
+    examples = read_examples(config, config.test_data_path, "test", out, *known)
     return examples, np.arange(len(examples))
 
 
@@ -108,8 +125,8 @@ def of_run(
       DataError: The data cannot be used, or have changed since.
     """
     path = config.train_data_path or checkpoint.state["train_data_path"]
-    class_names = checkpoint.state["identity"]["class_names"]
-    examples = read_examples(config, path, "train", out, class_names)
+    known = class_names_and_scale(checkpoint)
+    examples = read_examples(config, path, "train", out, *known)
     return examples, *split.read(folder.split, examples)
 
 

@@ -17,6 +17,7 @@ from hw2.config import settings
 from hw2.config.settings import Config
 from hw2.errors import DataError, UsageError
 from hw2.input import pipeline
+from hw2.input.files.levels import Scale
 from hw2.input.sources import unlabelled
 from hw2.input.sources.unlabelled import Pictures
 from hw2.jobs import answers as answer
@@ -53,9 +54,9 @@ def predict(config: Config) -> None:
     header, lines = _header_and_lines(config)
     folder = run_folder.find(Path(config.checkpoint_dir or settings.run_folder(config)))
     checkpoint, tensors = trained.choose(folder, config.checkpoint)
-    class_names = checkpoint.state["identity"]["class_names"]
+    class_names, scale = data.class_names_and_scale(checkpoint)
     guesses = _guesses(config, header, len(class_names))
-    found = _pictures(config, class_names, out)
+    found = _pictures(config, class_names, scale, out)
     form = Form(
         class_names,
         guesses,
@@ -210,10 +211,13 @@ def _guesses(config: Config, header: Sequence[str], classes: int) -> int:
     return min(max(wanted, config.top_k), classes)
 
 
-def _pictures(config: Config, class_names: list[str], out: Console) -> Pictures:
+def _pictures(
+    config: Config, class_names: list[str], scale: Scale | None, out: Console
+) -> Pictures:
+    rules = dataclasses.replace(data.rules(config), scale=scale)
     with progress_bar.reporting(f"looking at {config.data}", out) as report:
         found = unlabelled.find_pictures(
-            config.data, class_names, data.rules(config), part=config.part, report=report
+            config.data, class_names, rules, part=config.part, report=report
         )
     out.print(f"{config.data}: {len(found):,} pictures")
     for note in found.notes:

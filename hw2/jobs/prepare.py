@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import sys
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 from rich.console import Console
@@ -14,6 +17,7 @@ from hw2.config.settings import Config
 from hw2.errors import UsageError
 from hw2.input import pipeline
 from hw2.input.examples import Examples
+from hw2.input.scanning.troubles import Trouble, Troubles
 from hw2.jobs import data, leaks, spec
 from hw2.jobs.convolution import convolving
 from hw2.machines import devices
@@ -81,14 +85,39 @@ def read_data(config: Config, out: Console) -> tuple[Examples, Examples | None]:
       UsageError: The settings of the preprocessing do not fit the data.
       DataError: The data cannot be used, or a picture is both in training and in test data.
     """
-    train = data.read_examples(config, config.train_data_path, "train", out)
+    found: list[Trouble] = []
+    notes: list[str] = []
+
+    def tried(path: str, part: str, *known: Any) -> Examples:
+        """Reads one of them; of what is in trouble, what is left, to look at the other too."""
+        try:
+            return data.read_examples(config, path, part, out, *known)
+        except Troubles as trouble:
+            if trouble.examples is None:
+                raise
+            found.extend(trouble.found)
+            notes.extend(trouble.notes)
+            return trouble.examples
+
+    train, test = tried(config.train_data_path, "train"), None
     spec.preprocessing_options(config, train.channels)
-    leaks.check_parts(config, train)
-    if not config.test_data_path:
-        return train, None
-    test = data.read_examples(config, config.test_data_path, "test", out, train.class_names)
-    leaks.check_leak(config, train, test)
+    leak = leaks.leak_of_parts(config, train)
+    found += [leak] if leak else []
+    if config.test_data_path:
+        test = tried(config.test_data_path, "test", train.class_names, train.scale)
+        leak = leaks.leak(config, train, test)
+        found += [leak] if leak else []
+    if found:
+        raise Troubles(config.train_data_path, found, notes, train, _command())
     return train, test
+
+
+def _command() -> list[str]:
+    """The words of the command that is running, to be typed again with more flags."""
+    script, *words = sys.argv
+    if Path(script).name in ("hw2", "__main__.py"):
+        return ["hw2", *words]
+    return ["python", script, *words]
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from hw2.config.rules import numbers_of
 from hw2.config.settings import FIELDS, MODEL_OPTIONS, Config
 from hw2.errors import RunError, UsageError
 from hw2.input.examples import Examples
+from hw2.input.files import levels
 from hw2.input.transforms.preprocess import STATISTICS, Preprocessing
 from hw2.models import MODELS
 from hw2.models.pretrained import IMAGENET, NONE
@@ -41,6 +42,7 @@ def make_spec(config: Config, examples: Examples, split: Path) -> Spec:
         "model_options": _model_options(config),
         "class_names": list(examples.class_names),
         "preprocessing": preprocessing_options(config, examples.channels),
+        "scale": levels.plain(examples.scale),
         "split": hashlib.sha256(split.read_bytes()).hexdigest(),
         "validation_fraction": config.validation_fraction,
         "seed": config.seed,

@@ -15,6 +15,7 @@ from hw2.config import settings
 from hw2.config.settings import Config
 from hw2.errors import RunError
 from hw2.input.examples import Examples
+from hw2.input.files import spelling
 from hw2.input.stream import order
 from hw2.jobs import build, data
 from hw2.jobs.record import record_of_run
@@ -82,6 +83,7 @@ def open_run(
     folder = RunFolder(Path(settings.run_folder(config)))
     found = workers.on_first(lambda: _begin(config, folder, examples, stack, out))
     found = found or _find_checkpoint(folder, examples)
+    examples = _named_as(found, examples)
     _check_shared(workers, found, folder)
     training, validation = data.read_split(config, examples, folder, out)
     if config.overfit_batches:
@@ -120,7 +122,7 @@ def _begin(
     if aside := config.fresh and run_folder.put_aside(folder):
         out.print(f"moved the results of the run so far to {aside}")
     found = _find_checkpoint(folder, examples, set_aside=True)
-    data.write_split(config, examples, folder, found, out)
+    data.write_split(config, _named_as(found, examples), folder, found, out)
     return found
 
 
@@ -135,8 +137,18 @@ def _find_checkpoint(
     """Finds the newest good checkpoint, and refuses one with other classes than the data."""
     found = checkpoints.newest(folder.checkpoints, set_aside=set_aside, check=progress.check)
     if found:
-        compatibility.check_classes(found, examples.class_names, folder)
+        compatibility.check_classes(found, _named_as(found, examples).class_names, folder)
     return found
+
+
+def _named_as(found: Checkpoint | None, examples: Examples) -> Examples:
+    """Gives the classes the names of a checkpoint, if only their spelling in Unicode differs."""
+    before = found.state["identity"].get("class_names", []) if found else []
+    find = spelling.finder(before)
+    numbers = [find(name) for name in examples.class_names]
+    if {*before} == {*examples.class_names} or sorted(numbers) != list(range(len(before))):
+        return examples
+    return examples.with_classes(before)
 
 
 def _check_shared(workers: Workers, found: Checkpoint | None, folder: RunFolder) -> None:

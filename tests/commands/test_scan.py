@@ -104,7 +104,7 @@ def test_bad_files_are_listed_and_the_exit_code_says_so(root, scan):
         f"  bad picture in {root}/cats/bad00.png - not an image (starts with b'x'); "
         "replace or remove it"
     )
-    assert "  and 5 more" in lines
+    assert "  and 5 more; all by --json" in lines
     assert err == ""
     assert len(json.loads(scan(root, "--json")[1])["parts"][0]["unreadable"]) == 25
 
@@ -151,8 +151,9 @@ def test_limits(root, scan, flags, why):
 def test_empty_classes_are_in_the_table(root, scan):
     (root / "birds").mkdir()
     code, out, _ = scan(root)
-    assert code == 0
+    assert code == 3
     assert ["birds", "0"] in [line.split() for line in out.splitlines()]
+    assert scan(root, "--allow_empty_class")[0] == 0
 
 
 def test_a_path_that_is_none(tmp_path, scan):

@@ -1,6 +1,7 @@
 """Folders with one thing wrong in them, what is said about it, and processes with limits."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -43,10 +44,11 @@ def refused(path, part="train", class_names=None, **rules):
 def listed(root, reasons, good=2):
     """What is said about a folder where some pictures cannot be used."""
     count = len(reasons)
+    fraction = math.ceil(1000 * count / (count + good)) / 1000
     lines = [f"  bad picture in {root}/{name} - {why}" for name, why in sorted(reasons.items())]
     first = (
         f"bad pictures in {root} - {count} of {count + good} cannot be used; replace or remove "
-        "them, or --on_bad_file=skip:"
+        f"them, or --on_bad_file=skip --max_bad_fraction={fraction:g}:"
     )
     return "\n".join([first, *lines])
 

@@ -41,7 +41,8 @@ def test_a_bad_file_stops_the_training_or_is_left_out(train, data, tmp_path):
         train(tmp_path / "run", *flags)
     assert str(caught.value) == (
         f"bad pictures in {data} - 1 of 41 cannot be used; replace or remove them, or "
-        f"--on_bad_file=skip:\n  bad picture in {data}/red/bad.jpg - not an image (starts with "
+        f"--on_bad_file=skip --max_bad_fraction=0.025:\n"
+        f"  bad picture in {data}/red/bad.jpg - not an image (starts with "
         "b'<html>'); replace or remove it"
     )
     with pytest.raises(DataError, match=r"1 of 41 cannot be used, over --max_bad_fraction=0.01"):

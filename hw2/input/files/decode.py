@@ -7,28 +7,23 @@ their high byte. CMYK is converted to RGB.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import os
-import stat
-from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from collections.abc import Callable
+from typing import BinaryIO, NamedTuple, TypeVar
 
 import numpy as np
 from PIL import Image, ImageFile
 
-from hw2.errors import DataError
-from hw2.input.files import formats, stand_ins
+from hw2.input.files import flat, formats, metadata, stand_ins
 from hw2.input.files import trailing as extent
-from hw2.input.files.names import shown
-from hw2.input.files.near import near
+from hw2.input.files.opening import Refused, check_size, naming, opened
 from hw2.input.files.rules import MAX_PIXELS
 
 VERSION = 2  # of this decoder; raise it when the same file gives other pixels
 SHOWN_BYTES = 16  # of what is not an image
 DIGEST_BYTES = 16  # of BLAKE2b; a billion images collide with a probability of 1e-21
-MAX_ASPECT = 100  # a line of 3000x1 pixels would grow to 600 MB at a short side of 260
 
 ORIENTATION = 0x0112  # EXIF 2.32, section 4.6.4
 UPRIGHT = {  # the operation that undoes each orientation; 1 is upright already
@@ -40,6 +35,9 @@ UPRIGHT = {  # the operation that undoes each orientation; 1 is upright already
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+
+Result = TypeVar("Result")
 
 
 class Header(NamedTuple):
@@ -57,6 +55,7 @@ class Found(NamedTuple):
     height: int
     animated: bool
     trailing: bool  # whether bytes follow the image
+    flat: bool  # whether nearly all pixels are of one level; False if they were not decoded
     digest: bytes  # of the content
 
 
@@ -90,10 +89,10 @@ def picture(
     Cost: a large JPEG is decoded at a half, quarter or eighth of its size, as long as that
     leaves twice `short_side`.
     """
-    with _naming(path), _opened(path) as file:
+    with naming(path), opened(path) as file:
         if stamp and stamp_of(os.fstat(file.fileno())) != stamp:
-            raise _Refused("content changed since scan", "rerun the command, which scans again")
-        return _decoded(file, short_side, max_pixels, min_size)
+            raise Refused("content changed since scan", "rerun the command, which scans again")
+        return _despite_metadata(file, _decoded, short_side, max_pixels, min_size)
 
 
 def picture_in(
@@ -110,10 +109,11 @@ def picture_in(
     Raises:
       DataError: As `picture`, or the digest is not `digest`, the one at the scan.
     """
-    with _naming(name):
+    with naming(name):
         if digest is not None and digest_of(content) != digest:
-            raise _Refused("content changed since scan", "rerun the command, which scans again")
-        return _decoded(_nonempty(content), short_side, max_pixels, min_size)
+            raise Refused("content changed since scan", "rerun the command, which scans again")
+        file = _nonempty(content)
+        return _despite_metadata(file, _decoded, short_side, max_pixels, min_size)
 
 
 def header(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Header:
@@ -122,8 +122,8 @@ def header(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Hea
     Raises:
       DataError: It is not; the message names the file and the reason.
     """
-    with _naming(path), _opened(path) as file:
-        image = _header(file, max_pixels, 1)
+    with naming(path), opened(path) as file:
+        image = _despite_metadata(file, _header, max_pixels, 1)
         return Header(str(image.format), getattr(image, "is_animated", False))
 
 
@@ -142,12 +142,12 @@ def inspect(
     Cost: the header is checked before anything else is read, and a JPEG is decoded at an eighth
     of its size, which reads all of its data.
     """
-    with _naming(path), _opened(path) as file:
-        _header(file, max_pixels, min_size)
+    with naming(path), opened(path) as file:
+        _despite_metadata(file, _header, max_pixels, min_size)
         if os.fstat(file.fileno()).st_size > 8 * max_pixels + 2**20:  # 64 bits a pixel, stored
-            raise _Refused("too many bytes for its pixels", "save it anew")
+            raise Refused("too many bytes for its pixels", "save it anew")
         file.seek(0)
-        return _found(file.read(), max_pixels, min_size, decode)
+        return _inspected(file.read(), max_pixels, min_size, decode)
 
 
 def inspect_in(
@@ -163,9 +163,9 @@ def inspect_in(
     Raises:
       DataError: As `picture`.
     """
-    with _naming(name):
+    with naming(name):
         _nonempty(content)
-        return _found(content, max_pixels, min_size, decode)
+        return _inspected(content, max_pixels, min_size, decode)
 
 
 def content_of(path: str | os.PathLike[str]) -> bytes:
@@ -174,7 +174,7 @@ def content_of(path: str | os.PathLike[str]) -> bytes:
     Raises:
       DataError: It cannot be read; the message names the file and the reason.
     """
-    with _naming(path), _opened(path) as file:
+    with naming(path), opened(path) as file:
         return file.read()
 
 
@@ -184,8 +184,8 @@ def digest_of(content: bytes) -> bytes:
 
 
 def stamp_of(status: os.stat_result) -> Stamp:
-    """Returns size and time of modification of a file."""
-    return Stamp(status.st_size, status.st_mtime_ns)
+    """Returns size and time of modification of a file; beyond the year 2262 the time wraps."""
+    return Stamp(status.st_size, (status.st_mtime_ns + 2**63) % 2**64 - 2**63)
 
 
 def resize(picture: np.ndarray, short_side: int) -> np.ndarray:
@@ -210,9 +210,25 @@ def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     return image if image.size == size else image.resize(size, Image.Resampling.BILINEAR)
 
 
+def _despite_metadata(file: BinaryIO, read: Callable[..., Result], *options: int | bool) -> Result:
+    """Calls `read(file, *options)`, and again without the metadata of the file if that fails."""
+    try:
+        return read(file, *options)
+    except (MemoryError, Refused):
+        raise
+    except Exception:  # damaged metadata makes Pillow raise nearly anything
+        file.seek(0)
+        content = file.read()
+        bare = metadata.removed(content)
+        if bare == content:
+            raise
+    return read(io.BytesIO(bare), *options)
+
+
 def _decoded(file: BinaryIO, short_side: int, max_pixels: int, min_size: int) -> np.ndarray:
     image = _header(file, max_pixels, min_size)
     size = scaled(image.size, short_side)
+    bits = metadata.significant_bits(file)
     image = _verified(file, image)
     image.draft(None, (2 * short_side, 2 * short_side))
     image.load()
@@ -221,20 +237,41 @@ def _decoded(file: BinaryIO, short_side: int, max_pixels: int, min_size: int) ->
     if orientation in UPRIGHT:
         upright = image.transpose(UPRIGHT[orientation])
         size = size if orientation < 5 else size[::-1]  # 5 to 8 turn it on its side
-    return np.asarray(_resized(_rgb(upright, opaque=image.format == "BMP"), size))
+    rgb = _rgb(upright, bits, opaque=image.format == "BMP")
+    return np.asarray(_resized(rgb, size))
 
 
-def _found(content: bytes, max_pixels: int, min_size: int, decode: bool) -> Found:
+def _inspected(content: bytes, max_pixels: int, min_size: int, decode: bool) -> Found:
     file = io.BytesIO(content)
+    found = _despite_metadata(file, _found, max_pixels, min_size, decode)
+    trailing = (extent.end(content, found.format) or len(content)) < len(content)
+    return found._replace(trailing=trailing, digest=digest_of(content))
+
+
+def _found(file: BinaryIO, max_pixels: int, min_size: int, decode: bool) -> Found:
+    """Inspects an image, but for its content as bytes."""
     image = _header(file, max_pixels, min_size)
     kind, (width, height) = str(image.format), image.size
     animated = getattr(image, "is_animated", False)
+    is_flat = False
     if decode:
+        bits = metadata.significant_bits(file)
         image = _verified(file, image)
         image.draft(None, (1, 1))
         image.load()
-    trailing = (extent.end(content, kind) or len(content)) < len(content)
-    return Found(kind, width, height, animated, trailing, digest_of(content))
+        is_flat = _is_flat(image, bits)
+        if is_flat and image.size != (width, height):  # fine detail is gone at an eighth
+            image = _header(file, max_pixels, min_size)
+            image.load()
+            is_flat = _is_flat(image, bits)
+    return Found(kind, width, height, animated, False, is_flat, b"")
+
+
+def _is_flat(image: ImageFile.ImageFile, bits: int) -> bool:
+    """Whether nearly all pixels are of one level, by some thousand of them."""
+    size = (min(image.width, flat.SIDE), min(image.height, flat.SIDE))
+    few = image.resize(size, Image.Resampling.NEAREST)
+    return flat.spread(np.asarray(_rgb(few, bits))) <= flat.SPREAD
 
 
 def _verified(file: BinaryIO, image: ImageFile.ImageFile) -> ImageFile.ImageFile:
@@ -247,28 +284,18 @@ def _verified(file: BinaryIO, image: ImageFile.ImageFile) -> ImageFile.ImageFile
 
 
 def _header(file: BinaryIO, max_pixels: int, min_size: int) -> ImageFile.ImageFile:
+    file.seek(0)
     start = file.read(stand_ins.START_BYTES)
     file.seek(0)
     name = formats.name(start)
     if name is None:
         shown_start = f"not an image (starts with {start[:SHOWN_BYTES]!r})"
-        raise _Refused(*(stand_ins.reason(start) or (shown_start, "replace or remove it")))
+        reason = stand_ins.reason(start, "picture")
+        raise Refused(*(reason or (shown_start, "replace or remove it")))
     if name not in formats.READERS:
-        raise _Refused(f"unsupported format {name}", "convert it to PNG or JPEG")
+        raise Refused(f"unsupported format {name}", "convert it to PNG or JPEG")
     image = formats.READERS[name](file)
-    width, height = image.size
-    if width * height > max_pixels:
-        raise _Refused(
-            f"too many pixels ({width * height} > limit {max_pixels}; --max_pixels)",
-            "shrink it, or raise the limit",
-        )
-    if min(width, height) < min_size:
-        raise _Refused(
-            f"too small ({width}x{height}, below {min_size}; --min_size)",
-            "remove it, or lower the limit",
-        )
-    if max(image.size) > MAX_ASPECT * min(image.size):
-        raise _Refused(f"too thin ({width}x{height}, over {MAX_ASPECT}:1)", "crop or remove it")
+    check_size(*image.size, max_pixels, min_size)
     return image
 
 
@@ -280,16 +307,21 @@ def _orientation(image: ImageFile.ImageFile) -> int:
         return 1
 
 
-def _rgb(image: Image.Image, *, opaque: bool = False) -> Image.Image:
+def _rgb(image: Image.Image, bits: int = 16, *, opaque: bool = False) -> Image.Image:
     """Converts an image of any mode.
 
     Args:
       image: The image.
+      bits: How many bits of a 16-bit value are used.
       opaque: Whether an image that is transparent everywhere is meant to be seen, as BMP files
         are whose writer left the alpha channel 0.
     """
     if image.mode.startswith("I"):  # 16-bit grey, which `convert` would clip at 255
         values = np.asarray(image)
+        unused = (1 << (16 - bits)) - 1
+        if bits < 16 and values.max() < 1 << bits and (values & unused).any():
+            # A writer that left the values in the low bits, where PNG wants them in the high ones.
+            values = (values.astype(np.uint32) * 65535 // ((1 << bits) - 1)).astype(np.uint16)
         high = (values >> 8).astype(np.uint8)
         high[values == image.info.get("transparency")] = 255
         return Image.fromarray(high).convert("RGB")
@@ -304,47 +336,5 @@ def _rgb(image: Image.Image, *, opaque: bool = False) -> Image.Image:
 
 def _nonempty(content: bytes) -> BinaryIO:
     if not content:
-        raise _Refused("empty", "replace or remove it")
+        raise Refused("empty", "replace or remove it")
     return io.BytesIO(content)
-
-
-class _Refused(Exception):
-    """A reason and a remedy; `_naming` adds the path."""
-
-
-@contextlib.contextmanager
-def _opened(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    status = os.stat(path)
-    if not stat.S_ISREG(status.st_mode):  # opening a FIFO would wait forever
-        raise _Refused("not a regular file", "remove it")
-    if status.st_size == 0:
-        raise _Refused("empty", "replace or remove it")
-    with open(path, "rb") as file:
-        yield file
-
-
-@contextlib.contextmanager
-def _naming(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Turns any error about a file into a `DataError` that names it."""
-    try:
-        yield
-    except MemoryError:
-        raise
-    except Exception as error:  # a damaged file makes Pillow raise nearly anything
-        why, remedy = _reason(error, path)
-        raise DataError(f"bad picture in {shown(path)} - {why}; {remedy}") from error
-
-
-def _reason(error: Exception, path: str | os.PathLike[str]) -> tuple[str, str]:
-    if isinstance(error, _Refused):
-        return error.args
-    if isinstance(error, FileNotFoundError):
-        if os.path.islink(path):
-            return "dangling link", "restore or remove it"
-        if found := near(path):
-            return "no such file", f"did you mean {shown(found)}, which is there?"
-        return "no such file", "restore or remove it"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower(), "make it readable, or remove it"
-    text = shown(str(error)) or type(error).__name__
-    return "truncated" if "truncated" in text.lower() else f"damaged ({text})", "replace it"

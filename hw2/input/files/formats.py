@@ -22,15 +22,22 @@ READERS: dict[str, Callable[[BinaryIO], ImageFile]] = {
 }
 NAMES = tuple(READERS)
 SUFFIXES = {  # what files of these formats are usually called
-    "JPEG": (".jpg", ".jpeg"),
-    "PNG": (".png",),
+    "JPEG": (".jpg", ".jpeg", ".jfif", ".jpe", ".pjpeg", ".pjp"),
+    "PNG": (".png", ".apng"),
     "GIF": (".gif",),
-    "BMP": (".bmp",),
+    "BMP": (".bmp", ".dib"),
     "WEBP": (".webp",),
 }
 OTHER_SUFFIXES = (".tif", ".tiff", ".avif", ".heic", ".heif", ".jp2", ".jxl")  # not read
 
 SIGNATURE_BYTES = 132  # DICOM has 128 bytes of anything before its mark
+# Files that no data set means as pictures, which need not be opened to tell.
+TEXTS = {
+    *(".txt", ".md", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".html", ".yaml", ".yml", ".toml"),
+    *(".cfg", ".ini", ".log", ".py", ".ipynb", ".npy", ".npz", ".mat", ".h5", ".pkl", ".pt"),
+    *(".zip", ".gz", ".tar", ".7z", ".rar", ".pdf", ".mp4", ".mov", ".avi", ".svg", ".aae"),
+    *(".tfrecord", ".safetensors", ".sha256", ".md5", ".icloud"),
+}
 _SIGNATURES = {
     b"\xff\xd8\xff": "JPEG",
     b"\x89PNG\r\n\x1a\n": "PNG",
@@ -73,6 +80,19 @@ _BRANDS = {  # ISO/IEC 14496-12, the box `ftyp`
     b"mp42": "MP4 (a video)",
     b"qt  ": "QuickTime (a video)",
 }
+
+
+def is_picture(path: str) -> bool:
+    """Whether a file of unknown suffix is an image that is read, by its first bytes.
+
+    "BM" is no sign of a picture: texts begin with it.
+    """
+    try:
+        with open(path, "rb") as file:
+            found = name(file.read(SIGNATURE_BYTES))
+    except OSError:
+        return False
+    return found in READERS and found != "BMP"
 
 
 def name(start: bytes) -> str | None:

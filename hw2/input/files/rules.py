@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Mapping
+from typing import Any
+
+from hw2.input.files.levels import Scale
 
 MAX_PIXELS = 100_000_000  # 300 MB as RGB
 
@@ -19,6 +23,11 @@ class Rules:
       min_size: Images with a shorter side are refused.
       allow_empty_class: Whether a class without images is accepted, and keeps its number.
       allow_outside_links: Whether links may lead out of the folder.
+      skip_conflicts: Whether images that are in several classes are left out, with a note.
+      skip_empty_class: Whether a class without images is left out, with a note.
+      allow_same_folders: Whether all classes may hold folders of the same names.
+      levels: The value of white in arrays, if the user says it; 0 if not.
+      scale: The scale of the training data, if it came from an array.
       decode: Whether the scan decodes every image; otherwise it checks the header only, and
         hashes the content.
       cache_folder: Where manifests are kept between starts; None to keep none.
@@ -33,6 +42,11 @@ class Rules:
     min_size: int = 1
     allow_empty_class: bool = False
     allow_outside_links: bool = False
+    skip_conflicts: bool = False
+    skip_empty_class: bool = False
+    allow_same_folders: bool = False
+    levels: float = 0.0
+    scale: Scale | None = None
     decode: bool = True
     cache_folder: str | None = None
 
@@ -41,11 +55,19 @@ class Rules:
             raise ValueError(f"on_bad_file must be error or skip, got {self.on_bad_file!r}.")
         if not 0 <= self.max_bad_fraction <= 1:
             raise ValueError(f"max_bad_fraction must be in [0, 1], got {self.max_bad_fraction}.")
+        if self.levels < 0:
+            raise ValueError(f"levels must be at least 0, got {self.levels}.")
         if self.max_pixels < 1 or self.min_size < 1:
             raise ValueError(
                 "max_pixels and min_size must be at least 1, got "
                 f"{self.max_pixels} and {self.min_size}."
             )
+
+
+def among(settings: Mapping[str, Any]) -> Rules:
+    """Makes the rules of the settings that are rules, with the user's cache folder."""
+    names = {field.name for field in dataclasses.fields(Rules)} & settings.keys()
+    return Rules(**{name: settings[name] for name in names}, cache_folder=default_cache_folder())
 
 
 def default_cache_folder() -> str | None:

@@ -11,10 +11,10 @@ START_BYTES = 512
 _POINTER = b"version https://git-lfs.github.com/spec/"  # github.com/git-lfs, docs/spec.md
 
 
-def reason(start: bytes) -> tuple[str, str] | None:
+def reason(start: bytes, what: str = "file") -> tuple[str, str] | None:
     """Returns why a file that begins with `start` is no data, and the remedy, or None."""
     if start.startswith(_POINTER):
-        return "a pointer of Git LFS, not the file itself", "fetch it with `git lfs pull`"
+        return f"a pointer of Git LFS, not the {what} itself", "run git lfs pull"
     if start and not start.strip(b"\0"):
         return "it begins with zeros, as a copy or download that was cut off", "copy it again"
     return None

@@ -27,6 +27,8 @@ class Listing:
       records: Size and time of each record, `[N, 2]` int64, where the images are not files.
       read: Function from an index to the bytes of a record.
       refused: Reason and remedy for files that must not be opened, by index.
+      blocked: The message about each folder that cannot be listed, by its name.
+      left: What else was found in the folder of a class, by its number.
       notes: Sentences about what was left out or is unusual.
     """
 
@@ -39,6 +41,8 @@ class Listing:
     records: np.ndarray | None = dataclasses.field(default=None, repr=False)
     read: Callable[[int], bytes] | None = dataclasses.field(default=None, repr=False)
     refused: Mapping[int, str] = dataclasses.field(default_factory=dict, repr=False)
+    blocked: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
+    left: Mapping[int, str] = dataclasses.field(default_factory=dict, repr=False)
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:

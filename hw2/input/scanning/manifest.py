@@ -16,7 +16,7 @@ import numpy as np
 from hw2.input.files.duplicates import DIGEST
 from hw2.runs import atomic
 
-VERSION = 1
+VERSION = 2
 BLOCK = 4096  # names in one piece of memory
 RECORD = np.dtype(
     [
@@ -28,6 +28,7 @@ RECORD = np.dtype(
         ("height", np.int32),
         ("animated", np.bool_),
         ("trailing", np.bool_),
+        ("flat", np.bool_),
     ]
 )
 

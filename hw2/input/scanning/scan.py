@@ -2,56 +2,28 @@
 
 from __future__ import annotations
 
-import collections
 import concurrent.futures
 import dataclasses
 import functools
 import os
-import re
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 import numpy as np
 
 from hw2 import cores
 from hw2.errors import DataError
 from hw2.input.examples import Examples
-from hw2.input.files import decode, duplicates, formats
+from hw2.input.files import decode, duplicates, flat, formats
 from hw2.input.files.decode import Stamp
 from hw2.input.files.names import first_few, shown
 from hw2.input.files.rules import Rules
-from hw2.input.scanning import manifest
+from hw2.input.scanning import judgement, manifest
 from hw2.input.scanning.listing import Listing
+from hw2.input.scanning.survey import Report, Survey
+from hw2.input.scanning.troubles import Troubles
 
-LISTED = 20  # bad files named in one error
 BLOCK = 512  # files between two calls of `report`
-Report = Callable[[int, int], None]  # called with files done and files in all
-
-
-class Names(Protocol):
-    """Gives the name of each image by its index."""
-
-    def __getitem__(self, index: int, /) -> str: ...
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Survey:
-    """The result of a scan.
-
-    Attributes:
-      listing: The files that were scanned.
-      records: What was found about each file, `[N]` of dtype `manifest.RECORD`.
-      bad: The message about each file that cannot be used, by its index.
-      cached: Number of files that were not opened, because an earlier scan had seen them.
-      seconds: Duration of the scan.
-    """
-
-    listing: Listing
-    records: np.ndarray
-    bad: dict[int, str]
-    cached: int
-    seconds: float
 
 
 def survey(
@@ -102,37 +74,49 @@ def examples(listing: Listing, rules: Rules, *, report: Report | None = None) ->
     """Scans a listing, and makes examples of the files that can be used.
 
     Raises:
-      DataError: More files cannot be used than `rules` accepts (the message lists the first 20,
-        with reasons); more images than that are in several classes; or a class has no images.
+      Troubles: More files cannot be used than `rules` accepts, more images than that are in
+        several classes, a folder cannot be listed, or a class has no images. All of it is in one
+        message.
+      DataError: What is left is no data set.
     """
-    _check_none_empty(listing, listing.labels, rules)
-    seen = survey(listing, rules, report=report)
-    skipped = _skipped(seen, rules)
-    names, labels, records = tuple(listing.names), listing.labels, seen.records
-    good = np.arange(len(listing))
-    if seen.bad:
-        good = np.setdiff1d(good, list(seen.bad))
+    return made(survey(listing, rules, report=report), rules)
+
+
+def made(seen: Survey, rules: Rules) -> Examples:
+    """Makes examples of the files of a survey that can be used; raises as `examples`."""
+    found = judgement.judge(seen, rules)
+    listing, good, records = seen.listing, found.good, seen.records
+    names, labels = tuple(listing.names), listing.labels
+    if len(good) < len(listing):
         names, labels, records = tuple(names[i] for i in good), labels[good], records[good]
-    _check_none_empty(listing, labels, rules)
-    notes = listing.notes + unusual(seen)
-    if skipped:
-        reasons = collections.Counter(reason(message) for message in seen.bad.values())
-        counts = ", ".join(f"{count} {why}" for why, count in reasons.most_common())
-        notes += (f"skipped {len(skipped)} bad of {len(listing)} ({counts})",)
-    notes += check_conflicts(listing.source, names, labels, records["digest"], rules)
-    load, content_of = _readers(listing, rules, good, records)
-    return Examples(
-        names,
-        labels,
-        listing.class_names,
-        channels=3,
-        load=load,
-        notes=notes,
-        digests=records["digest"],
-        content=content_of,
-        skipped=skipped,
-        from_content=True,
-    )
+    numbers = np.full(len(listing.class_names), -1, np.int32)
+    numbers[found.classes] = np.arange(len(found.classes))
+    class_names = tuple(listing.class_names[label] for label in found.classes)
+    notes = listing.notes + unusual(seen) + found.notes
+    left = None
+    if len(found.classes) >= 2 or rules.allow_empty_class:
+        load, content_of = _readers(listing, rules, good, records)
+        left = Examples(
+            names,
+            numbers[labels],
+            class_names,
+            channels=3,
+            load=load,
+            notes=notes,
+            digests=records["digest"],
+            content=content_of,
+            skipped=found.skipped,
+            from_content=True,
+        )
+    if found.troubles:
+        raise Troubles(listing.source, found.troubles, notes, left)
+    if left is None:
+        raise DataError(
+            f"no classes left in {shown(listing.source)} - pictures in "
+            f"{first_few(list(class_names)) or 'none'} only, without what is left out; two classes "
+            "are needed at least"
+        )
+    return left
 
 
 def unusual(seen: Survey) -> tuple[str, ...]:
@@ -150,6 +134,8 @@ def unusual(seen: Survey) -> tuple[str, ...]:
             notes.append(
                 words.format(f"{len(found):,}", first_few([names[i] for i in found.tolist()]))
             )
+    flat_ones = [names[i] for i in np.flatnonzero(records["flat"] & good).tolist()]
+    notes += flat.note(flat_ones, int(good.sum()))
     first = duplicates.first_of_each(records["digest"])
     again = np.flatnonzero((first != np.arange(len(first))) & (labels[first] == labels))
     if len(again):
@@ -178,46 +164,6 @@ def changed(seen: Survey, rules: Rules, *, report: Report | None = None) -> dict
     }
 
 
-def reason(message: str) -> str:
-    """Extracts the reason from a message about a bad image, without its details."""
-    why = message.split(" - ", 1)[1].split("; ")[0]
-    return re.sub(r" \(.*", "", why)
-
-
-def conflicting(labels: np.ndarray, digests: np.ndarray) -> tuple[np.ndarray, list]:
-    """Finds images whose content is in several classes.
-
-    Returns:
-      Indices of all such images; and for each that is not in the class of the first with its
-      content, the pair of the two.
-    """
-    first = duplicates.first_of_each(digests)
-    second = np.flatnonzero(labels[first] != labels)
-    involved = np.flatnonzero(np.isin(first, first[second]))
-    return involved, [(int(first[i]), int(i)) for i in second]
-
-
-def check_conflicts(
-    source: str, names: Names, labels: np.ndarray, digests: np.ndarray, rules: Rules
-) -> tuple[str, ...]:
-    """Returns a note about images whose content is in several classes, if there are any.
-
-    Raises:
-      DataError: There are more of them than `rules` accepts.
-    """
-    involved, found = conflicting(labels, digests)
-    if not found:
-        return ()
-    shown_pairs = duplicates.equations([(shown(names[a]), shown(names[b])) for a, b in found])
-    if len(involved) > rules.max_bad_fraction * len(labels):
-        raise DataError(
-            f"conflicting labels in {shown(source)} - {len(involved)} of {len(labels)} pictures "
-            f"lie in several classes, over --max_bad_fraction={rules.max_bad_fraction:g}: "
-            f"{shown_pairs}; leave each in one class"
-        )
-    return (f"conflicting labels of {len(involved)} pictures: {shown_pairs}",)
-
-
 def lenient(rules: Rules, class_names: Sequence[str] | None) -> Rules:
     """Returns rules that accept empty classes where the classes are given rather than found."""
     return rules if class_names is None else dataclasses.replace(rules, allow_empty_class=True)
@@ -234,7 +180,7 @@ def _stamps(listing: Listing) -> np.ndarray:
             status = os.stat(prefix + name)
         except (OSError, ValueError):
             continue  # opening it will give the reason
-        found[index] = status.st_size, status.st_mtime_ns
+        found[index] = decode.stamp_of(status)
     return found
 
 
@@ -277,41 +223,10 @@ def _look(listing: Listing, rules: Rules, records: np.ndarray, index: int) -> st
         if listing.lines is None:
             return str(error)
         return str(error).replace(shown(listing.path(index)), listing.place(index), 1)
-    for name in ("width", "height", "animated", "trailing", "digest"):
+    for name in ("width", "height", "animated", "trailing", "flat", "digest"):
         records[name][index] = getattr(found, name)
     records["format"][index] = formats.NAMES.index(found.format)
     return None
-
-
-def _skipped(seen: Survey, rules: Rules) -> tuple[tuple[str, str], ...]:
-    bad, count = seen.bad, len(seen.listing)
-    if not bad:
-        return ()
-    source = shown(seen.listing.source)
-    more = [f"and {len(bad) - LISTED} more"] if len(bad) > LISTED else []
-    listed = "\n  ".join([*list(bad.values())[:LISTED], *more])
-    if rules.on_bad_file == "error":
-        raise DataError(
-            f"bad pictures in {source} - {len(bad)} of {count} cannot be used; replace or remove "
-            f"them, or --on_bad_file=skip:\n  {listed}"
-        )
-    if len(bad) > rules.max_bad_fraction * count:
-        raise DataError(
-            f"too many bad pictures in {source} - {len(bad)} of {count} cannot be used, over "
-            f"--max_bad_fraction={rules.max_bad_fraction:g}; replace or remove them, or raise "
-            f"it:\n  {listed}"
-        )
-    return tuple((seen.listing.names[i], message) for i, message in bad.items())
-
-
-def _check_none_empty(listing: Listing, labels: np.ndarray, rules: Rules) -> None:
-    counts = np.bincount(labels, minlength=len(listing.class_names))
-    empty = [listing.class_names[label] for label in np.flatnonzero(counts == 0)]
-    if empty and not rules.allow_empty_class:
-        raise DataError(
-            f"empty classes in {shown(listing.source)} - no picture in {first_few(empty)}; fill "
-            "or remove them, or --allow_empty_class keeps their numbers"
-        )
 
 
 def _misnamed(names: Sequence[str], records: np.ndarray) -> np.ndarray:

@@ -58,7 +58,7 @@ def lazy_examples(
       shape: (N, H, W, C) of all images together.
       labels: As for `examples`, and so are `class_names` and `digests`.
     """
-    width = max(5, len(str(shape[0] - 1)))
+    width = digits(shape[0])
     return Examples(
         tuple(f"{index:0{width}d}" for index in range(shape[0])),
         labels.astype(np.int32),
@@ -68,6 +68,11 @@ def lazy_examples(
         digests=digests,
         content=lambda index: png(image(index)),
     )
+
+
+def digits(count: int) -> int:
+    """Returns how many digits the names of so many images have."""
+    return max(5, len(str(count - 1)))
 
 
 def digests(images: np.ndarray) -> np.ndarray:

@@ -6,16 +6,19 @@ import dataclasses
 import math
 import os
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from hw2.errors import DataError
 from hw2.input.examples import Examples
-from hw2.input.files import decode
+from hw2.input.files import decode, levels, spelling
+from hw2.input.files import flat as flatness
 from hw2.input.files.duplicates import DIGEST
 from hw2.input.files.names import shown
+from hw2.input.files.opening import check_size, naming
 from hw2.input.files.rules import Rules
-from hw2.input.scanning import scan
+from hw2.input.scanning import conflicts, scan
 from hw2.input.sources import arrays, npy_files, table
 
 SUFFIXES = (".npy", ".npz")
@@ -59,14 +62,25 @@ def read_arrays(
             f"no labels for {shown(path)} - neither in it nor beside it; add "
             f"{shown(_stem(path))}_labels.csv or .npy, or give IMAGES,LABELS"
         )
-    scale, digests, bad = _pass(path, images, report)
-    if bad:
-        raise next(iter(bad.values()))
-    notes = scan.check_conflicts(path, _Numbers(), labels, digests, rules)
+    with naming(path):
+        check_size(images.shape[2], images.shape[1], rules.max_pixels, rules.min_size)
+    seen = _pass(path, images, report)
+    scale, told = levels.find(path, seen.kind, seen.values, given=rules.levels, known=rules.scale)
+    if bad := seen.bad | levels.misfits(path, scale, seen.values):
+        raise bad[min(bad)]
+    names = _Numbers(len(images))
+    flat = np.flatnonzero(seen.spreads * (255 / scale.white) <= flatness.SPREAD)
+    told += flatness.note([names[i] for i in flat.tolist()], len(images))
+    told += spelling.notes(classes, lambda label: _where(labels, label))
+    told += conflicts.check_conflicts(path, names, labels, seen.digests, rules)
     examples = arrays.lazy_examples(
-        lambda index: _levels(images[index], scale), images.shape, labels, classes, digests
+        lambda index: levels.to_bytes(images[index], scale),
+        images.shape,
+        labels,
+        classes,
+        seen.digests,
     )
-    return dataclasses.replace(examples, notes=notes)
+    return dataclasses.replace(examples, notes=told, scale=scale)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -91,6 +105,7 @@ def to_classify(
     labels_path: str | os.PathLike[str] | None,
     part: str,
     class_names: Sequence[str],
+    rules: Rules | None = None,
     *,
     report: scan.Report | None = None,
 ) -> Opened:
@@ -102,9 +117,9 @@ def to_classify(
     Raises:
       DataError: A file is damaged or holds something else.
 
-    Cost: for floats, one pass over all pixels, to find their range; otherwise none.
+    Cost: one pass over all pixels, to find their range; none for uint8.
     """
-    path = os.fspath(path)
+    path, rules = os.fspath(path), rules or Rules()
     images, inside = npy_files.images_and_labels(path, part)
     labels = np.full(len(images), -1, np.int32)
     notes: tuple[str, ...] = ()
@@ -118,15 +133,29 @@ def to_classify(
         if labels_path is not None:
             raise
         notes = (f"labels are not used: {error}",)
-    scale: float | None = None
-    bad: dict[int, DataError] = {}
-    if images.dtype.kind == "f":
-        scale, _, bad = _pass(path, images, report)
+    with naming(path):
+        check_size(images.shape[2], images.shape[1], rules.max_pixels, rules.min_size)
+    scale, bad = levels.Scale("uint8", rules.levels or levels.FULL["uint8"]), {}
+    if rules.scale and rules.scale.kind == "uint8" and not rules.levels:
+        scale = rules.scale
+    if scale.white != levels.FULL["uint8"] or images.dtype != np.uint8:
+        seen = _pass(path, images, report)
+        scale, told = levels.find(
+            path, seen.kind, seen.values, given=rules.levels, known=rules.scale
+        )
+        bad = seen.bad | levels.misfits(path, scale, seen.values)
+        notes += told
+    if inside is None and not found and images.shape[0] in (3, 4) and images.shape[3] == 1:
+        count, height, width, _ = images.shape
+        notes += (
+            f"read as {count} grey pictures of {width}x{height}; one picture of {count} channels "
+            f"is [1, {height}, {width}, {count}]",
+        )
 
     def picture(index: int) -> np.ndarray:
         if index in bad:
             raise bad[index]
-        return _levels(images[index], scale)
+        return levels.to_bytes(images[index], scale)
 
     return Opened(picture, images.shape, labels, notes)
 
@@ -134,8 +163,11 @@ def to_classify(
 class _Numbers:
     """The names of an array's images, made on demand."""
 
+    def __init__(self, count: int):
+        self._width = arrays.digits(count)
+
     def __getitem__(self, index: int) -> str:
-        return f"{index:05d}"
+        return f"{index:0{self._width}d}"
 
 
 def find(folder: str | os.PathLike[str], part: str) -> str | None:
@@ -180,45 +212,44 @@ def _stem(path: str) -> str:
     return os.path.splitext(path)[0]
 
 
-def _pass(
-    path: str, images: np.ndarray, report: scan.Report | None
-) -> tuple[float | None, np.ndarray, dict[int, DataError]]:
-    """Checks the range of all values, and hashes every image.
+class _Seen(NamedTuple):
+    """What one pass over an array has found."""
 
-    Returns:
-      The factor that turns floats into levels, None for integers; the hashes; and the errors
-      about bad images by index, which do not affect the factor.
-    """
-    is_float = images.dtype.kind == "f"
-    highest, bad = -math.inf, {}
-    digests = np.zeros(len(images), DIGEST)
+    kind: str
+    values: levels.Range
+    spreads: np.ndarray  # [N], as `flat.spread`
+    digests: np.ndarray
+    bad: dict[int, DataError]  # images with values that are not finite
+
+
+def _pass(path: str, images: np.ndarray, report: scan.Report | None) -> _Seen:
+    """Looks at all values once: their range, their spread, and the hash of every image."""
+    lowest, highest, spreads = np.full([3, len(images)], np.nan)
+    bad, digests = {}, np.zeros(len(images), DIGEST)
     for index in range(len(images)):
         image = np.asarray(images[index])
-        if is_float:
-            low, high = float(image.min()), float(image.max())  # NaN if one value is
-            if not (math.isfinite(low) and math.isfinite(high)):
-                bad[index] = npy_files.bad(
-                    path, f"image {index} has NaN or infinite values", npy_files.FORMS
-                )
-            elif low < 0 or high > 255:
-                bad[index] = npy_files.bad(
-                    path, f"image {index} has values in [{low:g}, {high:g}]", npy_files.FORMS
-                )
-            else:
-                highest = max(highest, high)
+        low, high = float(image.min()), float(image.max())  # NaN if one value is
+        why = ""
+        if not (math.isfinite(low) and math.isfinite(high)):
+            why = f"image {index} has NaN or infinite values"
+        elif low < -levels.TOLERANCE * max(1, high):
+            why = f"image {index} has values in [{low:g}, {high:g}]"
+        if why:
+            bad[index] = npy_files.bad(path, why, npy_files.FORMS)
+        else:
+            lowest[index], highest[index] = low, high
+            spreads[index] = flatness.spread(image)
         digests[index] = decode.digest_of(image.tobytes())
         if report and (index + 1) % 4096 == 0:
             report(index + 1, len(images))
-    return (255.0 if highest <= 1 else 1.0) if is_float else None, digests, bad
+    kind = levels.kind_of(images.dtype)
+    return _Seen(kind, levels.Range(lowest, highest), spreads, digests, bad)
 
 
-def _levels(image: np.ndarray, scale: float | None) -> np.ndarray:
-    """Converts an image to uint8; 16-bit values keep their high byte, as in PNG files."""
-    if image.dtype == np.uint8:
-        return np.asarray(image)
-    if scale is None:
-        return (image >> 8).astype(np.uint8)
-    return np.rint(image.astype(np.float32) * scale).astype(np.uint8)
+def _where(labels: np.ndarray, label: int) -> str:
+    """Says where the first image of a class is."""
+    found = np.flatnonzero(labels == label)
+    return f" (image {found[0]})" if len(found) else ""
 
 
 def _read_labels(
@@ -235,10 +266,16 @@ def _named(
     """Returns labels and classes from an array of numbers or words."""
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
+    if labels.dtype.kind == "S" and labels.ndim == 1:  # words, as HDF5 and pandas keep them
+        labels = np.char.decode(labels, "utf-8", "surrogateescape")
     if labels.ndim != 1 or labels.dtype.kind not in "iuU":
+        remedy = "labels are [N] integers or words"
+        if labels.ndim == 2:
+            remedy += "; of one-hot rows take labels.argmax(1)"
+        elif labels.ndim == 1 and labels.dtype.kind in "bf":
+            remedy += "; save labels.astype(int)"
         raise DataError(
-            f"bad labels in {shown(path)} - got {labels.dtype} {list(labels.shape)}; "
-            "labels are [N] integers or words"
+            f"bad labels in {shown(path)} - got {labels.dtype} {list(labels.shape)}; {remedy}"
         )
     if len(labels) != count:
         raise DataError(
@@ -254,18 +291,28 @@ def _named(
     values, numbers = np.unique(labels, return_inverse=True)
     names = [str(value) for value in values]
     if class_names is None:
+        names, numbers = _merged(names, numbers)
         if len(names) < 2:
             raise DataError(
                 f"no classes in {shown(path)} - one class only, {names[0]}; two are needed at least"
             )
         return numbers.astype(np.int32), tuple(names)
-    position = {name: label for label, name in enumerate(class_names)}
+    find = spelling.finder(class_names)
     for value, name in enumerate(names):
-        if name not in position:
+        if find(name) < 0:
             row = int(np.flatnonzero(numbers == value)[0])
+            near = spelling.hint(name, class_names)
             raise DataError(
                 f"bad labels in {shown(path)} - label {shown(repr(name))} of image {row} is "
-                f"not one of the {len(position)} classes; leave the picture out, or train a model "
-                "on it"
+                f"not one of the {len(class_names)} classes{near}; leave the picture out, or "
+                "train a model on it"
             )
-    return np.array([position[name] for name in names], np.int32)[numbers], tuple(class_names)
+    return np.array([find(name) for name in names], np.int32)[numbers], tuple(class_names)
+
+
+def _merged(names: list[str], numbers: np.ndarray) -> tuple[list[str], np.ndarray]:
+    """Makes one class of names that are equal in Unicode, which keeps the spelling of the first."""
+    place: dict[str, int] = {}
+    new = np.array([place.setdefault(spelling.form(name), len(place)) for name in names])
+    kept = [names[int(np.flatnonzero(new == label)[0])] for label in range(len(place))]
+    return kept, new[numbers]

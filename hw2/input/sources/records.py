@@ -18,11 +18,12 @@ import tensorflow as tf
 
 from hw2.errors import DataError
 from hw2.input.examples import Examples
+from hw2.input.files import spelling
 from hw2.input.files.names import shown
 from hw2.input.files.rules import Rules
 from hw2.input.scanning import scan
 from hw2.input.scanning.listing import Listing
-from hw2.input.sources import folder
+from hw2.input.sources import layout
 
 SHARD = re.compile(r".*\.tfrecords?|.*-\d{5}-of-\d{5}(\.tfrecords?)?")
 INDEX = "index.npz"
@@ -201,30 +202,34 @@ class _Index:
     def listing(self, class_names: Sequence[str] | None, *, labelled: bool = True) -> Listing:
         """Lists the records for a scan, or for prediction unless `labelled`."""
         source = os.path.dirname(self.paths[0]) if len(self.paths) > 1 else self.paths[0]
-        known = self.known or tuple(sorted(set(self.classes), key=_natural))
-        known = tuple(class_names or known)
-        unknown = sorted(set(self.classes) - set(known))
+        first: dict[str, str] = {}  # of the spellings of a name in Unicode
+        for name in sorted(set(self.classes), key=_natural):
+            first.setdefault(spelling.form(name), name)
+        known = tuple(class_names or self.known or first.values())
+        find = spelling.finder(known)
+        unknown = sorted(name for name in set(self.classes) if find(name) < 0)
         if unknown and labelled:
             raise DataError(
                 f"unknown classes in {shown(source)} - {shown(unknown[0])} is not one of the "
                 f"{len(known)} classes; leave those pictures out, or train a model on them"
             )
-        if len(known) < 2:
+        if len(known) < 2 and class_names is None:
             raise DataError(
                 f"no classes in {shown(source)} - one class only, {shown(known[0])}; two are "
                 "needed at least"
             )
-        number = {name: label for label, name in enumerate(known)}
+        number = {name: find(name) for name in set(self.classes)}
         times = np.array([os.stat(path).st_mtime_ns for path in self.paths])
         stamps = np.stack([self.places["length"], times[self.places["shard"]]], axis=1)
         return Listing(
             os.path.dirname(self.paths[0]),
             self.names,
-            np.array([number.get(name, -1) for name in self.classes], np.int32),
+            np.array([number[name] for name in self.classes], np.int32),
             known,
             source=source,
             records=stamps,
             read=self.encoded,
+            notes=() if class_names else spelling.notes(known),
         )
 
     def encoded(self, index: int) -> bytes:
@@ -292,7 +297,7 @@ def _bad(path: str, row: int, why: str) -> DataError:
 
 def _part(name: str) -> str | None:
     words = re.split(r"[-._]", name.lower())
-    return next((part for part, names in folder.PARTS.items() if set(names) & set(words)), None)
+    return next((part for part, names in layout.PARTS.items() if set(names) & set(words)), None)
 
 
 def _natural(name: str) -> tuple[int, str]:

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from hw2.errors import DataError
 from hw2.input.examples import Examples
-from hw2.input.files import links
+from hw2.input.files import links, spelling
 from hw2.input.files.names import first_few, shown
 from hw2.input.files.rules import Rules
 from hw2.input.scanning import scan
 from hw2.input.scanning.listing import Listing
+from hw2.input.sources.rows import FORM, bad, rows_of
 
 FILE = ("file", "filename", "file_name", "path", "image", "name", "picture")
 CLASS = ("class", "label", "category", "species", "target")
 NUMBER = ("id", "index", "number")
-LIST_FORM = "a list of pictures has the header `file,class`"
 LABELS_FORM = "labels of an array have the header `label`, or `id,label`"
 _WINDOWS = re.compile(r"[A-Za-z]:|.*\\")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
-_NUMERIC = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_DIGITS = re.compile(r"[0-9]{1,300}")
 
 
 def read_list(
@@ -60,14 +59,19 @@ def listing(
     Links within the list's folder are followed; links out of it only if `rules` allow it.
     """
     path = os.fspath(path)
-    rows = _rows(path)
+    rows = rows_of(path)
     line, header = next(rows)
-    if len(header) != 2 or header[0] not in FILE or header[1] not in CLASS:
-        raise _bad(path, line, f"expected the header file,class, got {_quoted(header)}", LIST_FORM)
-    names, texts, lines = _listed(path, rows)
+    swapped = len(header) == 2 and header[0] in CLASS and header[1] in FILE
+    if not swapped and (len(header) != 2 or header[0] not in FILE or header[1] not in CLASS):
+        raise bad(path, line, f"expected the header file,class, got {_quoted(header)}", FORM)
+    names, texts, lines = _listed(path, _turned(rows) if swapped else rows)
     labels, classes = _labels(path, texts, lines, class_names)
     root, refused = os.path.dirname(path), _refused(path, names, rules)
-    return Listing(root, names, labels, classes, source=path, lines=lines, refused=refused)
+    notes = () if class_names is not None else spelling.notes(classes, _first(labels, lines))
+    notes += _of_another_encoding(path, texts, lines)
+    return Listing(
+        root, names, labels, classes, source=path, lines=lines, refused=refused, notes=notes
+    )
 
 
 def to_classify(
@@ -79,14 +83,16 @@ def to_classify(
       DataError: A line is malformed, or names a class that is not one of `class_names`.
     """
     path = os.fspath(path)
-    rows = _rows(path)
+    rows = rows_of(path)
     line, header = next(rows)
+    if len(header) == 2 and header[0] in CLASS and header[1] in FILE:
+        header, rows = header[::-1], _turned(rows)
     if not 1 <= len(header) <= 2 or header[0] not in FILE or header[-1] not in (*FILE, *CLASS):
         why = f"expected the header file, or file,class, got {_quoted(header)}"
-        raise _bad(path, line, why, "correct it")
+        raise bad(path, line, why, "correct it")
     names, texts, lines = _listed(path, rows)
     if not names:
-        raise _bad(path, 1, "no line after the header", "list the pictures")
+        raise bad(path, 1, "no line after the header", "list the pictures")
     labels = np.full(len(names), -1, np.int32)
     labelled = [row for row, text in enumerate(texts) if text]
     where = [lines[row] for row in labelled]
@@ -98,10 +104,10 @@ def to_classify(
 def is_list(path: str | os.PathLike[str]) -> bool:
     """Whether a CSV file lists image files; otherwise its lines are the labels of an array."""
     try:
-        _, header = next(_rows(os.fspath(path)))
+        _, header = next(rows_of(os.fspath(path)))
     except DataError:
         return True  # reading it will give the reason
-    return not header or header[0] in FILE or header[0] not in (*CLASS, *NUMBER)
+    return not header or any(n in FILE for n in header) or header[0] not in (*CLASS, *NUMBER)
 
 
 def read_labels(
@@ -118,11 +124,11 @@ def read_labels(
       DataError: A line is malformed, or there are more or fewer than `count`.
     """
     path = os.fspath(path)
-    rows = _rows(path)
+    rows = rows_of(path)
     line, header = next(rows)
     has_ids = len(header) == 2 and header[0] in NUMBER
     if len(header) != 1 + has_ids or header[-1] not in CLASS:
-        raise _bad(path, line, f"expected the header label, got {_quoted(header)}", LABELS_FORM)
+        raise bad(path, line, f"expected the header label, got {_quoted(header)}", LABELS_FORM)
     found = [(line, row) for line, row in rows]
     if len(found) != count:
         raise DataError(
@@ -142,15 +148,41 @@ def _listed(
     """Returns names, classes ("" without such a column) and line numbers; names must differ."""
     names, texts, lines = [], [], []
     seen: dict[str, int] = {}
+    folders: dict[str, dict[str, str]] = {}
     for line, (name, *label) in rows:
-        name = _checked_name(path, line, name)
+        name = _there(path, _checked_name(path, line, name), folders)
         if name in seen:
-            raise _bad(path, line, f"{shown(name)} is in line {seen[name]} already", "remove one")
+            raise bad(path, line, f"{shown(name)} is in line {seen[name]} already", "remove one")
         seen[name] = line
         names.append(name)
         texts.append(label[0] if label else "")
         lines.append(line)
     return names, texts, lines
+
+
+def _there(path: str, name: str, folders: dict[str, dict[str, str]]) -> str:
+    """Returns a name as the disk spells it, where that differs in the form of Unicode only.
+
+    Args:
+      path: The list.
+      name: The name in the list.
+      folders: What is in the folders seen before, by its name in NFC; it grows.
+    """
+    if name.isascii():
+        return name
+    root = os.path.dirname(path)
+    if os.path.lexists(os.path.join(root, name)):
+        return name
+    found = ""
+    for part in name.split("/"):
+        if found not in folders:
+            try:
+                there = os.listdir(os.path.join(root, found) or os.curdir)
+            except OSError:
+                return name  # opening it will give the reason
+            folders[found] = {spelling.form(entry): entry for entry in there}
+        found = os.path.join(found, folders[found].get(spelling.form(part), part))
+    return found
 
 
 def _refused(path: str, names: Sequence[str], rules: Rules | None) -> dict[int, str]:
@@ -167,14 +199,14 @@ def _order(path: str, ids: Sequence[tuple[int, str]]) -> np.ndarray:
     for row, (line, text) in enumerate(ids):
         number = int(text) - first if _INTEGER.fullmatch(text) else -1
         if not 0 <= number < len(ids):
-            raise _bad(
+            raise bad(
                 path,
                 line,
                 f"expected an id in [{first}, {len(ids) + first}), got {shown(repr(text))}",
                 "ids are the numbers of the images",
             )
         if rows[number] >= 0:
-            raise _bad(path, line, f"id {text} occurs twice", "remove one")
+            raise bad(path, line, f"id {text} occurs twice", "remove one")
         rows[number] = row
     return rows
 
@@ -182,54 +214,87 @@ def _order(path: str, ids: Sequence[tuple[int, str]]) -> np.ndarray:
 def _labels(
     path: str, texts: Sequence[str], lines: Sequence[int], class_names: Sequence[str] | None
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Returns labels and classes, sorted by name; by value if the first name is a number."""
+    """Returns labels and classes, sorted by name, or by value if all are plain numbers."""
     if not texts:
-        raise _bad(path, 1, "no line after the header", "list the pictures")
+        raise bad(path, 1, "no line after the header", "list the pictures")
     if class_names is not None:
         return _known(path, texts, lines, class_names), tuple(class_names)
-    numbered = _NUMERIC.fullmatch(texts[0]) is not None
     for text, line in zip(texts, lines, strict=True):
         if not text:
-            raise _bad(path, line, "the label is empty", "name a class")
-        if numbered and (not _INTEGER.fullmatch(text) or int(text) < 0):
-            raise _bad(
-                path,
-                line,
-                "labels must be whole numbers of at least 0, as the first one is a number, got "
-                f"{shown(repr(text))}",
-                "correct it",
-            )
-    if numbered:
-        texts = [str(int(text)) for text in texts]
-    classes = sorted(set(texts), key=int if numbered else None)
+            raise bad(path, line, "the label is empty", "name a class")
+    if all(map(_is_number, texts)):  # then a fraction is a measurement, and no class
+        for text, line in zip(texts, lines, strict=True):
+            if not _DIGITS.fullmatch(text):
+                why = "labels that are numbers must be whole and at least 0, got "
+                raise bad(path, line, f"{why}{shown(repr(text))}", "correct it")
+    first: dict[str, str] = {}  # of the spellings of a name in Unicode, the first in the list
+    for text in texts:
+        first.setdefault(spelling.form(text), text)
+    in_order = sorted(first, key=_by_value if all(map(_DIGITS.fullmatch, first)) else None)
+    classes = [first[name] for name in in_order]
     if len(classes) < 2:
         raise DataError(
             f"no classes in {shown(path)} - one class only, {first_few(classes)}; "
             "two are needed at least"
         )
-    number = {name: label for label, name in enumerate(classes)}
-    return np.array([number[text] for text in texts], np.int32), tuple(classes)
+    number = {name: label for label, name in enumerate(in_order)}
+    return np.array([number[spelling.form(text)] for text in texts], np.int32), tuple(classes)
+
+
+def _is_number(text: str) -> bool:
+    """Whether a text is a number of any kind, infinite or NaN included."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return "_" not in text
+
+
+def _by_value(text: str) -> tuple[int, str]:
+    return int(text), text
 
 
 def _known(
     path: str, texts: Sequence[str], lines: Sequence[int], class_names: Sequence[str]
 ) -> np.ndarray:
-    """Returns labels by the names of the known classes; "007" also matches "7"."""
-    number = {name: label for label, name in enumerate(class_names)}
-    labels = []
-    for text, line in zip(texts, lines, strict=True):
-        if text not in number and _INTEGER.fullmatch(text):
-            text = str(int(text))
-        if text not in number:
-            raise _bad(
-                path,
-                line,
-                f"label {shown(repr(text))} is not one of the {len(number)} classes "
-                f"{first_few(list(class_names), 10)}",
-                "leave the picture out, or train a model on it",
-            )
-        labels.append(number[text])
-    return np.array(labels, np.int32)
+    """Returns labels by the names of the known classes."""
+    find = spelling.finder(class_names)
+    labels = np.array([find(text) for text in texts], np.int32)
+    for row in np.flatnonzero(labels < 0)[:1].tolist():
+        near = spelling.hint(texts[row], class_names)
+        raise bad(
+            path,
+            lines[row],
+            f"label {shown(repr(texts[row]))} is not one of the {len(class_names)} classes "
+            f"{first_few(list(class_names), 10)}{near}",
+            "leave the picture out, or train a model on it",
+        )
+    return labels
+
+
+def _of_another_encoding(path: str, texts: Sequence[str], lines: Sequence[int]) -> tuple[str, ...]:
+    """Returns a note where labels are not UTF-8, as those that Excel saves as plain CSV."""
+    odd = [row for row, text in enumerate(texts) if not text.isascii() and text != _utf8(text)]
+    if not odd:
+        return ()
+    return (
+        f"{len(odd)} labels are not UTF-8, the first in line {lines[odd[0]]} "
+        f"({shown(texts[odd[0]])}): save the list as CSV UTF-8, if a spreadsheet made it",
+    )
+
+
+def _utf8(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
+
+
+def _first(labels: np.ndarray, lines: Sequence[int]) -> Callable[[int], str]:
+    """Makes the function that says in which line a class is first named."""
+    return lambda label: f" (line {lines[int(np.flatnonzero(labels == label)[0])]})"
+
+
+def _turned(rows: Iterator[tuple[int, list[str]]]) -> Iterator[tuple[int, list[str]]]:
+    """Yields rows of class and file as rows of file and class."""
+    return ((line, row[::-1]) for line, row in rows)
 
 
 def _checked_name(path: str, line: int, name: str) -> str:
@@ -245,58 +310,9 @@ def _checked_name(path: str, line: int, name: str) -> str:
     elif ".." in name.split("/"):
         why = f"{shown(name)} leads out of the folder of the list"
     if why:
-        raise _bad(path, line, why, "name a file below that folder")
+        raise bad(path, line, why, "name a file below that folder")
     return os.path.normpath(name)
-
-
-def _rows(path: str) -> Iterator[tuple[int, list[str]]]:
-    """Yields line number and fields of every row, the header first and in lower case.
-
-    All rows must have the same length. A row with a quoted line break spans several lines, and has
-    the number of the last.
-    """
-    line, width = 1, None
-    try:
-        with open(path, newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
-            reader = csv.reader(_without_nul(path, file), strict=True)
-            for row in reader:
-                line = reader.line_num
-                if width is None:
-                    if not row:
-                        raise _bad(path, line, "no header", LIST_FORM)
-                    if len(row) == 1 and ";" in row[0]:
-                        raise _bad(
-                            path, line, "fields are separated by ;", "separate them by commas"
-                        )
-                    width = len(row)
-                    yield line, [field.strip().lower() for field in row]
-                    continue
-                if not row:
-                    raise _bad(path, line, "the line is empty", "remove it")
-                if len(row) != width:
-                    why = f"expected {width} fields, as in the header, got {len(row)}"
-                    raise _bad(path, line, why, "correct it")
-                yield line, row
-    except csv.Error as error:
-        raise _bad(path, line + 1, shown(str(error)), "correct the quotes") from error
-    except OSError as error:
-        why = (error.strerror or str(error)).lower()
-        raise DataError(f"unreadable list in {shown(path)} - {why}; make it readable") from error
-    if width is None:
-        raise _bad(path, 1, "the file is empty", LIST_FORM)
-
-
-def _without_nul(path: str, lines: Iterator[str]) -> Iterator[str]:
-    """Refuses NUL, which the CSV reader of Python 3.10 does not accept."""
-    for number, line in enumerate(lines, start=1):
-        if "\0" in line:
-            raise _bad(path, number, "the line holds a NUL", "correct it")
-        yield line
 
 
 def _quoted(header: Sequence[str]) -> str:
     return shown(repr(",".join(header))[:80])
-
-
-def _bad(path: str, line: int, why: str, remedy: str) -> DataError:
-    return DataError(f"bad line in {shown(path)}:{line} - {why}; {remedy}")

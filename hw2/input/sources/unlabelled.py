@@ -10,12 +10,12 @@ import numpy as np
 
 from hw2.errors import DataError
 from hw2.input.examples import Examples
-from hw2.input.files import decode, formats
+from hw2.input.files import decode, formats, spelling
 from hw2.input.files.names import first_few, shown
 from hw2.input.files.rules import Rules
 from hw2.input.scanning import scan
 from hw2.input.scanning.listing import Listing
-from hw2.input.sources import builtin, folder, idx, mistaken, npy, shards, table
+from hw2.input.sources import builtin, folder, idx, layout, mistaken, npy, shards, table
 
 FORMS = (
     f"give a folder of pictures, one picture, a .csv with a column `file`, an .npy or .npz of "
@@ -98,11 +98,11 @@ def find_pictures(
         return _in_folder(path, class_names, rules, part, report)
     images, comma, labels = path.rpartition(",")
     if comma and images.endswith(npy.SUFFIXES) and not os.path.lexists(path):
-        return _of_array(npy.to_classify(images, labels, part, class_names, report=report))
+        return _of_array(npy.to_classify(images, labels, part, class_names, rules, report=report))
     if not os.path.isfile(path):
         raise mistaken.error(path, FORMS, missing="no such file or folder")
     if path.endswith(npy.SUFFIXES):
-        return _of_array(npy.to_classify(path, None, part, class_names, report=report))
+        return _of_array(npy.to_classify(path, None, part, class_names, rules, report=report))
     if path.endswith(".csv") and table.is_list(path):
         return _of_listing(table.to_classify(path, class_names, rules), rules)
     if idx.is_images(path):
@@ -135,10 +135,10 @@ def _in_folder(
         return _labelled(_of_images(images[..., np.newaxis]), [str(n) for n in labels], class_names)
     others = (part, "test", "validation") if part != "train" else (part,)
     if found := next(filter(None, (npy.find(path, other) for other in others)), None):
-        return _of_array(npy.to_classify(found, None, part, class_names, report=report))
+        return _of_array(npy.to_classify(found, None, part, class_names, rules, report=report))
     if sharded := shards.find(path, part):
         return _of_records(sharded, class_names, rules)
-    if parts := folder.parts(path):
+    if parts := layout.parts(path):
         if found := next(filter(None, map(parts.get, others)), None):
             return find_pictures(found, class_names, rules, part=part, report=report)
         raise DataError(
@@ -169,7 +169,9 @@ def _of_listing(listing: Listing, rules: Rules) -> Pictures:
     inside = sum("/" in name for name in listing.names)
     unknown = int((listing.labels < 0).sum())
     if inside and 0 < unknown < len(listing) and listing.read is None and listing.lines is None:
-        tops = {n.split("/", 1)[0] for n in listing.names if "/" in n} - {*listing.class_names}
+        find = spelling.finder(listing.class_names)
+        tops = {n.split("/", 1)[0] for n in listing.names if "/" in n}
+        tops = {top for top in tops if find(top) < 0}
         words = f": {first_few(sorted(tops))} - no such class in the model" if tops else ""
         notes += (f"{unknown} of {len(listing)} pictures have no label{words}",)
     return Pictures(listing.names, listing.labels, 3, load, notes)
@@ -206,10 +208,10 @@ def _of_examples(examples: Examples, class_names: Sequence[str]) -> Pictures:
 
 def _labelled(pictures: Pictures, classes: Sequence[str], class_names: Sequence[str]) -> Pictures:
     """Sets labels by the names of their classes, with a note about those the model lacks."""
-    number = {name: label for label, name in enumerate(class_names)}
-    labels = np.array([number.get(name, -1) for name in classes], np.int32)
+    find = spelling.finder(class_names)
+    labels = np.array([find(name) for name in classes], np.int32)
     notes = pictures.notes
-    if unknown := sorted({*classes} - {*class_names}):
+    if unknown := sorted({name for name in classes if find(name) < 0}):
         count = int((labels < 0).sum())
         notes += (f"{count} pictures have labels that the model does not know: {unknown[:5]}",)
     return dataclasses.replace(pictures, labels=labels, notes=notes)
@@ -220,7 +222,7 @@ def _numbers(count: int) -> list[str]:
 
 
 def _is_picture(path: str) -> bool:
-    if os.path.splitext(path)[1].lower() in folder.PICTURES:
+    if os.path.splitext(path)[1].lower() in layout.PICTURES:
         return True
     try:
         with open(path, "rb") as file:

@@ -2,6 +2,7 @@ import io
 import os
 import resource
 import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from hw2.errors import DataError
-from hw2.input.files import decode
+from hw2.input.files import decode, metadata
+from tests.input.faulty import noise
 from tests.input.handmade import chunk, png
 
 LOSSY = 0.03  # JPEG and WebP at quality 95, of the largest value
@@ -322,3 +324,60 @@ def test_damage_is_a_data_error_or_a_picture(tmp_path, photo, suffix, places, ke
     assert picture.ndim == 3
     assert min(picture.shape[:2]) == 12
     assert picture.shape[2] == 3
+
+
+ROWS = b"".join(b"\0" + bytes(range(n, n + 90)) for n in range(30))  # 30x30 in colour
+
+
+@pytest.mark.fault(92)
+@pytest.mark.parametrize(
+    "extra",
+    [
+        chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(2_000_000))),
+        chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(2_000_000))),
+        chunk(b"iTXt", b"a\0\1\0\0\0" + zlib.compress(bytes(2_000_000))),
+        chunk(b"zTXt", b"a\0\7?"),  # an unknown compression
+        b"".join(chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(1_000_000))) for _ in range(70)),
+    ],
+    ids=["text", "profile", "international", "unknown", "many"],
+)
+def test_metadata_never_decides_over_pixels(extra):
+    plain = decode.picture_in(png(30, 30, depth=8, color=2, rows=ROWS), "x", 30)
+    content = png(30, 30, depth=8, color=2, rows=ROWS, extra=extra)
+    np.testing.assert_array_equal(decode.picture_in(content, "x", 30), plain)
+    assert decode.inspect_in(content, "x").format == "PNG"
+    with pytest.raises(DataError, match="truncated"):  # the pixels still do
+        decode.inspect_in(content[: len(content) - 300], "x")
+
+
+@pytest.mark.fault(92)
+def test_damaged_segments_of_a_jpeg_do_not_stand_in_the_way():
+    buffer = io.BytesIO()
+    noise().save(buffer, "JPEG")
+    content = buffer.getvalue()
+    expected = decode.picture_in(content, "x", 30)
+    exif = b"\xff\xe1" + (2000).to_bytes(2, "big") + b"Exif\0\0MM\0*" + b"\xff" * 1988
+    mpf = b"\xff\xe2" + (100).to_bytes(2, "big") + b"MPF\0" + b"\xff" * 94
+    for segment in (exif, mpf):
+        damaged = content[:2] + segment + content[2:]
+        np.testing.assert_array_equal(decode.picture_in(damaged, "x", 30), expected)
+        assert np.array_equal(decode.picture_in(metadata.removed(damaged), "x", 30), expected)
+
+
+@pytest.mark.fault(78)
+@pytest.mark.parametrize("bits", [10, 12])
+def test_significant_bits_of_a_png(bits):
+    low = np.random.default_rng(0).integers(0, 1 << bits, [30, 30]).astype(np.uint16)
+    low[0, 0] = (1 << bits) - 1
+    sbit = chunk(b"sBIT", bytes([bits]))
+
+    def decoded(values, extra):
+        rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+        content = png(30, 30, depth=16, color=0, rows=rows, extra=extra)
+        return decode.picture_in(content, "x", 30)[..., 0]
+
+    expected = (low.astype(int) * 65535 // ((1 << bits) - 1)) >> 8
+    np.testing.assert_array_equal(decoded(low, sbit), expected)  # in the low bits
+    high = (low << (16 - bits)) | (low >> (2 * bits - 16))  # as the standard has it
+    np.testing.assert_array_equal(decoded(high, sbit), high >> 8)
+    np.testing.assert_array_equal(decoded(low, b""), low >> 8)

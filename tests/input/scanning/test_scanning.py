@@ -10,7 +10,7 @@ import pytest
 from hw2.input.files import decode
 from hw2.input.files.duplicates import DIGEST
 from hw2.input.files.rules import Rules
-from hw2.input.scanning import scan
+from hw2.input.scanning import conflicts, judgement, scan
 from hw2.input.sources import folder
 from tests.input.faulty import noise, tree
 
@@ -145,13 +145,14 @@ def test_reasons_are_counted_without_their_details(root):
 def test_conflicting_finds_every_picture_of_a_content_with_two_labels():
     digests = np.array([b"x", b"y", b"x", b"", b"x", b"y", b""], DIGEST)
     labels = np.array([0, 1, 1, 0, 0, 1, 1])
-    involved, pairs = scan.conflicting(labels, digests)
+    involved, pairs = conflicts.conflicting(labels, digests)
     assert involved.tolist() == [0, 2, 4]
     assert pairs == [(0, 2)]
-    assert scan.check_conflicts("s", list("abcdefg"), np.zeros(7, int), digests, Rules()) == ()
+    one_class = np.zeros(7, int)
+    assert conflicts.check_conflicts("s", list("abcdefg"), one_class, digests, Rules()) == ()
 
 
 def test_the_reason_within_a_message():
-    assert scan.reason("bad picture in a - b.png - truncated; replace it") != "truncated"
-    assert scan.reason("bad picture in x.png - damaged (a - b; c); replace it") == "damaged"
-    assert re.fullmatch("empty", scan.reason("bad picture in x.png - empty; remove it"))
+    assert judgement.reason("bad picture in a - b.png - truncated; replace it") != "truncated"
+    assert judgement.reason("bad picture in x.png - damaged (a - b; c); replace it") == "damaged"
+    assert re.fullmatch("empty", judgement.reason("bad picture in x.png - empty; remove it"))

@@ -69,7 +69,8 @@ def test_case_35_pickled_objects_are_never_loaded(tmp_path, where):
         bad = path if where == "images" else tmp_path / "x_labels.npy"
         np.save(bad, evil)
     assert refused(path) == (
-        f"bad array in {bad} - it holds pickled objects, which may run code; {FORMS}"
+        f"bad array in {bad} - it holds pickled objects, which may run code; save labels by "
+        "numpy.save(PATH, labels.astype(str)), images as numbers"
     )
     assert not marker.exists()
     loaded = np.load(bad, allow_pickle=True)
@@ -120,7 +121,6 @@ def test_case_36_damaged_arrays_cost_no_memory(tmp_path):
         (np.full([4, 3, 3], np.nan), "image 0 has NaN or infinite values"),
         (np.full([4, 3, 3], np.inf, np.float32), "image 0 has NaN or infinite values"),
         (np.full([4, 3, 3], -0.5), "image 0 has values in [-0.5, -0.5]"),
-        (np.full([4, 3, 3], 256.0), "image 0 has values in [256, 256]"),
         (np.zeros([4, 9]), "got float64 [4, 9]"),
         (np.zeros([4, 3, 3, 2], np.uint8), "got uint8 [4, 3, 3, 2]"),
         (np.zeros([4, 3, 3, 3, 1], np.uint8), "got uint8 [4, 3, 3, 3, 1]"),
@@ -134,6 +134,15 @@ def test_case_36_damaged_arrays_cost_no_memory(tmp_path):
 def test_case_37_values_that_are_no_pictures(tmp_path, images, why):
     path = arrays(tmp_path, images)
     assert refused(path) == f"bad array in {path} - {why}; {FORMS}"
+
+
+@pytest.mark.fault(37)
+def test_case_37_values_beyond_white(tmp_path):
+    path = arrays(tmp_path, np.full([4, 3, 3], 256.0))
+    assert refused(path) == (
+        f"bad array in {path} - image 0 has values in [256, 256], beyond 255, which is white; "
+        "correct it, or give the value of white as --levels"
+    )
 
 
 @pytest.mark.fault(37)
@@ -259,7 +268,7 @@ def test_case_40_csv_links_that_lead_elsewhere(table, tmp_path, monkeypatch):
     lines = "".join(f"\n  bad picture in {path}:{line} {why}" for line, why in bad.items())
     assert refused(path) == (
         f"bad pictures in {path} - 3 of 6 cannot be used; replace or remove them, or "
-        f"--on_bad_file=skip:{lines}"
+        f"--on_bad_file=skip --max_bad_fraction=0.5:{lines}"
     )
     (root / "dangling.png").unlink()
     (root / "dangling.png").symlink_to(tmp_path / "3.png")
@@ -293,17 +302,15 @@ def test_case_40_csv_with_a_nul(table):
         ("-1", "got '-1'"),
         ("1.5", "got '1.5'"),
         ("1e3", "got '1e3'"),
-        ("b", "got 'b'"),
         ("nan", "got 'nan'"),
-        ("99999999999999999999", "got '99999999999999999999'"),
     ],
 )
 @pytest.mark.fault(41)
-def test_case_41_csv_labels_that_are_no_number(table, label, why):
+def test_case_41_csv_labels_that_are_no_class(table, label, why):
     path = table(f"file,class\n1.png,0\n2.png,1\n3.png,{label}\n")
     assert refused(path) == (
-        f"bad line in {path}:4 - labels must be whole numbers of at least 0, as the first one is a "
-        f"number, {why}; correct it"
+        f"bad line in {path}:4 - labels that are numbers must be whole and at least 0, {why}; "
+        "correct it"
     )
 
 
@@ -345,7 +352,7 @@ def test_case_42_csv_lists_a_missing_file(table):
     bad = f"bad picture in {path}:3 (sub/none.png) - no such file; restore or remove it"
     assert refused(path) == (
         f"bad pictures in {path} - 1 of 3 cannot be used; replace or remove them, or "
-        f"--on_bad_file=skip:\n  {bad}"
+        f"--on_bad_file=skip --max_bad_fraction=0.334:\n  {bad}"
     )
     examples = source.read(path, rules=Rules(on_bad_file="skip", max_bad_fraction=0.5))
     assert examples.names == ("1.png", "3.png")

@@ -225,7 +225,7 @@ def test_a_picture_in_a_shard_that_is_none(tmp_path):
     bad = f"bad picture in {path} (1.png) - {why}"
     assert refused(path) == (
         f"bad pictures in {path} - 1 of 4 cannot be used; replace or remove them, or "
-        f"--on_bad_file=skip:\n  {bad}"
+        f"--on_bad_file=skip --max_bad_fraction=0.25:\n  {bad}"
     )
     found = source.read(path, rules=Rules(on_bad_file="skip", max_bad_fraction=0.3))
     assert found.names == ("0.png", "2.png", "3.png")

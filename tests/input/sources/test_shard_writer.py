@@ -105,7 +105,8 @@ def test_the_command(root, tmp_path, monkeypatch, capsys, command):
     assert out == ""
     assert err == (
         f"error: bad pictures in {root} - 1 of 8 cannot be used; replace or remove them, or "
-        f"--on_bad_file=skip:\n  bad picture in {root}/a/bad.png - empty; replace or remove it\n"
+        f"--on_bad_file=skip --max_bad_fraction=0.125:\n"
+        f"  bad picture in {root}/a/bad.png - empty; replace or remove it\n"
     )
     assert not (tmp_path / "other").exists()
 

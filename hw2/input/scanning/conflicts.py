@@ -1,0 +1,60 @@
+"""Images whose content is in several classes."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from hw2.errors import DataError
+from hw2.input.files import duplicates
+from hw2.input.files.names import shown
+from hw2.input.files.rules import Rules
+
+REMEDY = "leave each in one class"
+
+
+class Names(Protocol):
+    """Gives the name of each image by its index."""
+
+    def __getitem__(self, index: int, /) -> str: ...
+
+
+def conflicting(labels: np.ndarray, digests: np.ndarray) -> tuple[np.ndarray, list]:
+    """Finds images whose content is in several classes.
+
+    Returns:
+      Indices of all such images; and for each that is not in the class of the first with its
+      content, the pair of the two.
+    """
+    first = duplicates.first_of_each(digests)
+    second = np.flatnonzero(labels[first] != labels)
+    involved = np.flatnonzero(np.isin(first, first[second]))
+    return involved, [(int(first[i]), int(i)) for i in second]
+
+
+def check_conflicts(
+    source: str, names: Names, labels: np.ndarray, digests: np.ndarray, rules: Rules
+) -> tuple[str, ...]:
+    """Returns a note about images whose content is in several classes, if there are any.
+
+    Raises:
+      DataError: There are more of them than `rules` accepts.
+    """
+    involved, found = conflicting(labels, digests)
+    if not found:
+        return ()
+    shown_pairs = duplicates.equations([(shown(names[a]), shown(names[b])) for a, b in found])
+    if len(involved) > rules.max_bad_fraction * len(labels):
+        words = line(source, len(involved), len(labels), shown_pairs, rules)
+        raise DataError(f"{words}; {REMEDY}")
+    return (f"conflicting labels of {len(involved)} pictures: {shown_pairs}",)
+
+
+def line(source: str, involved: int, count: int, pairs: str, rules: Rules) -> str:
+    """Says that too many of `count` images are in several classes."""
+    return (
+        f"conflicting labels in {shown(source)} - {involved} of {count} pictures "
+        f"lie in several classes, over --max_bad_fraction={rules.max_bad_fraction:g}: "
+        f"{pairs}"
+    )
