@@ -148,7 +148,7 @@ def _checked_shape(path: str, images: np.ndarray) -> np.ndarray:
             f"{channels}, 1]",
         )
     if images.ndim not in (3, 4) or 0 in images.shape or images.shape[3:] not in ((), (1,), (3,)):
-        if images.ndim == 4 and images.shape[1] in (1, 3):
+        if images.ndim == 4 and images.shape[1] in (1, 3) and min(images.shape[2:]) > 3:
             got += ", which has its channels first"
             raise bad(path, got, "move them to the end: np.moveaxis(images, 1, 3)")
         raise bad(path, got, FORMS)

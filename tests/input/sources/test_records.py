@@ -86,6 +86,7 @@ def test_a_damaged_index_is_made_anew(root, shards, tmp_path, damage):
     assert_same(shards, root)
 
 
+@pytest.mark.fault(155)
 def test_names_and_classes_of_any_bytes(tmp_path):
     names = [b"\xff\xfe", "\N{CAT FACE}".encode(), b"a\nb", b"it's"]
     root = os.fsencode(tmp_path / "data")
