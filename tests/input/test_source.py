@@ -59,8 +59,9 @@ def test_anything_else(tmp_path, path, why):
     assert str(caught.value) == (
         f"no data in {tmp_path / path} - {why}{'' if why.endswith('give') else '; give'} one of "
         "digits, fashion_mnist, a folder of class folders, a folder with train/ and val/ or test/ "
-        "in it, a .csv of file and class, an .npy or .npz of images with labels beside it, a folder "
-        "with train-images-idx3-ubyte and the other files of MNIST's format, or TFRecord shards"
+        "in it, a .csv of file and class, an .npy or .npz of images with labels beside it, a "
+        "folder with train-images-idx3-ubyte and the other files of MNIST's format, or TFRecord "
+        "shards"
     )
 
 
