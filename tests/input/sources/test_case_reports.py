@@ -350,6 +350,17 @@ def test_labels_as_bytes_are_words(tmp_path):
     assert source.read(array(tmp_path, COLOUR, labels)).class_names == ("b", "caf\u00e9")
 
 
+@pytest.mark.fault(169)
+@pytest.mark.parametrize("order", "<>")
+def test_labels_of_letters_that_unicode_has_not(tmp_path, order):
+    words = np.array(["cat", "dog", "cat", "dog"], f"{order}U3")
+    assert source.read(array(tmp_path, COLOUR, words)).class_names == ("cat", "dog")
+    words.view(f"{order}u4")[1] = 0x110000
+    path = array(tmp_path, COLOUR)
+    np.save(tmp_path / "x_labels.npy", words)
+    assert refused(path).endswith("it holds letters that Unicode has not; fetch it again")
+
+
 @pytest.mark.fault(153)
 def test_an_array_in_the_order_of_fortran(tmp_path):
     path = array(tmp_path, np.asfortranarray(COLOUR))
