@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
-
 import tensorflow as tf
 
-from hw2.ops import fusion
+from hw2 import ops
 
 
 class BatchNorm(tf.Module):
@@ -33,8 +31,9 @@ class BatchNorm(tf.Module):
           channels: Length of the last axis.
           momentum: Fraction of the moving statistics that is kept at each training step.
           epsilon: Added to the variance.
-          relu: Whether ReLU follows. In the graph of a training step on a CPU, the gradient of a
-            large batch then needs only the input of the layer, and its output can be freed.
+          relu: Whether ReLU follows. Its gradient is zero exactly where its result is. In a
+            training step whose next convolution keeps patches, a byte for each value remembers
+            where that is, so that the result itself, of four bytes, can be freed.
         """
         super().__init__()
         self.scale = tf.Variable(tf.ones([channels]), name="scale")
@@ -67,30 +66,7 @@ class BatchNorm(tf.Module):
         self.variance.assign_sub(rest * (self.variance - variance))
         if not self.relu:
             return y
-        if share or not fusion.pays(x):
-            return tf.nn.relu(y)
-        return self._rectified(y, x, mean, variance)
-
-    def _rectified(
-        self, y: tf.Tensor, x: tf.Tensor, mean: tf.Tensor, variance: tf.Tensor
-    ) -> tf.Tensor:
-        """Applies ReLU to `y`; the gradient reads `x` in its place, which batch norm keeps too."""
-        count = math.prod(x.shape[:3])
-        slope = self.scale * tf.math.rsqrt(variance * (count - 1) / count + self.epsilon)
-        shift = self.offset - mean * slope
-
-        @tf.custom_gradient
-        def apply(y, x, slope, shift):
-            def back(dy, x, slope, shift):
-                positive = tf.cast(x, slope.dtype) * slope + shift > 0
-                return tf.where(positive, dy, tf.zeros([], dy.dtype))
-
-            def grad(dy):
-                return fusion.fused(back)(dy, x, slope, shift), None, None, None
-
-            return tf.nn.relu(y), grad
-
-        return apply(y, x, slope, shift)
+        return tf.nn.relu(y) if ops.keeps_images(y) else _relu_by_mask(y)
 
     def _fused(self, x: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Normalizes by TensorFlow's kernel; returns the result, the mean and the variance.
@@ -121,6 +97,19 @@ class BatchNorm(tf.Module):
         variance = total(tf.reduce_sum(tf.square(x - mean), [0, 1, 2])) / count
         y = tf.nn.batch_normalization(x, mean, variance, self.offset, self.scale, self.epsilon)
         return tf.cast(y, dtype), mean, variance * count / tf.maximum(count - 1, 1)
+
+
+@tf.custom_gradient
+def _relu_by_mask(y: tf.Tensor):
+    """ReLU whose gradient keeps where `y` was positive, and not the result."""
+    # Never computed anew from the input of batch norm: where its mean is a thousand deviations,
+    # another order of the same arithmetic finds other signs.
+    positive = y > 0
+
+    def grad(dy):
+        return tf.where(positive, dy, tf.zeros([], dy.dtype))
+
+    return tf.nn.relu(y), grad
 
 
 def synchronize(model: tf.Module) -> None:

@@ -1,4 +1,8 @@
-"""SIGTERM and SIGINT: the first lets training save and stop, the second ends it at once."""
+"""SIGTERM, SIGINT and SIGHUP: the first lets training save and stop, the second ends it at once.
+
+SIGHUP comes when the terminal is closed, often twice or beside a SIGTERM, though nobody asks for
+haste: it never counts as the first nor as the second.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,13 @@ from collections.abc import Callable, Iterator
 
 from hw2.errors import Interrupted
 
-CAUGHT = (signal.SIGTERM, signal.SIGINT)
+_HANGUP = getattr(signal, "SIGHUP", None)  # which Windows has not
+CAUGHT = tuple(filter(None, (signal.SIGTERM, signal.SIGINT, _HANGUP)))
+
+
+def caught_here() -> list[signal.Signals]:
+    """Those of `CAUGHT` that this process does not ignore, as it does SIGHUP under `nohup`."""
+    return [s for s in CAUGHT if s != _HANGUP or signal.getsignal(s) is not signal.SIG_IGN]
 
 
 class Signals:
@@ -53,7 +63,7 @@ class Signals:
 
 @contextlib.contextmanager
 def caught() -> Iterator[Signals]:
-    """Catches both signals while the block runs, and restores the previous handlers after it.
+    """Catches the signals while the block runs, and restores the previous handlers after it.
 
     Python runs a handler only between two of its own instructions, which a kernel of TensorFlow
     can delay for minutes. A thread therefore waits for signals too, and ends the process at the
@@ -73,10 +83,10 @@ def caught() -> Iterator[Signals]:
     mine, wakes = socket.socketpair()
     wakes.setblocking(False)
     threading.Thread(target=_leave_at_the_second, args=(mine,), daemon=True).start()
-    before = {signum: signal.signal(signum, handle) for signum in CAUGHT}
+    before = {signum: signal.signal(signum, handle) for signum in caught_here()}
 
     def catch() -> None:
-        for signum in CAUGHT:
+        for signum in before:
             signal.signal(signum, handle)
 
     signals.catch = catch
@@ -97,6 +107,9 @@ def _leave_at_the_second(mine: socket.socket) -> None:
             for signum in numbers:
                 if signum not in CAUGHT:
                     continue
+                if signum == _HANGUP:
+                    _say("SIGHUP: saving and stopping, since the terminal is gone")
+                    continue
                 count += 1
                 name = signal.Signals(signum).name
                 if count > 1:
@@ -106,6 +119,6 @@ def _leave_at_the_second(mine: socket.socket) -> None:
 
 
 def _say(words: str) -> None:
-    if sys.stderr is not None:
+    if sys.__stderr__ is not None:
         with contextlib.suppress(OSError):
             os.write(2, f"{words}\n".encode())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +25,7 @@ from hw2.ops import (
 from hw2.ops.direct import conv as direct
 from hw2.ops.direct import library, options
 from hw2.ops.geometry import Padding, Pair, Window
+from hw2.ops.recompute import recomputed
 from hw2.ops.tensors import Finish
 
 # Of the compiled kernel: 0, or results along each axis of a tile of Winograd inside it.
@@ -38,7 +40,19 @@ ALGORITHMS: dict[str, Callable[[tf.Tensor, tf.Tensor, Window, Finish], tf.Tensor
     "native": native.conv2d,
 }
 CHOOSING = ("auto", "fastest", "tensorflow_ops")
-_default, _recompute = "auto", False
+
+
+class _Block:
+    """A `with algorithm(...)` that is open: its algorithm, and whether patches are recomputed."""
+
+    def __init__(self, name: str, recompute: bool):
+        self.name, self.recompute = name, recompute
+
+
+_OUTSIDE = _Block("auto", False)
+# Those that are open in this thread, and in all: a replica's thread has none of its own.
+_mine: contextvars.ContextVar[tuple[_Block, ...]] = contextvars.ContextVar("blocks", default=())
+_all: list[_Block] = []
 
 
 def conv2d(
@@ -95,8 +109,8 @@ def conv2d(
     def apply(x, w, bias=None):
         return compute(x, w, window, Finish(bias, relu))
 
-    if _recompute and name not in _TILES:  # which keeps nothing that it computes
-        apply = tf.recompute_grad(apply)
+    if _innermost().recompute and name not in _TILES:  # which keeps nothing that it computes
+        apply = recomputed(apply)
     y = apply(x, w) if bias is None else apply(x, w, tf.convert_to_tensor(bias))
     return tensors.restore(y, data_format)
 
@@ -154,7 +168,7 @@ def chosen(x: tf.Tensor, w: tf.Tensor, window: Window, algorithm: str | None = N
     The compiled kernel is not among it where there is none, where a GPU does the work, in graphs
     that XLA compiles, and in a SavedModel, which is read where there is no hw2.
     """
-    name = _check_name(_default if algorithm is None else algorithm)
+    name = _check_name(default() if algorithm is None else algorithm)
     if name not in CHOOSING:
         return name
     if name == "tensorflow_ops":
@@ -171,8 +185,9 @@ def chosen(x: tf.Tensor, w: tf.Tensor, window: Window, algorithm: str | None = N
 def algorithm(name: str, *, recompute: bool = False) -> Iterator[None]:
     """Makes an algorithm the default of every `conv2d` called, or traced, inside the block.
 
-    The default belongs to the process, not to the thread: the replica threads of
-    `tf.distribute` must see it too.
+    Where several threads are in blocks, each has the default of its own innermost one. A thread
+    that is in none, as the replica threads of `tf.distribute`, has that of the last block that
+    another one has entered and not left.
 
     Args:
       name: As for `conv2d`.
@@ -182,13 +197,14 @@ def algorithm(name: str, *, recompute: bool = False) -> Iterator[None]:
     Raises:
       ValueError: There is no such algorithm.
     """
-    global _default, _recompute
-    before = _default, _recompute
-    _default, _recompute = _check_name(name), recompute
+    block = _Block(_check_name(name), recompute)
+    _all.append(block)
+    _mine.set((*_mine.get(), block))
     try:
         yield
     finally:
-        _default, _recompute = before
+        _all.remove(block)
+        _mine.set(tuple(other for other in _mine.get() if other is not block))
 
 
 def prepare(name: str) -> None:
@@ -199,12 +215,24 @@ def prepare(name: str) -> None:
 
 def default() -> str:
     """Names the algorithm that `with algorithm(...)` has chosen; "auto" without."""
-    return _default
+    return _innermost().name
+
+
+@tf.autograph.experimental.do_not_convert
+def _innermost() -> _Block:
+    """The block that is in force in this thread."""
+    blocks = _mine.get() or tuple(_all)  # a copy, since other threads enter and leave
+    return blocks[-1] if blocks else _OUTSIDE
 
 
 def kernel_pays(x: tf.Tensor) -> bool:
     """Whether ops with a kernel but other algorithms than `conv2d` take it for these images."""
-    return _default.startswith(("auto", "fastest", "direct")) and options.usable(x)
+    return default().startswith(("auto", "fastest", "direct")) and options.usable(x)
+
+
+def keeps_images(x: tf.Tensor) -> bool:
+    """Whether convolutions by default keep these images for their gradient, and not patches."""
+    return _innermost().recompute or default() == "native" or kernel_pays(x)
 
 
 def _by_rule(x: tf.Tensor, w: tf.Tensor, window: Window, with_kernel: bool) -> str:

@@ -86,7 +86,7 @@ class Logger:
             disable=not out.is_interactive,
             expand=True,
             transient=True,
-            # A file or a pipe gets what a hook prints; a daemon has no stdout at all.
+            # A file or a pipe gets what a hook prints; it may be closed.
             redirect_stdout=sys.stdout is not None and sys.stdout.isatty(),
         )
         self._task = self._bar.add_task("", total=run.last_step, completed=run.step)

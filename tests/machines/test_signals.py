@@ -23,7 +23,14 @@ def handlers():
     return [signal.getsignal(signum) for signum in signals.CAUGHT]
 
 
-@pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("signum", "code"),
+    [
+        (signal.SIGTERM, 143),
+        (signal.SIGINT, 130),
+        pytest.param(signal.SIGHUP, 129, marks=pytest.mark.fault(89)),
+    ],
+)
 @pytest.mark.fault(57)
 @pytest.mark.fault(58)
 def test_a_signal_in_a_step_saves_that_step_and_handlers_come_back(stop, tmp_path, signum, code):
@@ -143,6 +150,68 @@ with signals.caught() as caught:
     _, err = process.communicate(timeout=30)
     assert process.returncode == 143
     assert err == "stopped at once by a second SIGTERM\n"
+
+
+WAITS = """
+import signal, time
+from hw2.machines import signals
+with signals.caught() as caught:
+    caught.defer()
+    print("ready", flush=True)
+    while caught.received is None or not ENOUGH:
+        time.sleep(0.01)
+print(signal.Signals(caught.received).name)
+"""
+
+
+@contextlib.contextmanager
+def waiting(enough="True"):
+    """A process that waits for a signal, or until it is killed."""
+    with subprocess.Popen(
+        [sys.executable, "-c", WAITS.replace("ENOUGH", enough)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout.readline() == "ready\n"
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.fault(89)
+def test_the_end_of_a_terminal_is_never_the_second_signal():
+    """The shell and the kernel send one each, and a logout SIGTERM beside them."""
+    with waiting(enough="False") as process:
+        for signum in (signal.SIGHUP, signal.SIGHUP, signal.SIGTERM, signal.SIGHUP):
+            process.send_signal(signum)
+            assert process.stderr.readline().startswith(f"{signum.name}: saving and stopping")
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 143
+
+
+@pytest.mark.fault(89)
+def test_a_signal_is_heard_though_nobody_reads_what_is_said_of_it():
+    with waiting() as process:
+        process.stderr.close()
+        process.send_signal(signal.SIGHUP)
+        assert process.stdout.readline() == "SIGHUP\n"
+        assert process.wait(30) == 0
+
+
+@pytest.mark.fault(89)
+def test_nohup_is_kept_to():
+    ignoring = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as a child inherits it
+    try:
+        with waiting() as process:
+            process.send_signal(signal.SIGHUP)
+            process.send_signal(signal.SIGTERM)
+            assert process.stdout.readline() == "SIGTERM\n"
+    finally:
+        signal.signal(signal.SIGHUP, ignoring)
 
 
 def test_off_the_main_thread_no_signal_is_caught():
