@@ -29,6 +29,7 @@ def handlers():
         (signal.SIGTERM, 143),
         (signal.SIGINT, 130),
         pytest.param(signal.SIGHUP, 129, marks=pytest.mark.fault(89)),
+        pytest.param(signal.SIGUSR1, 138, marks=pytest.mark.fault(158)),
     ],
 )
 @pytest.mark.fault(57)
@@ -191,6 +192,33 @@ def test_the_end_of_a_terminal_is_never_the_second_signal():
         assert process.poll() is None
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 143
+
+
+@pytest.mark.fault(158)
+@pytest.mark.parametrize("signum", [signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU])
+def test_what_queues_send_before_the_end_saves(signum):
+    """Slurm sends SIGUSR1 or SIGUSR2, and a limit of processor time SIGXCPU once a second."""
+    with waiting(enough="False") as process:
+        for sent in (signum, signum, signal.SIGTERM, signum):
+            process.send_signal(sent)
+            assert process.stderr.readline().startswith(f"{sent.name}: saving and stopping")
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 143
+
+
+@pytest.mark.fault(158)
+def test_a_handler_of_the_programs_own_is_left_to_it():
+    seen = []
+    before = signal.signal(signal.SIGUSR1, lambda signum, frame: seen.append(signum))
+    try:
+        with signals.caught() as caught:
+            caught.defer()
+            os.kill(os.getpid(), signal.SIGUSR1)
+            caught.check()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert seen == [signal.SIGUSR1]
 
 
 @pytest.mark.fault(89)
