@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from hw2.errors import RunError
 from hw2.input.examples import Examples
 from hw2.input.files import spelling
 from hw2.input.stream import order
-from hw2.jobs import build, data
+from hw2.jobs import build, data, program
 from hw2.jobs.record import record_of_run
 from hw2.jobs.spec import Spec, make_spec
 from hw2.machines import environment
@@ -128,7 +127,7 @@ def _begin(
 
 def _description(config: Config, examples: Examples) -> tuple[str, list[str]]:
     """The flagfile that repeats this run, and the names of the classes."""
-    return settings.to_flagfile(config, Path(sys.argv[0]).name), list(examples.class_names)
+    return settings.to_flagfile(config, program.words()), list(examples.class_names)
 
 
 def _find_checkpoint(
