@@ -12,10 +12,11 @@ from typing import Any, NoReturn
 from absl import flags
 
 from hw2.commands import launch, recipes
-from hw2.config import flagfile, settings
+from hw2.config import flagfile, paths, settings
 from hw2.config.settings import Config
 from hw2.errors import UsageError
 
+DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"  # of editors and web pages
 Own = SimpleNamespace  # the values of a command's own flags, and `rest`, its further words
 
 
@@ -88,12 +89,14 @@ class Command:
         shared, own = [], _Values(self.flags)
         rest, places = [], iter(self.words)
         for word, name, value in _read(given, own.switches):
+            if name is None:
+                _check_dashes(word)
             if name in flagfile.HELP:
                 self._help(program)
             if name is None:
                 place = next(places, None)
                 if place is None and self.many:
-                    rest.append(word)
+                    rest.append(paths.expanded(word))
                 else:
                     shared.append(word if place is None else f"--{place}={word}")
             elif name in self.flags:
@@ -227,6 +230,15 @@ def _read(
             yield word, name, None
         else:
             yield word, name, next(words, None)
+
+
+def _check_dashes(word: str) -> None:
+    """Refuses a flag whose hyphens a text editor has made a dash of."""
+    bare = word.lstrip(DASHES + "-")
+    name = bare.partition("=")[0].removeprefix("no")
+    if word[:1] in DASHES and (name in settings.FIELDS or "=" in bare):
+        why = f"{word[:60]} begins with a dash, and not with two hyphens"
+        flagfile.fail("unknown flag", flagfile.COMMAND_LINE, why, f"type --{bare[:60]}")
 
 
 def _text(value: Any) -> str:

@@ -145,7 +145,7 @@ def _preview(config: Config, own: Own) -> None:
 
 
 def _read(config: Config) -> Examples:
-    path = os.path.expanduser(config.train_data_path)
+    path = config.train_data_path
     with progress_bar.reporting(f"scanning {shown(path)}") as report:
         return source.read(path, "train", data.rules(config), report=report)
 

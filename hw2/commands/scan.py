@@ -4,14 +4,15 @@
     hw2 scan FOLDER --json
     hw2 scan FOLDER --verify        # compares every file with what the last scan saw
 
-PATH, or --train_data_path, is a folder of class folders, a folder with train/ in it, or a .csv
-list. Exits with 3 where training would refuse the data, or where a file has changed.
+PATH, or --train_data_path, is any data set that training reads. Exits with 3 where training would
+refuse the data, or where a file has changed.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shlex
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -23,6 +24,7 @@ from rich.table import Table
 from hw2.commands.command import Command, Own, check_data
 from hw2.config.settings import Config, setting
 from hw2.errors import DataError
+from hw2.input import source
 from hw2.input.files import duplicates, formats, spelling
 from hw2.input.files.names import shown
 from hw2.input.files.rules import Rules, among
@@ -30,7 +32,7 @@ from hw2.input.scanning import conflicts, judgement, scan
 from hw2.input.scanning.listing import Listing
 from hw2.input.scanning.survey import Survey
 from hw2.input.scanning.troubles import LISTED, Trouble, as_flags
-from hw2.input.sources import folder, layout, table
+from hw2.input.sources import builtin, folder, idx, layout, npy, shards, table
 from hw2.terminal import console, progress_bar
 
 CLASSES = 20  # rows of the table
@@ -74,6 +76,8 @@ def _scan(config: Config, own: Own) -> int:
     rules = dataclasses.replace(among(vars(config)), decode=not own.header_only)
     if own.no_cache:
         rules = dataclasses.replace(rules, cache_folder=None)
+    if not _are_files(config.train_data_path):
+        return _scan_whole(config.train_data_path, rules, own)
     listings, notes = _listings(config.train_data_path, rules)
     surveys = []
     for listing in listings:
@@ -97,6 +101,37 @@ def _scan(config: Config, own: Own) -> int:
         _show_whole(config.train_data_path, leaks, notes, troubles, flags)
     bad = troubles or leaks or any(result.get("changed") for result in results)
     return DataError.exit_code if bad else 0
+
+
+def _are_files(path: str) -> bool:
+    """Whether a path lists image files; else it holds arrays, records, or is built in."""
+    if os.path.isdir(path):
+        arrays = idx.is_in(path) or npy.find(path, "train") or npy.find(path, "test")
+        return not (arrays or shards.find(path, "train"))
+    there = os.path.isfile(path) or path in builtin.NAMES or "," in path
+    return path.endswith(".csv") or not there
+
+
+def _scan_whole(path: str, rules: Rules, own: Own) -> int:
+    """Reads a data set that is not made of files, and prints what is said about it."""
+    with progress_bar.reporting(f"scanning {shown(path)}", console.stderr()) as report:
+        examples = source.read(path, "train", rules, report=report)
+    counts = np.bincount(examples.labels, minlength=len(examples.class_names))
+    result = {
+        "source": shown(path),
+        "pictures": len(examples),
+        "classes": dict(zip(map(shown, examples.class_names), counts.tolist(), strict=True)),
+        "notes": list(examples.notes),
+    }
+    if own.json:
+        print(json.dumps({"parts": [result]}, indent=2))
+        return 0
+    out = console.stdout()
+    _show_classes(result)
+    out.print(f"{len(examples):,} images in {len(counts)} classes")
+    for note in examples.notes:
+        out.print(f"note: {note}")
+    return 0
 
 
 def _troubles(surveys: Sequence[Survey], rules: Rules) -> tuple[list[Trouble], list[str] | None]:
@@ -169,10 +204,10 @@ def _show_whole(
         out.print(f"to go on without them: hw2 train {shlex.quote(path)} {' '.join(flags)}")
 
 
-def _show(result: dict[str, Any]) -> None:
-    """Prints a summary as people read it."""
+def _show_classes(result: dict[str, Any]) -> None:
+    """Prints the source, and a table of its first classes."""
     out = console.stdout()
-    bad, classes = result["unreadable"], result["classes"]
+    classes = result["classes"]
     out.print(result["source"])
     rows = Table(box=None, pad_edge=False)
     rows.add_column("class", overflow="fold")
@@ -184,6 +219,13 @@ def _show(result: dict[str, Any]) -> None:
         few = f"and {len(rest):,} more, of {min(rest):,} to {max(rest):,}; all by --json"
         rows.add_row(few, f"{sum(rest):,}")
     out.print(rows)
+
+
+def _show(result: dict[str, Any]) -> None:
+    """Prints a summary as people read it."""
+    out = console.stdout()
+    bad, classes = result["unreadable"], result["classes"]
+    _show_classes(result)
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in result["formats"].items())
     out.print(
         f"{result['pictures']:,} images in {len(classes)} classes, {len(bad)} unreadable"
@@ -199,9 +241,7 @@ def _show(result: dict[str, Any]) -> None:
     for note in result["notes"]:
         out.print(f"note: {note}")
     if result["conflicting_labels"]:
-        out.print(
-            f"conflicting labels: {duplicates.equations(result['conflicting_labels'], LISTED)}"
-        )
+        out.print(f"conflicting labels: {duplicates.equations(result['conflicting_labels'])}")
     for message in result.get("changed", ()):
         out.print(f"  {message}")
     if "changed" in result and not result["changed"]:

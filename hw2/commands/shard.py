@@ -18,7 +18,7 @@ from hw2.config.settings import Config, at_least, one_of, setting
 from hw2.errors import UsageError
 from hw2.input import source
 from hw2.input.files.names import shown
-from hw2.input.files.rules import Rules, default_cache_folder
+from hw2.input.files.rules import among
 from hw2.terminal import progress_bar
 
 
@@ -26,7 +26,7 @@ def _shard(config: Config, own: Own) -> None:
     from hw2.input.sources import shard_writer  # imports TensorFlow
 
     data = config.train_data_path
-    rules = Rules(on_bad_file=config.on_bad_file, cache_folder=default_cache_folder())
+    rules = among(vars(config))
     with progress_bar.reporting(f"scanning {shown(data)}") as report:
         examples = source.read(data, own.part, rules, report=report)
     paths = shard_writer.write(examples, config.output, shard_mb=own.shard_mb)
@@ -50,5 +50,13 @@ COMMAND = Command(
         "part": setting("train", "of data that has several", one_of(*source.PARTS)),
         "shard_mb": setting(256, "approximate size of a shard", at_least(1)),
     },
-    reads=("train_data_path", "output", "on_bad_file"),
+    reads=(
+        "train_data_path",
+        "output",
+        "on_bad_file",
+        "max_bad_fraction",
+        "skip_conflicts",
+        "skip_empty_class",
+        "levels",
+    ),
 )

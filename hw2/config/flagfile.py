@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import NamedTuple, NoReturn
 
+from hw2.config import paths
 from hw2.errors import UsageError
 
 COMMAND_LINE = "the command line"
@@ -135,7 +136,7 @@ def _read_flagfile(
       parents: The files that led to this one.
       known: The flags there are.
     """
-    path = os.path.expanduser(source.value)
+    path = paths.expanded(source.value)
     try:
         parts = _parts(path, known)
         path = os.path.realpath(path)

@@ -35,6 +35,7 @@ TEN = Rule("in [0, 10]", lambda value: 0 <= value <= 10)
 FOURTEEN = Rule("in [0, 14]", lambda value: 0 <= value <= 14)
 SHARE = Rule("in [0, 1]", lambda value: 0 <= value <= 1)
 CHANNELS = Rule("0, 1 or 3", lambda value: value in (0, 1, 3))
+LEFT_OR_NOT = Rule("at least 0, or -1", lambda value: value >= 0 or value == -1)  # -1: left open
 SEED = Rule("in [0, 2147483647]", lambda value: 0 <= value < 2**31)  # fits every seed argument
 
 # Names of two settings, of which the first must be at most the second.
@@ -43,22 +44,28 @@ ORDERED = (
     ("contrast_min", "contrast_max"),
     ("saturation_min", "saturation_max"),
 )
+SGD = ("sgd", "sgdw")
 # Names of settings, a test of their values together, and the rule in words.
 TOGETHER = (
     (
         ("optimizer", "weight_decay"),
-        lambda optimizer, decay: optimizer != "adam" or not decay,
+        lambda optimizer, decay: optimizer != "adam" or decay <= 0,
         "--weight_decay must be 0 with adam; adamw is Adam with it",
     ),
     (
         ("optimizer", "momentum", "nesterov"),
-        lambda optimizer, momentum, nesterov: not nesterov or (optimizer == "sgd" and momentum),
-        "--nesterov must come with sgd and momentum",
+        lambda optimizer, momentum, nesterov: not nesterov or (optimizer in SGD and momentum),
+        "--nesterov must come with sgd or sgdw, and momentum",
     ),
     (
         ("schedule", "rate_epochs"),
         lambda schedule, epochs: (schedule == "steps") == bool(epochs),
         "--rate_epochs must come with --schedule=steps, which needs them",
+    ),
+    (
+        ("schedule", "decay"),
+        lambda schedule, decay: (schedule == "inverse_time") == bool(decay),
+        "--decay must come with --schedule=inverse_time, which needs it",
     ),
     (
         ("standardize", "mean", "deviation"),

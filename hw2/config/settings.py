@@ -4,7 +4,6 @@ TensorFlow is not imported here, so that `--help` and a mistyped flag answer at 
 """
 
 import dataclasses
-import functools
 import json
 import math
 import os
@@ -13,10 +12,25 @@ from typing import Any
 
 from absl import flags
 
-from hw2.config import flagfile, presets
+from hw2.config import flagfile, paths, presets
+from hw2.config.choices import (
+    ALGORITHMS,
+    DATA_SETS,
+    EXPORTS,
+    FORMS,
+    LOSSES,
+    OPTIMIZERS,
+    PARTS,
+    PRECISIONS,
+    PRESETS,
+    SCHEDULES,
+    STANDARDS,
+    STEMS,
+    WEIGHTS,
+)
+from hw2.config.fields import model_option, one_command, recorded, setting
 from hw2.config.rules import (
     ABOVE_0,
-    ANYTHING,
     BYTE,
     CHANNELS,
     DECAY,
@@ -26,6 +40,7 @@ from hw2.config.rules import (
     FOURTEEN,
     FRACTION,
     HALF,
+    LEFT_OR_NOT,
     NOT_EMPTY,
     NUMBERS,
     ORDERED,
@@ -33,50 +48,9 @@ from hw2.config.rules import (
     SHARE,
     TEN,
     TOGETHER,
-    Rule,
     at_least,
     one_of,
 )
-
-
-def setting(
-    default: Any, text: str, rule: Rule = ANYTHING, group: str = "", *, kind: str = ""
-) -> Any:
-    """A field of `Config`, with all that is known of its flag.
-
-    Args:
-      default: What it is when not given; its type is that of the flag.
-      text: For `--help`.
-      rule: What values are allowed.
-      group: The heading that it opens in `--help`.
-      kind: Where else it is written down, as the three functions below say; "" for nowhere.
-    """
-    metadata = dict(text=text, rule=rule, group=group, kind=kind)
-    return dataclasses.field(default=default, metadata=metadata)
-
-
-# It may change within a run: a checkpoint records it, and resuming with another value warns.
-recorded = functools.partial(setting, kind="recorded")
-# It is an argument of some models and not of others, and cannot change within a run.
-model_option = functools.partial(setting, kind="model option")
-# It concerns one command, so `flags.cfg`, which repeats a training, does not have it.
-one_command = functools.partial(setting, kind="one command")
-
-# The names in hw2.training, which imports TensorFlow; a test compares them.
-LOSSES = ("cross_entropy", "kl", "binary")
-OPTIMIZERS = ("adam", "adamw", "sgd")
-SCHEDULES = ("constant", "steps", "cosine")
-
-STANDARDS = ("image", "channel", "given", "imagenet", "none")  # what gets mean 0, deviation 1
-PRESETS = tuple(presets.PRESETS)
-PRECISIONS = ("float32", "mixed_bfloat16")  # of images and products; weights are float32
-# Of hw2.ops.conv2d, those that do every shape.
-ALGORITHMS = ("auto", "fastest", "tensorflow_ops", "direct", "im2col", "extract_patches", "native")
-
-STEMS = ("imagenet", "small")
-FORMS = ("auto", "csv", "jsonl")  # of the answers
-PARTS = ("train", "validation", "test")
-EXPORTS = ("saved_model", "litert", "onnx")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,8 +61,10 @@ class Config:
       ValueError: A setting breaks its rule.
     """
 
-    train_data_path: str = setting("", "class folders, or the name of a data set", group="Data")
-    test_data_path: str = setting("", "scored by eval.py, and after training")
+    train_data_path: str = setting(
+        "", "class folders, or the name of a data set", group="Data", path=DATA_SETS
+    )
+    test_data_path: str = setting("", "scored by eval.py, and after training", path=DATA_SETS)
     validation_fraction: float = setting(0.2, "fraction of the training data to hold out", FRACTION)
     image_size: int = setting(100, "side of the model's input, in pixels", at_least(1))
     short_side: int = setting(260, "images are first resized to this shorter side", at_least(1))
@@ -128,17 +104,19 @@ class Config:
     deviation: str = setting("", "standard deviation, likewise", DEVIATIONS)
     mixup: float = recorded(0.0, "alpha of mixup, such as 0.2; 0 for none", at_least(0))
     cutmix: float = recorded(0.0, "alpha of CutMix, such as 1; 0 for none", at_least(0))
-    disk_cache: str = setting("", "folder for decoded images; empty for none")
+    disk_cache: str = setting("", "folder for decoded images; empty for none", path=())
     accept_new_data: bool = one_command(False, "resume although the images have changed")
 
     model: str = setting("inception10", "name of the model", NOT_EMPTY, "Model")
-    l2: float = setting(1e-3, "weight of the L2 penalty", at_least(0))
+    l2: float = setting(-1.0, "weight of the L2 penalty; -1: the model's own", LEFT_OR_NOT)
     stem: str = model_option("imagenet", "imagenet, or small for small images", one_of(*STEMS))
     resnet_d: bool = model_option(False, "ResNet-D: 3x3 stem, mean pooling in shortcuts")
     zero_gamma: bool = model_option(False, "residual blocks start as the identity")
     bottlenecks: int = model_option(8, "layers in each block of densenet_fine", at_least(1))
     kernel_size: int = model_option(5, "side of the kernels of simple_cnn", at_least(1))
-    pretrained: str = model_option("none", "Keras weights: imagenet, or a file", NOT_EMPTY)
+    pretrained: str = model_option(
+        "none", "Keras weights: imagenet, or a file", NOT_EMPTY, path=WEIGHTS
+    )
     freeze: bool = model_option(False, "inception_resnet_v2: train only the head")
     width: int = model_option(64, "channels of the first layer of resnet9", at_least(1))
 
@@ -157,25 +135,28 @@ class Config:
     loss: str = recorded("cross_entropy", f"{', '.join(LOSSES)}", one_of(*LOSSES))
     label_smoothing: float = recorded(0.0, "probability spread over all classes", DECAY)
     optimizer: str = setting("adam", f"{', '.join(OPTIMIZERS)}", one_of(*OPTIMIZERS))
-    momentum: float = recorded(0.9, "momentum of sgd", DECAY)
-    nesterov: bool = recorded(False, "Nesterov momentum, for sgd")
-    weight_decay: float = recorded(0.0, "decoupled, for adamw and sgd", at_least(0))
+    momentum: float = recorded(0.9, "momentum of sgd and sgdw", DECAY)
+    nesterov: bool = recorded(False, "Nesterov momentum, for sgd and sgdw")
+    weight_decay: float = recorded(-1.0, "-1: 0.01 for adamw, 0 for sgd, sgdw", LEFT_OR_NOT)
     clip_norm: float = recorded(0.0, "largest gradient norm; 0 for no limit", at_least(0))
     learning_rate: float = recorded(1e-3, "learning rate after warm-up", ABOVE_0)
     schedule: str = recorded("constant", f"{', '.join(SCHEDULES)}", one_of(*SCHEDULES))
     warmup_epochs: float = recorded(0.0, "epochs in which the rate rises", at_least(0))
     rate_epochs: str = recorded("", "for schedule=steps, as 60,110,150", EPOCHS)
     rate_factor: float = recorded(0.1, "factor at each of rate_epochs", ABOVE_0)
+    decay: float = recorded(0.0, "for schedule=inverse_time, such as 1e-4", at_least(0))
     ema_decay: float = setting(0.9999, "decay of the averaged weights", DECAY)
-    halve_after: int = recorded(7, "evaluations without gain to halve the rate", at_least(1))
-    stop_after: int = recorded(15, "evaluations without gain to stop", at_least(1))
+    halve_after: int = recorded(-1, "to halve the rate; -1: 7, or 0 with a schedule", LEFT_OR_NOT)
+    stop_after: int = recorded(-1, "to stop; -1: 15, or 0 with a schedule", LEFT_OR_NOT)
     seed: int = setting(0, "seed of the split, the order and all else", SEED)
-    init_from: str = setting("", "run folder with the weights to start from")
+    init_from: str = setting("", "run folder with the weights to start from", path=())
     new_head: bool = setting(False, "allow other classes than init_from has")
     deterministic: bool = setting(False, "use deterministic kernels only")
     check_numerics: bool = setting(False, "find the op that is not finite; slow")
 
-    log_path: str = one_command("", "run folder; empty for runs/<data>-<model>", group="Run")
+    log_path: str = one_command(
+        "", "run folder; empty for runs/<data>-<model>", group="Run", path=()
+    )
     log_frequency: int = recorded(10, "steps between log lines", at_least(1))
     save_checkpoint_steps: int = recorded(300, "between checkpoints; 0: an epoch", at_least(0))
     keep_checkpoints: int = setting(10, "checkpoints to keep, with best and last", at_least(1))
@@ -194,9 +175,9 @@ class Config:
     sync_batch_norm: bool = setting(True, "batch statistics over all devices")
 
     checkpoint_dir: str = one_command(
-        "", "run folder to evaluate; empty for log_path", group="Evaluation"
+        "", "run folder to evaluate; empty for log_path", group="Evaluation", path=()
     )
-    eval_dir: str = one_command("", "folder of results; empty for eval/ in the run")
+    eval_dir: str = one_command("", "folder of results; empty for eval/ in the run", path=())
     num_examples: int = setting(0, "images to evaluate; 0 for all", at_least(0))
     top_k: int = setting(5, "k of the top-k accuracy", at_least(1))
     run_once: bool = setting(True, "--norun_once evaluates each new checkpoint")
@@ -204,14 +185,17 @@ class Config:
     weights: str = setting("ema", "ema (averaged) or raw", one_of("ema", "raw"))
     checkpoint: str = setting("best", "best or last", one_of("best", "last"))
 
-    data: str = one_command("", "images to classify, labelled or not", group="Prediction")
-    output: str = one_command("", "file of answers, .csv or .jsonl; - for stdout")
+    data: str = one_command(
+        "", "images to classify, labelled or not", group="Prediction", path=DATA_SETS
+    )
+    output: str = one_command("", "file of answers, .csv or .jsonl; - for stdout", path=("-",))
     form: str = one_command("auto", "csv or jsonl; auto: by the ending", one_of(*FORMS))
     header: str = one_command("", "columns of a competition, as id,class")
     ids: str = one_command(
         "name", "image ids: name, stem or number", one_of("name", "stem", "number")
     )
     answer: str = one_command("name", "classes by name or number", one_of("name", "number"))
+    raw: bool = one_command(False, "CSV cells as they are, even =1+1")
     part: str = one_command("test", "which part, if the data has several", one_of(*PARTS))
     overwrite: bool = one_command(False, "replace an existing output")
 
@@ -224,6 +208,8 @@ class Config:
     def __post_init__(self):
         if broken := _broken_rule(vars(self)):
             raise ValueError(f"{broken[1]}.")
+        for name in PATHS:  # in flags, in files and in Python alike
+            object.__setattr__(self, name, paths.expanded(getattr(self, name)))
 
 
 FIELDS = {field.name: field for field in dataclasses.fields(Config)}
@@ -231,6 +217,7 @@ SWITCHES = frozenset(name for name in FIELDS if isinstance(FIELDS[name].default,
 KINDS = {name: field.metadata["kind"] for name, field in FIELDS.items()}
 RECORDED = tuple(sorted(name for name in KINDS if KINDS[name] == "recorded"))
 MODEL_OPTIONS = tuple(name for name in KINDS if KINDS[name] == "model option")
+PATHS = tuple(name for name in FIELDS if FIELDS[name].metadata["path"] is not None)
 # Type of the default -> how absl defines the flag, what its text must be.
 TYPES: dict[type, tuple[Callable[..., Any], str]] = {
     bool: (flags.DEFINE_boolean, "true or false"),
@@ -276,14 +263,30 @@ def parse(argv: Sequence[str]) -> Config:
 
 def to_flagfile(config: Config, script: str = "train.py") -> str:
     """Writes the flagfile that repeats a training, without the folders that it wrote to."""
-    lines = [f"# Runs it again: python {script} --flagfile=THIS_FILE --log_path=FOLDER"]
-    for name, value in vars(config).items():
-        text = _text(value)
-        if not text.isprintable() or text != text.strip() or text.startswith('"') or " #" in text:
-            text = json.dumps(text)
-        if KINDS[name] != "one command":
-            lines.append(f"--{name}={text}")
-    return "\n".join(lines) + "\n"
+    head = f"# Runs it again: python {script} --flagfile=THIS_FILE --log_path=FOLDER"
+    lines = [line(name, getattr(config, name)) for name in KINDS if KINDS[name] != "one command"]
+    return "\n".join([head, *lines]) + "\n"
+
+
+def line(name: str, value: Any) -> str:
+    """Writes the line of a flagfile that gives a flag a value."""
+    text = _text(value)
+    if not text.isprintable() or text != text.strip() or text.startswith('"') or " #" in text:
+        text = json.dumps(text)
+    return f"--{name}={text}"
+
+
+def absolute(config: Config) -> Config:
+    """The settings with every path absolute that `flags.cfg` will hold.
+
+    Raises:
+      UsageError: The working folder is gone.
+    """
+    kept = [name for name in PATHS if KINDS[name] != "one command"]
+    values: dict[str, Any] = {
+        name: paths.absolute(getattr(config, name), FIELDS[name].metadata["path"]) for name in kept
+    }
+    return dataclasses.replace(config, **values)
 
 
 def run_folder(config: Config) -> str:

@@ -84,7 +84,7 @@ def _folder(
     report: scan.Report | None,
 ) -> Examples:
     if idx.is_in(path):
-        return arrays.read_idx(path, "test" if part != "train" else part)
+        return arrays.read_idx(path, "test" if part != "train" else part, rules=rules)
     if (found := npy.find(path, "train")) or npy.find(path, "test"):
         wanted = npy.find(path, part) or (part != "train" and npy.find(path, "validation"))
         wanted = wanted or (part != "train" and npy.find(path, "test"))

@@ -14,7 +14,7 @@ from sklearn.model_selection import train_test_split
 
 from hw2.errors import DataError
 from hw2.input.examples import Examples
-from hw2.input.files import duplicates
+from hw2.input.files import duplicates, spelling
 from hw2.input.files.names import all_differ, first_few, shown
 from hw2.runs import atomic
 
@@ -217,6 +217,10 @@ def _find(rows: _Rows, examples: Examples) -> tuple[np.ndarray, list[int]]:
         return np.arange(len(examples)), []
     index = {name: row for row, name in enumerate(rows.names)}
     at = np.array([index.get(name, -1) for name in examples.names], np.int64)
+    free = np.setdiff1d(np.arange(len(rows.names)), at).tolist()
+    forms = {spelling.form(rows.names[row]): row for row in free}
+    for row in np.flatnonzero(at < 0).tolist():  # files that another system spells otherwise
+        at[row] = forms.pop(spelling.form(examples.names[row]), -1)
     return at, np.setdiff1d(np.arange(len(rows.names)), at).tolist()
 
 
@@ -227,8 +231,11 @@ def _changes(rows: _Rows, examples: Examples, at: np.ndarray, gone: list[int]) -
     where: tuple[slice | np.ndarray, slice | np.ndarray] = slice(None), slice(None)
     if not np.array_equal(there, np.arange(len(rows.names))) or len(known) < len(examples):
         where = known, there
-    classes = np.array([rows.class_numbers.get(n, -1) for n in examples.class_names], np.int32)
-    other_class = known[classes[examples.labels[where[0]]] != rows.classes[where[1]]]
+    numbers = {spelling.form(name): number for name, number in rows.class_numbers.items()}
+    classes = [numbers.get(spelling.form(name), -1) for name in examples.class_names]
+    other_class = known[
+        np.array(classes, np.int32)[examples.labels[where[0]]] != rows.classes[where[1]]
+    ]
     now, before = _digests(examples)[where[0]], rows.digests[where[1]]
     found = {
         "missing": [rows.names[i] for i in gone],

@@ -13,7 +13,8 @@ from pathlib import PurePosixPath
 from typing import TextIO
 
 from hw2.errors import UsageError, writing
-from hw2.runs import atomic
+from hw2.input.files.names import shown
+from hw2.runs import atomic, cells
 from hw2.terminal import stream
 
 STDOUT = "-"
@@ -53,6 +54,7 @@ class Form:
       header: Column names that a competition asks for, the id first; empty for the default ones.
       ids: How to identify a picture: by its "name", the "stem" of its name, or its "number".
       answer: Whether to write a class as its "name" or its "number".
+      raw: Whether CSV cells stay as they are although a spreadsheet would compute them.
     """
 
     class_names: Sequence[str]
@@ -62,6 +64,7 @@ class Form:
     header: Sequence[str] = ()
     ids: str = "name"
     answer: str = "name"
+    raw: bool = False
 
     def write(self, file: TextIO) -> Callable[[Answer], None]:
         """Writes the header of a CSV file, and returns the function that writes an answer."""
@@ -70,7 +73,7 @@ class Form:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(self.header or self._header())
         row = self._competition if self.header else self._row
-        return lambda answer: rows.writerow(row(answer))
+        return lambda answer: rows.writerow(map(self._cell, row(answer)))
 
     def _header(self) -> list[str]:
         guesses = [
@@ -102,15 +105,39 @@ class Form:
         guesses = [{"class": self._class(c), "probability": round(p, 6)} for c, p in pairs]
         return line | {"guesses": guesses}
 
+    def _cell(self, value: object) -> object:
+        return cells.safe(value, raw=self.raw) if isinstance(value, str) else value
+
     def _id(self, answer: Answer) -> str | int:
-        if self.ids == "number":
-            return answer.number
-        return PurePosixPath(answer.name).stem if self.ids == "stem" else answer.name
+        return answer.number if self.ids == "number" else id_of(answer.name, self.ids)
 
     def _class(self, number: int) -> str | int:
         if number < 0:
             return ""
         return number if self.answer == "number" else self.class_names[number]
+
+
+def id_of(name: str, ids: str) -> str:
+    """The id of a picture by its name: the "name", or the "stem" without folders and suffix."""
+    return PurePosixPath(name).stem if ids == "stem" else name
+
+
+def check_ids(names: Sequence[str], ids: str, source: str) -> None:
+    """Refuses ids of which two pictures have the same, before any work is done.
+
+    Raises:
+      UsageError: Two pictures would have one id.
+    """
+    seen: dict[str, str] = {}
+    for name in names if ids != "number" else ():
+        one = id_of(name, ids)
+        if one in seen:
+            remedy = "--ids=name or --ids=number" if ids == "stem" else "--ids=number"
+            raise UsageError(
+                f"two pictures with one id in {shown(source)} - {shown(seen[one])} and "
+                f"{shown(name)} are both {shown(one)} with --ids={ids}; give {remedy}"
+            )
+        seen[one] = name
 
 
 def columns(header: str) -> list[str]:

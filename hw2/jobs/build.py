@@ -107,7 +107,30 @@ def schedule(config: Config, count: int, last: int) -> Schedule:
         warmup=round(config.warmup_epochs * epoch),
         milestones=tuple(round(n * epoch) for n in numbers_of(config.rate_epochs)),
         factor=config.rate_factor,
+        decay=config.decay,
     )
+
+
+def notes(config: Config, count: int, last: int) -> list[str]:
+    """Says what of the schedule comes after the end of the training.
+
+    Args:
+      config: The settings.
+      count: Pictures in an epoch.
+      last: The step at which training ends.
+    """
+    by_step, found = schedule(config, count, last), []
+    if by_step.warmup > last:
+        found.append(
+            f"--warmup_epochs={config.warmup_epochs:g} are {by_step.warmup} steps, and training "
+            f"ends at step {last}: the rate rises to {by_step(last - 1):.2g} only"
+        )
+    if late := [step for step in by_step.milestones if step >= last]:
+        found.append(
+            f"--rate_epochs={config.rate_epochs}: training ends at step {last}, before the last "
+            f"{len(late)} of them"
+        )
+    return found
 
 
 def rate(config: Config, count: int, last: int, plateau: Plateau) -> Callable[[int], float]:

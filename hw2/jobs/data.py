@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import os
@@ -11,8 +12,9 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
+from hw2.config import flagfile, paths
 from hw2.config.settings import Config
-from hw2.errors import DataError, UsageError, writing
+from hw2.errors import DataError, writing
 from hw2.input import source, split
 from hw2.input.examples import Examples
 from hw2.input.files import levels
@@ -21,6 +23,7 @@ from hw2.input.files.names import shown
 from hw2.input.files.rules import Rules, among
 from hw2.input.sources import builtin
 from hw2.input.stream import disk_cache
+from hw2.runs import cells
 from hw2.runs import folder as run_folder
 from hw2.runs.checkpoints import Checkpoint
 from hw2.runs.folder import RunFolder
@@ -67,25 +70,19 @@ def rules(config: Config) -> Rules:
     return among(vars(config))
 
 
-def write_skipped(path: Path, skipped: Sequence[tuple[str, str]]) -> None:
+def write_skipped(path: Path, skipped: Sequence[tuple[str, str]], *, raw: bool = False) -> None:
     """Writes the names of skipped pictures and the reasons; removes the file if there are none."""
     if not skipped:
         path.unlink(missing_ok=True)  # it would be of an earlier run
         return
     with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-        csv.writer(file).writerows([("name", "reason"), *skipped])
+        rows = ([cells.safe(text, raw=raw) for text in row] for row in skipped)
+        csv.writer(file).writerows([("name", "reason"), *rows])
 
 
 def absolute_path(path: str) -> str:
     """Makes a path absolute, but leaves the name of a built-in data set as it is."""
-    if not path or path in builtin.NAMES:
-        return path
-    try:
-        return os.path.abspath(os.path.expanduser(path))
-    except FileNotFoundError:
-        raise UsageError(
-            f"cannot tell where {path} is - the working folder is gone; go to one that is there"
-        ) from None
+    return paths.absolute(path, builtin.NAMES)
 
 
 def class_names_and_scale(checkpoint: Checkpoint) -> tuple[list[str], Scale | None]:
@@ -116,7 +113,7 @@ def held_out(
 def of_run(
     config: Config, folder: RunFolder, checkpoint: Checkpoint, out: Console
 ) -> tuple[Examples, np.ndarray, np.ndarray]:
-    """Reads the data that a run was trained on, where the checkpoint or the settings say they are.
+    """Reads the data that a run was trained on, in the place that `place_of` knows.
 
     Returns:
       Examples, the indices of those that were trained on, and of those held out.
@@ -124,10 +121,27 @@ def of_run(
     Raises:
       DataError: The data cannot be used, or have changed since.
     """
-    path = config.train_data_path or checkpoint.state["train_data_path"]
+    path = place_of(config, folder, checkpoint)
+    if path not in builtin.NAMES and not all(map(os.path.exists, paths.files_of(path))):
+        raise DataError(
+            f"no data in {shown(path)} - the run in {folder.path} was trained on it, and it is "
+            "gone; give --train_data_path with the place where it is now"
+        )
     known = class_names_and_scale(checkpoint)
     examples = read_examples(config, path, "train", out, *known)
     return examples, *split.read(folder.split, examples)
+
+
+def place_of(config: Config, folder: RunFolder, checkpoint: Checkpoint) -> str:
+    """Says where the data of a run are; the newest word of it holds.
+
+    That is the setting, else the run folder's flagfile, which each start of the training writes
+    anew, else what the checkpoint recorded.
+    """
+    written = ""
+    with contextlib.suppress(OSError):
+        written = flagfile.values(folder.path / run_folder.FLAGS).get("train_data_path", "")
+    return config.train_data_path or written or checkpoint.state["train_data_path"]
 
 
 def write_split(

@@ -17,11 +17,12 @@ from hw2.errors import DataError, writing
 from hw2.input import pipeline
 from hw2.input.examples import Examples
 from hw2.jobs import data as dataset
+from hw2.jobs import leaks
 from hw2.jobs import model as trained
 from hw2.jobs.convolution import convolving
 from hw2.jobs.spec import Spec, preprocessing
 from hw2.machines import failures
-from hw2.runs import atomic, checkpoints
+from hw2.runs import atomic, cells, checkpoints
 from hw2.runs import folder as run_folder
 from hw2.runs.checkpoints import Checkpoint
 from hw2.runs.folder import RunFolder
@@ -54,7 +55,7 @@ def evaluate(config: Config) -> None:
             evaluator = evaluator or _evaluator(config, folder, checkpoint, out)
             with convolving(config, checkpoint):
                 scores = evaluator(checkpoint, tensors, config.weights)
-            _record(config, folder, checkpoint, scores, evaluator.skipped, out)
+            _record(config, folder, checkpoint, scores, evaluator, out)
             seen = checkpoint.path.name
         elif seen is None:
             out.print(f"waiting for the first checkpoint of {folder.path}")
@@ -75,8 +76,21 @@ class Evaluator:
         batch_size: int,
         k: int,
         loss: str,
+        *,
+        trained_on: int = 0,
     ):
-        self.skipped = examples.skipped
+        """Builds the model.
+
+        Args:
+          spec: The spec of the training.
+          examples: The data.
+          indices: The examples to score by.
+          batch_size: Pictures at a time.
+          k: For the top-k accuracy.
+          loss: Name of the loss.
+          trained_on: How many of these the run was trained on, for the results.
+        """
+        self.skipped, self.trained_on = examples.skipped, trained_on
         self._model = trained.build(spec)
         self._score, self._k = scorer(self._model, losses.LOSSES[loss]), k
         self._batches = pipeline.evaluation_batches(
@@ -106,7 +120,8 @@ def _evaluator(
         indices = np.random.default_rng(0).permutation(indices)[: config.num_examples]
     k = min(config.top_k, len(spec["class_names"]))
     loss = checkpoint.state["settings"].get("loss", config.loss)
-    return Evaluator(spec, examples, indices, config.batch_size, k, loss)
+    known = leaks.trained_on(folder, examples, indices, out) if config.test_data_path else 0
+    return Evaluator(spec, examples, indices, config.batch_size, k, loss, trained_on=known)
 
 
 def _record(
@@ -114,7 +129,7 @@ def _record(
     folder: RunFolder,
     checkpoint: Checkpoint,
     scores: Scores,
-    skipped: Sequence[tuple[str, str]],
+    evaluator: Evaluator,
     out: Console,
 ) -> None:
     """Prints an evaluation, appends it to `eval.jsonl`, and draws it in TensorBoard."""
@@ -124,8 +139,10 @@ def _record(
         "weights": config.weights,
         "step": checkpoint.step,
         "data": data,
-        "num_bad": len(skipped),
+        "num_bad": len(evaluator.skipped),
+        "num_trained_on": evaluator.trained_on,
     }
+    skipped = evaluator.skipped
     bad = f"; bad ones, named in bad.csv and not counted: {len(skipped)}" if skipped else ""
     out.print(
         f"step {checkpoint.step}, {config.weights} weights, {data}: "
@@ -137,18 +154,21 @@ def _record(
         path.mkdir(parents=True, exist_ok=True)
         with (path / "eval.jsonl").open("a") as file:
             file.write(json.dumps(result) + "\n")
-        _write_classes(path / "per_class.csv", checkpoint.state["identity"], scores)
-        dataset.write_skipped(path / "bad.csv", skipped)
+        names = [
+            cells.safe(name, raw=config.raw) for name in checkpoint.state["identity"]["class_names"]
+        ]
+        _write_classes(path / "per_class.csv", names, scores)
+        dataset.write_skipped(path / "bad.csv", skipped, raw=config.raw)
     part = "test" if config.test_data_path else "validation"
     figures = {"top1": scores.top1, "topk": scores.topk, "loss": scores.loss}
     write_scalars(path, checkpoint.step, {f"{part}/{n}": v for n, v in figures.items()})
     print(json.dumps(result), flush=True)
 
 
-def _write_classes(file: Path, spec: Spec, scores: Scores) -> None:
+def _write_classes(file: Path, names: Sequence[str], scores: Scores) -> None:
     """Writes the top-1 accuracy of each class, replacing that of the evaluation before."""
     with atomic.opened(file) as new:
         rows = csv.writer(new)
         rows.writerow(("class", "pictures", "right", "top1"))
-        for name, (right, count) in zip(spec["class_names"], scores.by_class, strict=True):
+        for name, (right, count) in zip(names, scores.by_class, strict=True):
             rows.writerow((name, count, right, right / count if count else ""))

@@ -16,6 +16,7 @@ from hw2.jobs.resume import State
 from hw2.jobs.spec import preprocessing
 from hw2.jobs.start import Start
 from hw2.machines.workers import Workers
+from hw2.runs import label
 from hw2.training import losses
 from hw2.training.hooks import Evaluation
 from hw2.training.logger import Logger
@@ -137,4 +138,14 @@ def _writers(
         )
         hooks.append(Watch(events, learner, config.histogram_steps or interval, look))
     hooks.append(every(interval, saver))  # last, to save what the other hooks have changed
+
+    def label_best(run: Run) -> None:
+        scores, step = evaluation.best, progress.plateau.best_step
+        if scores:
+            epoch = step * config.batch_size / len(start.training)
+            label.best(
+                start.folder.checkpoints, step, epoch=epoch, loss=scores.loss, top1=scores.top1
+            )
+
+    hooks.append(every(interval, label_best))
     return Writers(hooks, logger, saver.finish)

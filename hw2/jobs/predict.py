@@ -57,6 +57,8 @@ def predict(config: Config) -> None:
     class_names, scale = data.class_names_and_scale(checkpoint)
     guesses = _guesses(config, header, len(class_names))
     found = _pictures(config, class_names, scale, out)
+    if header or config.ids == "stem":  # else rows are told apart by their order
+        answer.check_ids(found.names, config.ids, config.data)
     form = Form(
         class_names,
         guesses,
@@ -65,6 +67,7 @@ def predict(config: Config) -> None:
         header=header,
         ids=config.ids,
         answer=config.answer,
+        raw=config.raw,
     )
     guess = guesser(checkpoint, tensors, guesses, config.weights)
     tally = Tally(guesses)

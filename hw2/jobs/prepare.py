@@ -13,6 +13,7 @@ from typing import Any
 import tensorflow as tf
 from rich.console import Console
 
+from hw2.config import settings
 from hw2.config.settings import Config
 from hw2.errors import UsageError
 from hw2.input import pipeline
@@ -31,12 +32,7 @@ from hw2.terminal import noise
 @contextlib.contextmanager
 def resolved(config: Config) -> Iterator[Config]:
     """Yields the settings with absolute paths; a dry run gets one step in a temporary folder."""
-    config = dataclasses.replace(
-        config,
-        train_data_path=data.absolute_path(config.train_data_path),
-        test_data_path=data.absolute_path(config.test_data_path),
-        disk_cache=data.absolute_path(config.disk_cache),
-    )
+    config = settings.absolute(config)
     if not config.dry_run:
         yield config
         return

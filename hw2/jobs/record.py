@@ -8,6 +8,7 @@ from typing import Any
 
 from hw2.config import settings
 from hw2.config.settings import Config
+from hw2.jobs import settled
 from hw2.jobs.spec import Spec
 from hw2.machines import environment
 from hw2.machines.environment import Environment
@@ -47,6 +48,7 @@ def record_of_run(
         **now,
         "history": history,
         "data_since": since,
+        settled.SGD_DECAY: settled.sgd_decay(found),
     }
 
 
@@ -57,8 +59,10 @@ def _history(found: Checkpoint, now: Mapping[str, Mapping[str, Any]]) -> list[di
       found: The checkpoint to resume.
       now: "environment" and "settings".
     """
-    # A checkpoint from before a flag existed was trained with the default of that flag.
+    # A checkpoint from before a flag existed was trained with the default of that flag; one that
+    # is not of a cosine has no last step.
     defaults = {name: settings.FIELDS[name].default for name in settings.RECORDED}
+    defaults |= {name: value for name, value in now["settings"].items() if name == "last_step"}
     old = {**found.state, "settings": defaults | found.state["settings"]}
     changes = [words for part in now for words in environment.changes(old[part], now[part])]
     before = found.state.get("history", [])

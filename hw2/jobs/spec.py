@@ -15,7 +15,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from hw2.config.rules import numbers_of
+from hw2.config.rules import SGD, numbers_of
 from hw2.config.settings import FIELDS, MODEL_OPTIONS, Config
 from hw2.errors import RunError, UsageError
 from hw2.input.examples import Examples
@@ -23,6 +23,7 @@ from hw2.input.files import levels
 from hw2.input.transforms.preprocess import STATISTICS, Preprocessing
 from hw2.models import MODELS
 from hw2.models.pretrained import IMAGENET, NONE
+from hw2.runs.checkpoints import Checkpoint
 from hw2.training.variables import named_variables
 
 Spec = dict[str, Any]
@@ -138,6 +139,16 @@ def constructor(name: str):
     return MODELS[name]
 
 
+def own_l2(name: str) -> float:
+    """The L2 penalty that a model has where the settings leave it open: its constructor's default.
+
+    Raises:
+      UsageError: There is no model of that name.
+    """
+    parameter = inspect.signature(constructor(name)).parameters.get("l2")
+    return 0.0 if parameter is None or parameter.default is parameter.empty else parameter.default
+
+
 def check_model(config: Config) -> None:
     """Refuses mistakes in the settings of the model, before anything is read or written.
 
@@ -162,6 +173,23 @@ def check_model(config: Config) -> None:
         )
 
 
+def check_momentum(config: Config, found: Checkpoint) -> None:
+    """Refuses to resume SGD with momentum without it, or the other way.
+
+    With momentum a checkpoint holds a velocity for each weight, and without it none.
+
+    Raises:
+      RunError: The one has momentum, and the other none.
+    """
+    before = found.state["settings"].get("momentum", config.momentum)
+    if config.optimizer in SGD and bool(before) != bool(config.momentum):
+        raise RunError(
+            f"another training in {found.path.parents[1]} - --momentum was {before}, is "
+            f"{config.momentum}, and only with momentum is there a velocity to go on with; give "
+            f"--momentum={before}, or a new --log_path"
+        )
+
+
 def _options_taken(name: str) -> set[str]:
     """The options that a model's constructor takes."""
     return set(inspect.signature(constructor(name)).parameters) & set(MODEL_OPTIONS)
@@ -171,7 +199,7 @@ def _model_options(config: Config) -> dict[str, Any]:
     """The options of the model; a file of weights is given by its absolute path and its hash."""
     options = {name: getattr(config, name) for name in sorted(_options_taken(config.model))}
     if options.get("pretrained", NONE) not in (NONE, IMAGENET):
-        path = os.path.abspath(os.path.expanduser(options["pretrained"]))
+        path = os.path.abspath(options["pretrained"])
         options |= {"pretrained": path, "pretrained_sha256": _digest(path)}
     return options
 

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from hw2.config import settings
+from hw2.config import advice, settings
 from hw2.config.settings import Config
 from hw2.errors import RunError
 from hw2.input.examples import Examples
 from hw2.input.files import spelling
 from hw2.input.stream import order
-from hw2.jobs import build, data, program
+from hw2.jobs import build, data, program, settled
 from hw2.jobs.record import record_of_run
-from hw2.jobs.spec import Spec, make_spec
+from hw2.jobs.spec import Spec, check_momentum, make_spec
 from hw2.machines import environment
 from hw2.machines.workers import Workers
 from hw2.runs import checkpoints, compatibility, lock
@@ -34,6 +34,7 @@ class Start:
     """What a training starts from; nothing of it changes while it trains.
 
     Attributes:
+      config: The settings, with values for those that were left open.
       folder: The run folder.
       examples: The data.
       training: Indices of the examples to train on.
@@ -45,6 +46,7 @@ class Start:
       new_data: Whether the data has changed since the checkpoint.
     """
 
+    config: Config
     folder: RunFolder
     examples: Examples
     training: np.ndarray
@@ -81,9 +83,10 @@ def open_run(
     """
     folder = RunFolder(Path(settings.run_folder(config)))
     found = workers.on_first(lambda: _begin(config, folder, examples, stack, out))
-    found = found or _find_checkpoint(folder, examples)
+    found = settled.renewed(found or _find_checkpoint(folder, examples))
     examples = _named_as(found, examples)
     _check_shared(workers, found, folder)
+    given, config = config, settled.settled(config, found)
     training, validation = data.read_split(config, examples, folder, out)
     if config.overfit_batches:
         mixed = training[order.permutation(len(training), config.seed, 0)]  # of all classes
@@ -92,16 +95,31 @@ def open_run(
     spec = make_spec(config, examples, folder.split)
     if found:
         compatibility.check_same(found, spec, folder, new_data=config.accept_new_data)
+        check_momentum(config, found)
     described = environment.describe(workers.strategy, deterministic=config.deterministic)
     new_data = compatibility.has_other_pictures(found, spec)
     record = record_of_run(config, found, spec, described, last_step)
-    return Start(folder, examples, training, validation, found, spec, last_step, record, new_data)
+    notes = [*settled.notes(given, config), *advice.notes(given, config)]
+    for note in (*notes, *build.notes(config, len(training), last_step)):
+        out.print(f"  note: {note}", style="dim")
+    return Start(
+        config, folder, examples, training, validation, found, spec, last_step, record, new_data
+    )
 
 
 def describe_run(config: Config, start: Start, run: Run) -> None:
-    """Writes the settings of this start into the run folder, unless the run is complete."""
+    """Writes the settings of this start into the run folder; of a complete run, where its data is.
+
+    Evaluation and the report look for the data there.
+    """
     if run.stop_reason is None:
         run_folder.describe(start.folder, *_description(config, start.examples))
+    else:
+        run_folder.replace_line(
+            start.folder,
+            "--train_data_path=",
+            settings.line("train_data_path", config.train_data_path),
+        )
 
 
 def _begin(
@@ -116,7 +134,7 @@ def _begin(
     Returns:
       The checkpoint to resume, if there is one.
     """
-    run_folder.begin(folder.path, *_description(config, examples))
+    run_folder.begin(folder.path, *_description(settled.settled(config, None), examples))
     stack.enter_context(lock.held(folder.path))
     if aside := config.fresh and run_folder.put_aside(folder):
         out.print(f"moved the results of the run so far to {aside}")

@@ -62,6 +62,7 @@ def _train(
 
     # 3. From what state. What is on disk decides, and the first worker alone writes there.
     start = open_run(config, workers, examples, stack, out)
+    config = start.config
     caught.defer()  # from here on there is something to save
     stack.enter_context(prepare.computing(config, workers.strategy, start.checkpoint))
     state = resume.restore_state(config, start, out)

@@ -12,7 +12,7 @@ from rich.console import Console
 from hw2.config.settings import Config
 from hw2.errors import DataError, Fault
 from hw2.input.examples import Examples
-from hw2.jobs import data, spec
+from hw2.jobs import data, leaks, spec
 from hw2.jobs import model as trained
 from hw2.jobs.convolution import convolving
 from hw2.report import accuracy
@@ -73,6 +73,10 @@ def score(one: Record, config: Config, out: Console, missing: list[str]) -> Scor
         missing.append(f"{one.name}: some answers of the model are not finite numbers")
         return None
     name = data.absolute_path(config.test_data_path) or "validation part"
+    if training is None and (
+        count := leaks.trained_on(RunFolder(one.path), examples, indices, out)
+    ):
+        name += f": {leaks.words_of(count, len(indices))}"
     return ScoredRun(checkpoint, tensors, model, examples, indices, training, answers, name)
 
 

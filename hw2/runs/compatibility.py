@@ -25,15 +25,14 @@ def check_same(
       RunError: Something has changed; the message says what.
     """
     before = found.state["identity"]
-    changed = [name for name in identity if before.get(name) != identity[name]]
-    if "scale" not in before:  # a run from before the scale of arrays was recorded
-        changed = [name for name in changed if name != "scale"]
+    names = [n for n in identity if n != "scale" or n in before]  # older runs do not have it
+    was = _flat({name: before.get(name) for name in names})
+    now = _flat({name: identity[name] for name in names})
+    changed = [name for name in {**now, **was} if was.get(name) != now.get(name)]
     if new_data:
         changed = [name for name in changed if name != "split"]
     if changed:
-        words = "; ".join(
-            f"{n} was {_short(before.get(n))}, is {_short(identity[n])}" for n in changed
-        )
+        words = "; ".join(f"{n} was {_short(was.get(n))}, is {_short(now.get(n))}" for n in changed)
         raise RunError(
             f"another training in {folder.path} - {words}; "
             "give a new --log_path, or the flags that this run started with"
@@ -71,6 +70,17 @@ def check_classes(found: Checkpoint, class_names: Sequence[str], folder: RunFold
         f"[{_few(changes) if changes else 'in another order: ' + _few(now)}]; use "
         f"--init_from={folder.path} --new_head with another --log_path"
     )
+
+
+def _flat(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """The values by name, with those of the preprocessing and the model's options among them."""
+    flat: dict[str, Any] = {}
+    for name, value in identity.items():
+        if name == "scale":  # that of arrays; an augmentation has the same name
+            flat["scale of the arrays"] = value
+        else:
+            flat.update(value if isinstance(value, dict) else {name: value})
+    return flat
 
 
 def _few(names: Sequence[str], count: int = 5) -> str:

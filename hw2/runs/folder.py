@@ -66,6 +66,20 @@ def describe(folder: RunFolder, flags: str, class_names: Sequence[str]) -> None:
     _write(folder.path / CLASSES, "".join(f"{_on_one_line(name)}\n" for name in class_names))
 
 
+def replace_line(folder: RunFolder, start: str, line: str) -> None:
+    """Replaces the line of the run's flagfile that begins so, unless it is the same.
+
+    Raises:
+      RunError: The folder cannot be read or written.
+    """
+    path = folder.path / FLAGS
+    with writing(path):
+        before = path.read_text("utf-8", "surrogateescape").splitlines()
+    after = [line if old.startswith(start) else old for old in before]
+    if after != before:
+        _write(path, "\n".join(after) + "\n")
+
+
 def find(path: Path, flag: str = "checkpoint_dir") -> RunFolder:
     """Opens the folder of an existing run.
 

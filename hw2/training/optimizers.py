@@ -3,9 +3,11 @@
 Each `apply` runs in every replica, on gradients that are already summed over replicas. It writes
 the replica's own copy of each variable; the copies stay equal without further communication.
 
-Weight decay is decoupled: it shrinks a weight by rate * decay before the step, and never enters
-the gradient or its running means. It leaves out variables of one axis, which are biases and the
-scales and offsets of normalization.
+Weight decay comes in two kinds. That of "sgd" is added to the gradient, decay * weight, and goes
+through the momentum, as in PyTorch and timm: it is L2 regularization, and with a momentum of 0.9
+shrinks a weight ten times as much. That of "adamw" and "sgdw" is decoupled: it shrinks a weight by
+rate * decay before the step, and never enters the gradient or its running means, as in Keras. Both
+leave out variables of one axis, which are biases and the scales and offsets of normalization.
 Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2017,
 arxiv.org/abs/1711.05101; which to leave out: He et al., "Bag of Tricks for Image Classification
 with Convolutional Neural Networks", 2018, arxiv.org/abs/1812.01187.
@@ -19,7 +21,7 @@ from typing import Protocol
 import numpy as np
 import tensorflow as tf
 
-NAMES = ("adam", "adamw", "sgd")
+NAMES = ("adam", "adamw", "sgd", "sgdw")
 LEAST_RATE = 1e-4  # below it, rounding hides what a step of plain SGD changes
 
 
@@ -125,6 +127,7 @@ class Sgd(tf.Module):
         momentum: float = 0.0,
         nesterov: bool = False,
         weight_decay: float = 0.0,
+        decoupled: bool = False,
     ):
         """Makes a slot, initially zero, for each variable if there is momentum.
 
@@ -132,7 +135,8 @@ class Sgd(tf.Module):
           variables: By name.
           momentum: Share of the velocity that one step keeps, in [0, 1).
           nesterov: Whether to look ahead along the velocity before taking the gradient.
-          weight_decay: Each step shrinks a weight by this times the learning rate.
+          weight_decay: This times the weight is added to its gradient.
+          decoupled: Whether it shrinks the weight itself by this times the rate instead.
 
         Raises:
           ValueError: Nesterov without momentum.
@@ -140,7 +144,8 @@ class Sgd(tf.Module):
         super().__init__()
         if nesterov and not momentum:
             raise ValueError("nesterov must come with momentum above 0, got 0.")
-        self.momentum, self.nesterov, self.weight_decay = momentum, nesterov, weight_decay
+        self.momentum, self.nesterov = momentum, nesterov
+        self.weight_decay, self.decoupled = weight_decay, decoupled
         self.velocity = {name: _slot(v) for name, v in variables.items()} if momentum else {}
         self._named, self._variables = dict(variables), list(variables.values())
 
@@ -153,12 +158,19 @@ class Sgd(tf.Module):
         """Computes the gradients of the last step from what it changed; see `Optimizer`."""
         if not rate or (not self.velocity and rate < LEAST_RATE):
             return {}
-        kept = self.momentum
         result = {}
         for name, old in before.items():
+            decay = self.weight_decay if old.ndim > 1 else 0.0
             if not self.velocity:
-                kept = 1 - rate * self.weight_decay if old.ndim > 1 else 1
-            result[name] = (kept * old - self.traces[name].numpy()) / rate
+                result[name] = ((1 - rate * decay) * old - self._named[name].numpy()) / rate
+                continue
+            velocity = self.velocity[name].numpy()
+            result[name] = (self.momentum * old - velocity) / rate
+            if decay and not self.decoupled:
+                change = velocity
+                if self.nesterov:
+                    change = self.momentum * velocity - rate * result[name]
+                result[name] -= decay * (self._named[name].numpy() - change)
         return result
 
     def apply(self, gradients: Sequence[tf.Tensor], *, rate: tf.Tensor, step: tf.Tensor) -> None:
@@ -167,7 +179,10 @@ class Sgd(tf.Module):
         for variable, velocity, gradient in zip(
             self._variables, velocities, gradients, strict=True
         ):
-            _decay(variable, self.weight_decay, rate)
+            if self.decoupled:
+                _decay(variable, self.weight_decay, rate)
+            elif self.weight_decay and len(variable.shape) > 1:
+                gradient += self.weight_decay * variable.read_value()
             lr = tf.cast(rate, variable.dtype)
             if velocity is None:
                 tf.raw_ops.ResourceApplyGradientDescent(
@@ -195,11 +210,12 @@ def make(
     """Makes an optimizer by name.
 
     Args:
-      name: One of `NAMES`; "adam" has no weight decay, "adamw" has.
+      name: One of `NAMES`; "adam" has no weight decay, and the head of this file tells the kinds
+        of the others.
       variables: By name.
-      momentum: For "sgd" only.
-      nesterov: For "sgd" only.
-      weight_decay: For "sgd" and "adamw".
+      momentum: For "sgd" and "sgdw".
+      nesterov: For "sgd" and "sgdw".
+      weight_decay: For all but "adam".
 
     Raises:
       ValueError: There is no such optimizer, or it does not take an argument.
@@ -210,11 +226,17 @@ def make(
         raise ValueError(
             f"adam must have weight_decay 0, got {weight_decay}; adamw is Adam with weight decay."
         )
-    if name != "sgd" and nesterov:
-        raise ValueError(f"nesterov must come with sgd, got {name}.")
-    if name == "sgd":
-        return Sgd(variables, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay)
-    return Adam(variables, weight_decay=weight_decay)
+    if name not in ("sgd", "sgdw"):
+        if nesterov:
+            raise ValueError(f"nesterov must come with sgd or sgdw, got {name}.")
+        return Adam(variables, weight_decay=weight_decay)
+    return Sgd(
+        variables,
+        momentum=momentum,
+        nesterov=nesterov,
+        weight_decay=weight_decay,
+        decoupled=name == "sgdw",
+    )
 
 
 def clipped(gradients: Sequence[tf.Tensor], largest: float) -> list[tf.Tensor]:

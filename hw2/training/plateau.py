@@ -12,7 +12,7 @@ class Plateau:
     """Halves the learning rate, and finally stops, when the score no longer rises.
 
     The rate is halved each time that `halve_after` evaluations in a row bring no gain. A gain
-    starts the count again and leaves the rate as it is.
+    starts the count again and leaves the rate as it is. 0 switches either off.
     """
 
     halve_after: int
@@ -28,7 +28,7 @@ class Plateau:
             self.best, self.best_step, self.without_gain = score, step, 0
             return
         self.without_gain += 1
-        if self.without_gain % self.halve_after == 0:
+        if self.halve_after > 0 and self.without_gain % self.halve_after == 0:
             self.scale /= 2
 
     def restart(self) -> None:
@@ -38,7 +38,7 @@ class Plateau:
     @property
     def exhausted(self) -> bool:
         """Whether training should stop."""
-        return self.without_gain >= self.stop_after
+        return 0 < self.stop_after <= self.without_gain
 
 
 def replay(

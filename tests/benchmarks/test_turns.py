@@ -40,6 +40,7 @@ def no_rest(monkeypatch, on_the_path):
     monkeypatch.setattr(turns, "REST", 0)
 
 
+@pytest.mark.fault(105)
 def test_peers_take_turns_whatever_they_print():
     import turns
 
@@ -51,6 +52,7 @@ def test_peers_take_turns_whatever_they_print():
     assert all(value > 0 for values in times.values() for value in values)
 
 
+@pytest.mark.fault(105)
 def test_the_others_go_on_without_a_peer_that_ends(capfd):
     import turns
 

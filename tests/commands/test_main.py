@@ -190,3 +190,13 @@ def test_as_a_module(tmp_path):
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr.startswith(f"error: no pictures in {tmp_path}/none - no such folder")
+
+
+@pytest.mark.fault(100)
+@pytest.mark.parametrize("dash", ["\N{EM DASH}", "\N{EN DASH}", "\N{MINUS SIGN}\N{MINUS SIGN}"])
+def test_a_dash_for_two_hyphens(command, capsys, dash):
+    assert command("scan", f"{dash}train_data_path=digits") == 1
+    assert capsys.readouterr().err == (
+        f"error: unknown flag in the command line - {dash}train_data_path=digits begins with a "
+        "dash, and not with two hyphens; type --train_data_path=digits\n"
+    )

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hw2.config import settings
+from hw2.config import advice, settings
 from hw2.input.sources import builtin, idx
 from hw2.input.transforms.preprocess import Preprocessing
-from hw2.jobs import build, spec
+from hw2.jobs import build, settled, spec
 from hw2.models import MODELS
 from hw2.models.summary import measure
 
@@ -60,6 +60,15 @@ def test_a_recipe_is_one_that_a_training_takes(path):
     rate = build.schedule(found, count, last)
     assert 0 < rate(0) <= found.learning_rate
     assert rate(last - 1) <= rate(build.steps_between(found, count))
+
+
+@pytest.mark.fault(115)
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_is_halved_only_where_no_schedule_lowers_its_rate(path):
+    given = recipe(path)
+    found = settled.settled(given, None)
+    assert (found.schedule == "constant") == (found.halve_after > 0)
+    assert advice.notes(given, found) == build.notes(found, 1000 * found.batch_size, 10**9) == []
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)

@@ -268,7 +268,7 @@ def test_two_flags_that_clash_name_both_places():
         ("brightness", 256.0, "in [0, 255], got 256.0"),
         ("contrast_min", 2.0, "at most --contrast_max, got 2.0 and 1.8"),
         ("contrast_max", float("inf"), "finite, got inf"),
-        ("l2", -1.0, "at least 0, got -1.0"),
+        ("l2", -0.5, "at least 0, or -1, got -0.5"),
         ("learning_rate", 0.0, "above 0, got 0.0"),
         ("learning_rate", -0.1, "above 0, got -0.1"),
         ("learning_rate", float("nan"), "finite, got nan"),

@@ -1,6 +1,7 @@
 """The file of answers: its forms, and that it is whole or not there."""
 
 import contextlib
+import dataclasses
 import io
 import json
 
@@ -9,6 +10,7 @@ import pytest
 from hw2.errors import UsageError
 from hw2.jobs import answers as answer
 from hw2.jobs.answers import Answer, Form
+from hw2.runs import cells
 
 CLASSES = ["cat", "dog", "owl"]
 GOOD = Answer(4, "b/2.x.jpg", 1, (2, 0), (0.75, 0.2500004))
@@ -81,3 +83,49 @@ def test_a_link_is_not_replaced_unasked(tmp_path):
         answer.check(str(link), overwrite=False)
     answer.check(str(link), overwrite=True)
     answer.check("-", overwrite=False)
+
+
+@pytest.mark.fault(117)
+def test_a_spreadsheet_computes_nothing_of_it():
+    classes = ["=1+1", "cat", "@SUM(A1)"]
+    one = Answer(0, "=cmd|' /C calc'!A0.jpg", 1, (0, 2), (0.75, 0.25))
+    form = Form(classes, 2, labelled=True)
+    assert written(form, one)[1] == "'=cmd|' /C calc'!A0.jpg,cat,'=1+1,0.75,'@SUM(A1),0.25,"
+    raw = dataclasses.replace(form, raw=True)
+    assert written(raw, one)[1] == "=cmd|' /C calc'!A0.jpg,cat,=1+1,0.75,@SUM(A1),0.25,"
+    competition = dataclasses.replace(form, header=("id", "class"), ids="stem")
+    two = dataclasses.replace(one, name="a/=2+2.jpg")
+    assert written(competition, two)[1] == "'=2+2,'=1+1"
+    lines = json.loads(written(dataclasses.replace(form, lines=True), one)[0])
+    assert lines["guesses"][0]["class"] == "=1+1"
+
+
+@pytest.mark.fault(117)
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+1+1", "-1+cmd", "@A1", "\t=1+1", "  =1+1", "\r=1", "\uff1d1"]
+)
+def test_cells_that_are_computed_are_quoted(text):
+    assert cells.safe(text) == f"'{text}"
+
+
+@pytest.mark.fault(117)
+@pytest.mark.parametrize("text", ["cat", "1=1", "-1", "+2.5e3", "-.5", "a-b", "", "'=1"])
+def test_other_cells_stay(text):
+    assert cells.safe(text) == text
+
+
+@pytest.mark.fault(95)
+def test_two_pictures_have_two_ids():
+    names = ["a/1.jpg", "a/2.jpg", "b/1.png"]
+    with pytest.raises(
+        UsageError,
+        match=r"^two pictures with one id in pets - a/1\.jpg and b/1\.png are both 1 with "
+        "--ids=stem; give --ids=name or --ids=number$",
+    ):
+        answer.check_ids(names, "stem", "pets")
+    answer.check_ids(names, "name", "pets")
+    answer.check_ids(["x", "x"], "number", "pets")
+    with pytest.raises(UsageError, match="x and x are both x with --ids=name; give --ids=number"):
+        answer.check_ids(["x", "y", "x"], "name", "pets")  # as shards may have them
+    with pytest.raises(UsageError, match=r"1\.jpg and 1\.png are both 1"):
+        answer.check_ids(["1.jpg", "1.png"], "stem", "one folder")

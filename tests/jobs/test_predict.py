@@ -355,12 +355,21 @@ def test_odd_names_come_back_as_they_were(run, data, tmp_path, capsys):
         shutil.copy(next((data / "red").rglob("*.png")), os.path.join(folder, name))
     for ending in ("csv", "jsonl"):
         output = tmp_path / f"a.{ending}"
-        predict(run, tmp_path / "odd", output)
+        predict(run, tmp_path / "odd", output, "--raw")
         if ending == "csv":
             found = [row["name"] for row in rows_of(output)]
         else:
             found = [json.loads(line)["name"] for line in output.read_text().splitlines()]
         assert sorted(map(os.fsencode, found)) == sorted(names)
+    predict(run, tmp_path / "odd", tmp_path / "safe.csv")
+    assert "'-dash.png" in [row["name"] for row in rows_of(tmp_path / "safe.csv")]
+
+
+@pytest.mark.fault(95)
+def test_stems_that_two_folders_share_are_refused(run, data, tmp_path):
+    with pytest.raises(UsageError, match=r"blue/deep0/0\.png and green/deep0/0\.png are both 0"):
+        predict(run, data, tmp_path / "a.csv", "--ids=stem")
+    assert not (tmp_path / "a.csv").exists()
 
 
 def test_a_disk_that_is_full_leaves_nothing(run, data, tmp_path):

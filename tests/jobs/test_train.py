@@ -70,6 +70,7 @@ def test_train_ends_with_a_table_the_next_commands_and_one_json_line(trained):
     assert f"eval.py '--checkpoint_dir={folder}' --top_k=5" in err
     assert "Traceback" not in err
     assert {p.name for p in folder.iterdir()} == {
+        ".lock",
         "checkpoints",
         "class_names.txt",
         "flags.cfg",

@@ -161,6 +161,8 @@ def test_looking_changes_no_bit(train, tmp_path, mirrored):
         optimizers.Sgd,
         lambda v: optimizers.Sgd(v, weight_decay=0.1),
         lambda v: optimizers.Sgd(v, momentum=0.9, weight_decay=0.1),
+        lambda v: optimizers.Sgd(v, momentum=0.9, nesterov=True, weight_decay=0.1),
+        lambda v: optimizers.Sgd(v, momentum=0.9, weight_decay=0.1, decoupled=True),
         lambda v: optimizers.Sgd(v, momentum=0.9, nesterov=True),
     ],
 )

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -10,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import filelock
 import pytest
 
 from hw2.errors import RunError
@@ -173,9 +175,39 @@ with lock.held(Path({str(tmp_path)!r})):
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
     process.kill()
     process.communicate()
-    assert (tmp_path / lock.LOCK).exists()  # what the dead leave behind
+    assert (tmp_path / lock.HOLDER).exists()  # what the dead leave behind
     train(tmp_path, "--max_steps=4")
-    assert not (tmp_path / lock.LOCK).exists()
+    assert not (tmp_path / lock.HOLDER).exists()
+
+
+@pytest.mark.fault(104)
+def test_the_lock_needs_nothing_of_unix(tmp_path, monkeypatch):
+    with lock.held(tmp_path), pytest.raises(RunError, match="locked by pid"), lock.held(tmp_path):
+        pass
+    with lock.held(tmp_path):
+        pass
+    (tmp_path / lock.HOLDER).write_text("{")
+    with lock.held(tmp_path):
+        pass
+
+    def refuse(self):
+        raise NotImplementedError("no locks on this disk")
+
+    monkeypatch.setattr(filelock.FileLock, "_acquire", refuse)
+    with pytest.warns(UserWarning, match=r"no lock on .*: no locks on this disk"):  # noqa: SIM117
+        with lock.held(tmp_path):
+            assert (tmp_path / lock.HOLDER).read_text() != "{"
+
+
+@pytest.mark.fault(104)
+def test_no_module_asks_for_what_windows_has_not():
+    lines = [
+        f"{path}: {line}"
+        for path in (ROOT / "hw2").rglob("*.py")
+        for line in path.read_text("utf-8").splitlines()
+        if re.match(r"(import|from) (fcntl|termios|pwd|grp|resource)\b", line)
+    ]
+    assert lines == []
 
 
 @pytest.mark.fault(46)

@@ -31,26 +31,31 @@ def recipes():
         settings = {"momentum": momentum, "nesterov": nesterov}
         for decay, clip in itertools.product((0.0, 0.1), (0.0, 1.5)):
             yield "sgd", settings, decay, clip
+            yield "sgdw", settings, decay, clip
     for clip in (0.0, 1.5):
         yield "adam", {}, 0.0, clip
         yield "adamw", {}, 0.1, clip
 
 
-def peer(name, settings, decay, clip):
-    options = {"global_clipnorm": clip or None, "weight_decay": decay or None, **settings}
-    if name != "sgd":
+def peer(name, settings, decay):
+    options = {"weight_decay": decay or None, **settings}
+    if name == "sgd":  # Keras's decay is decoupled, so `together` adds it to the gradient
+        del options["weight_decay"]
+    elif name != "sgdw":
         options |= {"beta_1": BETAS["beta1"], "beta_2": BETAS["beta2"], **ADAM}
-    kinds = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW"}
+    kinds = {"sgd": "SGD", "sgdw": "SGD", "adam": "Adam", "adamw": "AdamW"}
     return getattr(keras.optimizers, kinds[name])(0.1, **options)
 
 
-def together(made, other, theirs, clip):
-    """A graph in which both take a step."""
+def together(made, other, theirs, clip, coupled):
+    """A graph in which both take a step; theirs with `coupled` times the matrix in its gradient."""
 
     @tf.function(autograph=False)
     def step(wanted, rate, count):
-        made.apply(optimizers.clipped(wanted, clip) if clip else wanted, rate=rate, step=count)
-        other.apply(list(wanted), theirs)
+        wanted = optimizers.clipped(wanted, clip) if clip else list(wanted)
+        made.apply(wanted, rate=rate, step=count)
+        matrix, vector = wanted
+        other.apply([matrix + coupled * theirs[0], vector], theirs)
 
     return step
 
@@ -66,16 +71,17 @@ def test_optimizers_agree_with_keras_for_100_steps():
     for name, settings, decay, clip in recipes():
         ours = {n: tf.Variable(value) for n, value in first.items()}
         theirs = [keras.Variable(value, name=n, dtype="float64") for n, value in first.items()]
-        if name == "sgd":
-            made = optimizers.Sgd(ours, weight_decay=decay, **settings)
+        if name in ("sgd", "sgdw"):
+            decoupled = name == "sgdw"
+            made = optimizers.Sgd(ours, weight_decay=decay, decoupled=decoupled, **settings)
         else:
             made = optimizers.Adam(ours, weight_decay=decay, **BETAS, **ADAM)
-        other = peer(name, settings, decay, clip)
-        if decay:
+        other = peer(name, settings, decay)
+        if decay and name != "sgd":
             other.exclude_from_weight_decay(var_names=["b"])
         other.build(theirs)
 
-        step = together(made, other, theirs, clip)
+        step = together(made, other, theirs, clip, decay if name == "sgd" else 0.0)
         for schedule in SCHEDULES:
             for variable in (*made.variables, *other.variables):
                 variable.assign(tf.zeros_like(variable))
@@ -91,8 +97,51 @@ def test_optimizers_agree_with_keras_for_100_steps():
                 assert np.max(np.abs(a - first[two.name])) > 0.01
                 key = (name, *settings.values(), decay, clip, schedule.kind, two.name)
                 errors[key] = np.max(np.abs(a - b)) / np.max(np.abs(b))
-    assert len(errors) == 2 * 3 * (3 * 2 * 2 + 4)
+    assert len(errors) == 2 * 3 * (2 * 3 * 2 * 2 + 4)
     assert max(errors.values()) <= BOUND, max(errors.items(), key=lambda item: item[1])
+
+
+def pytorch_sgd(weight, gradients, rate, momentum, decay, nesterov):
+    """The rule of torch.optim.SGD, as its documentation writes it."""
+    velocity = None
+    for wanted in gradients:
+        gradient = wanted + decay * weight
+        velocity = gradient if velocity is None else momentum * velocity + gradient
+        weight = weight - rate * (gradient + momentum * velocity if nesterov else velocity)
+    return weight
+
+
+@pytest.mark.fault(114)
+@pytest.mark.parametrize("nesterov", [False, True])
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_weight_decay_of_sgd_is_that_of_pytorch_for_100_steps(momentum, nesterov):
+    nesterov = nesterov and momentum > 0
+    rng = np.random.default_rng(1)
+    first = rng.standard_normal((4, 3))
+    gradients = rng.standard_normal((STEPS, 4, 3))
+    variables = {"w": tf.Variable(first)}
+    made = optimizers.make(
+        "sgd", variables, momentum=momentum, nesterov=nesterov, weight_decay=0.05
+    )
+    for count, wanted in enumerate(gradients):
+        rate = tf.constant(0.1, tf.float64)
+        made.apply([tf.constant(wanted)], rate=rate, step=tf.constant(count))
+    expected = pytorch_sgd(first, gradients, 0.1, momentum, 0.05, nesterov)
+    found = variables["w"].numpy()
+    assert np.max(np.abs(found - expected)) <= 1e-12 * np.max(np.abs(expected))
+
+
+@pytest.mark.fault(114)
+def test_300_steps_of_weight_decay_without_a_gradient():
+    left = {}
+    for name in ("sgd", "sgdw"):
+        variables = {"w": tf.Variable(tf.ones([2, 2], tf.float64))}
+        made = optimizers.make(name, variables, momentum=0.9, weight_decay=5e-4)
+        nothing, rate = tf.zeros([2, 2], tf.float64), tf.constant(0.1, tf.float64)
+        for count in range(300):
+            made.apply([nothing], rate=rate, step=tf.constant(count))
+        left[name] = float(variables["w"][0, 0])
+    assert left == {"sgd": pytest.approx(0.864, abs=5e-4), "sgdw": pytest.approx(0.985, abs=5e-4)}
 
 
 def test_weight_decay_spares_what_has_one_axis():
@@ -106,9 +155,9 @@ def test_weight_decay_spares_what_has_one_axis():
 @pytest.mark.parametrize(
     ("name", "settings", "words"),
     [
-        ("lars", {}, "must be one of adam, adamw, sgd, got 'lars'"),
+        ("lars", {}, "must be one of adam, adamw, sgd, sgdw, got 'lars'"),
         ("adam", {"weight_decay": 0.1}, "adam must have weight_decay 0, got 0.1"),
-        ("adam", {"nesterov": True}, "nesterov must come with sgd, got adam"),
+        ("adam", {"nesterov": True}, "nesterov must come with sgd or sgdw, got adam"),
         ("sgd", {"nesterov": True, "momentum": 0.0}, "must come with momentum above 0"),
     ],
 )
@@ -137,8 +186,17 @@ def test_schedules_agree_with_keras():
     np.testing.assert_allclose(
         [steps(step) for step in range(9)], [float(theirs(step)) for step in range(9)], rtol=1e-6
     )
+    inverse = Schedule(0.1, 99, "inverse_time", warmup=4, decay=0.25)
+    theirs = keras.optimizers.schedules.InverseTimeDecay(0.1, 1, 0.25)
+    np.testing.assert_allclose(
+        [inverse(4 + step) for step in range(50)],
+        [float(theirs(step)) for step in range(50)],
+        rtol=1e-6,
+    )
     assert {Schedule(0.3, 9)(step) for step in range(20)} == {0.3}
-    with pytest.raises(ValueError, match="one of constant, steps, cosine, got 'linear'"):
+    with pytest.raises(
+        ValueError, match="one of constant, steps, cosine, inverse_time, got 'linear'"
+    ):
         Schedule(0.1, 9, "linear")
 
 

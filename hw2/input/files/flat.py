@@ -18,6 +18,8 @@ def spread(image: np.ndarray) -> float:
     rows, columns = (-(-side // SIDE) for side in image.shape[:2])
     pixels = image[::rows, ::columns].reshape(-1, image.shape[2])  # [N, C]
     few = int(RARE * len(pixels))
+    if not few:
+        return float((pixels.max(0).astype(np.float64) - pixels.min(0)).max())
     last = len(pixels) - 1 - few
     ordered = np.partition(pixels, sorted({few, last}), axis=0)
     return float((ordered[last].astype(np.float64) - ordered[few]).max())

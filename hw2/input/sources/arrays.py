@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import io
 import os
@@ -12,9 +13,11 @@ from PIL import Image
 
 from hw2.errors import DataError
 from hw2.input.examples import Examples
-from hw2.input.files import decode
+from hw2.input.files import decode, flat
 from hw2.input.files.duplicates import DIGEST
 from hw2.input.files.names import shown
+from hw2.input.files.opening import check_size, naming
+from hw2.input.files.rules import Rules
 from hw2.input.sources import idx
 
 
@@ -88,7 +91,10 @@ def png(image: np.ndarray) -> bytes:
 
 
 def read_idx(
-    folder: str | os.PathLike[str], part: str, class_names: Sequence[str] | None = None
+    folder: str | os.PathLike[str],
+    part: str,
+    class_names: Sequence[str] | None = None,
+    rules: Rules | None = None,
 ) -> Examples:
     """Reads a part, "train" or "test", of a data set of the MNIST family.
 
@@ -96,11 +102,13 @@ def read_idx(
       folder: The folder of the files.
       part: "train" or "test".
       class_names: One name per class; by default numbers, at least "0" to "9".
+      rules: Limits on an image.
 
     Raises:
-      DataError: As `idx.read_part`, or a label without a class name.
+      DataError: As `idx.read_part`, a label without a class name, or a size that is not accepted.
     """
     images, labels = idx.read_part(folder, part)
+    check(folder, images, rules or Rules())
     highest = int(labels.max())
     if class_names is None:
         class_names = [str(label) for label in range(max(10, highest + 1))]
@@ -109,7 +117,21 @@ def read_idx(
             f"bad labels in {shown(folder)} - label {highest}, but {len(class_names)} classes; "
             "name every class"
         )
-    return examples(images[..., np.newaxis], labels, class_names, digests=digests(images))
+    images = images[..., np.newaxis]
+    found = examples(images, labels, class_names, digests=digests(images))
+    dull = [i for i, image in enumerate(images) if flat.spread(image) <= flat.SPREAD]
+    notes = flat.note([found.names[i] for i in dull], len(images))
+    return dataclasses.replace(found, notes=notes)
+
+
+def check(path: str | os.PathLike[str], images: np.ndarray, rules: Rules) -> None:
+    """Refuses images `[N, H, W, ...]` of a size that a file must not have.
+
+    Raises:
+      DataError: The size is not accepted.
+    """
+    with naming(path):
+        check_size(images.shape[2], images.shape[1], rules.max_pixels, rules.min_size)
 
 
 def _load(image: Callable[[int], np.ndarray], index: int, short_side: int) -> np.ndarray:

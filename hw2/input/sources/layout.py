@@ -37,6 +37,7 @@ _BESIDE = "(?:data|dataset|set|split|part|images?|imgs?|img|pictures?|photos?|fo
 _PART = {
     part: re.compile(f"{_BESIDE}*(?:{'|'.join(words)}){_BESIDE}*") for part, words in PARTS.items()
 }
+_NUMBERED = re.compile(r"[^\W\d].*\d$")  # such as batch1: pieces of a class, and no classes
 LOOKED_AT = 10_000  # entries to look at in a folder that may hold no picture
 
 
@@ -273,7 +274,7 @@ def _check_level(root: str, names: Sequence[str]) -> None:
         folders = {
             spelling.likeness(entry.name): entry.name
             for entry in inside
-            if not is_junk(entry.name) and os.path.isdir(entry)
+            if not is_junk(entry.name) and os.path.isdir(entry) and not _NUMBERED.search(entry.name)
         }
         common = {k: v for k, v in (common or folders).items() if k in folders}
         if len(common) < 2:

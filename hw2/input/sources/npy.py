@@ -17,7 +17,6 @@ from hw2.input.files import decode, levels, spelling
 from hw2.input.files import flat as flatness
 from hw2.input.files.duplicates import DIGEST
 from hw2.input.files.names import shown
-from hw2.input.files.opening import check_size, naming
 from hw2.input.files.rules import Rules
 from hw2.input.scanning import conflicts, scan
 from hw2.input.sources import arrays, npy_files, table
@@ -63,8 +62,7 @@ def read_arrays(
             f"no labels for {shown(path)} - neither in it nor beside it; add "
             f"{shown(_stem(path))}_labels.csv or .npy, or give IMAGES,LABELS"
         )
-    with naming(path):
-        check_size(images.shape[2], images.shape[1], rules.max_pixels, rules.min_size)
+    arrays.check(path, images, rules)
     seen = _pass(path, images, report)
     scale, told = levels.find(path, seen.kind, seen.values, given=rules.levels, known=rules.scale)
     if bad := seen.bad | levels.misfits(path, scale, seen.values):
@@ -134,8 +132,7 @@ def to_classify(
         if labels_path is not None:
             raise
         notes = (f"labels are not used: {error}",)
-    with naming(path):
-        check_size(images.shape[2], images.shape[1], rules.max_pixels, rules.min_size)
+    arrays.check(path, images, rules)
     scale, bad = levels.Scale("uint8", rules.levels or levels.FULL["uint8"]), {}
     if rules.scale and rules.scale.kind == "uint8" and not rules.levels:
         scale = rules.scale

@@ -15,7 +15,7 @@ from hw2.input.files.names import first_few, shown
 from hw2.input.files.rules import Rules
 from hw2.input.scanning import scan
 from hw2.input.scanning.listing import Listing
-from hw2.input.sources import builtin, folder, idx, layout, mistaken, npy, shards, table
+from hw2.input.sources import arrays, builtin, folder, idx, layout, mistaken, npy, shards, table
 
 FORMS = (
     f"give a folder of pictures, one picture, a .csv with a column `file`, an .npy or .npz of "
@@ -106,7 +106,7 @@ def find_pictures(
     if path.endswith(".csv") and table.is_list(path):
         return _of_listing(table.to_classify(path, class_names, rules), rules)
     if idx.is_images(path):
-        return _of_images(idx.images(path)[..., np.newaxis])
+        return _of_images(path, idx.images(path), rules)
     if found := shards.find(path, part):
         return _of_records(found, class_names, rules)
     if _is_picture(path):
@@ -131,8 +131,9 @@ def _in_folder(
     if idx.is_in(path):
         images, labels = idx.to_classify(path, "test" if part != "train" else part)
         if labels is None:
-            return _of_images(images[..., np.newaxis])
-        return _labelled(_of_images(images[..., np.newaxis]), [str(n) for n in labels], class_names)
+            return _of_images(path, images, rules)
+        pictures = _of_images(path, images, rules)
+        return _labelled(pictures, [str(n) for n in labels], class_names)
     others = (part, "test", "validation") if part != "train" else (part,)
     if found := next(filter(None, (npy.find(path, other) for other in others)), None):
         return _of_array(npy.to_classify(found, None, part, class_names, rules, report=report))
@@ -193,8 +194,10 @@ def _of_array(opened: npy.Opened) -> Pictures:
     return Pictures(_numbers(count), opened.labels, channels, load, opened.notes)
 
 
-def _of_images(images: np.ndarray) -> Pictures:
-    """Makes unlabelled images from uint8 `[N, H, W, C]`."""
+def _of_images(path: str, images: np.ndarray, rules: Rules) -> Pictures:
+    """Makes unlabelled images from uint8 `[N, H, W]`."""
+    arrays.check(path, images, rules)
+    images = images[..., np.newaxis]
     labels = np.full(len(images), -1, np.int32)
     return _of_array(npy.Opened(lambda index: images[index], images.shape, labels))
 

@@ -45,19 +45,20 @@ def test_a_value_just_above_one_does_not_change_the_scale(tmp_path, highest):
 
 @pytest.mark.fault(77)
 def test_values_on_neither_scale_are_refused_with_a_flag_that_works(tmp_path):
-    images = floats()
-    images[3, 0, 0] = 1.5
+    images = floats(1.5)
     path = save(tmp_path, images)
     assert refused(path) == (
         f"bad array in {path} - its highest value is 1.5, which fits neither [0, 1] nor [0, 255]; "
         "give the value of white as --levels, such as --levels=1.5 or --levels=255"
     )
     assert pixels(source.read(path, rules=Rules(levels=1.5))).max() == 255
+    images = floats()
+    images[3] = 0
     images[3, 0, 0] = 200
     path = save(tmp_path, images)
     assert refused(path) == (
-        f"bad array in {path} - most images have values in [0, 1], but image 3 goes up to 200; "
-        "correct it, or give the value of white as --levels, 1 or 255"
+        f"bad array in {path} - image 3 has values in [0, 200], beyond 1, which is white; "
+        "correct it, or give the value of white as --levels"
     )
 
 
@@ -193,3 +194,18 @@ def test_labels_stored_as_objects(tmp_path):
         tmp_path / "x_labels.npy", np.load(tmp_path / "x_labels.npy", allow_pickle=True).astype(str)
     )
     assert source.read(path).class_names == ("a", "b", "c")
+
+
+@pytest.mark.fault(79)
+def test_scan_reads_arrays_too(tmp_path, scan):
+    images = floats(255).astype(np.uint8)
+    images[2] = 3
+    path = save(tmp_path, images)
+    code, out, err = scan(path)
+    assert (code, err) == (0, "")
+    assert "12 images in 3 classes" in out.splitlines()
+    assert "note: nearly all of one level, as behind a lens cap or on a wrong scale, 1 of 12" in out
+    np.save(path, images.astype(np.uint16))
+    code, _, err = scan(path)
+    assert code == 3
+    assert "the highest uint16 value is 255, of 65535" in err

@@ -153,10 +153,7 @@ def test_run_folders_within_the_data(tmp_path, where):
     }
     assert examples.notes == (words[where],)
     found = unlabelled.find_pictures(root, ["a", "b"])
-    assert found.names == ("a/good.png", "b/good.png") or list(found.names) == [
-        "a/good.png",
-        "b/good.png",
-    ]
+    assert list(found.names) == ["a/good.png", "b/good.png"]
 
 
 @pytest.mark.fault(83)
@@ -247,7 +244,7 @@ def test_pointers_of_git_lfs(tmp_path):
 @pytest.mark.fault(98)
 @pytest.mark.parametrize("seconds", [9_224_318_016, 15_000_000_000, -2_145_916_800])
 def test_files_of_any_date(tmp_path, seconds):
-    root = tree(tmp_path)
+    root = tree(tmp_path / "data")
     path = root / "a" / "good.png"
     os.utime(path, (seconds, seconds))
     if abs(os.stat(path).st_mtime - seconds) > 1:

@@ -1,0 +1,22 @@
+"""The words that a setting may have, where it has one of a few."""
+
+from hw2.config import presets
+
+# The names in hw2.training, which imports TensorFlow; a test compares them.
+LOSSES = ("cross_entropy", "kl", "binary")
+OPTIMIZERS = ("adam", "adamw", "sgd", "sgdw")
+SCHEDULES = ("constant", "steps", "cosine", "inverse_time")
+
+STANDARDS = ("image", "channel", "given", "imagenet", "none")  # what gets mean 0, deviation 1
+PRESETS = tuple(presets.PRESETS)
+PRECISIONS = ("float32", "mixed_bfloat16")  # of images and products; weights are float32
+# Of hw2.ops.conv2d, those that do every shape.
+ALGORITHMS = ("auto", "fastest", "tensorflow_ops", "direct", "im2col", "extract_patches", "native")
+
+STEMS = ("imagenet", "small")
+FORMS = ("auto", "csv", "jsonl")  # of the answers
+PARTS = ("train", "validation", "test")
+# Words that are no path: of hw2.input.sources.builtin and hw2.models.pretrained; a test compares.
+DATA_SETS = ("digits", "fashion_mnist")
+WEIGHTS = ("none", "imagenet")
+EXPORTS = ("saved_model", "litert", "onnx")
