@@ -221,12 +221,16 @@ def test_heic_beside_jpeg_is_named(root):
 @pytest.mark.fault(162)
 @pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.ENOTCONN])
 def test_a_network_disk_that_fails_is_no_fault_of_the_file(root, monkeypatch, number):
-    def fail(path):
-        raise OSError(number, os.strerror(number), path)
+    file, plain = root / "a" / "1.png", os.stat
+
+    def fail(path, *arguments, **options):
+        if path == file:
+            raise OSError(number, os.strerror(number), path)
+        return plain(path, *arguments, **options)
 
     monkeypatch.setattr(os, "stat", fail)
     with pytest.raises(DataError) as caught:
-        decode.picture(root / "a" / "1.png", 8)
+        decode.picture(file, 8)
     assert str(caught.value) == (
         f"bad picture in {root}/a/1.png - {os.strerror(number).lower()}; try again, or copy the "
         "data to a disk of this machine"
