@@ -183,7 +183,8 @@ class Config:
     run_once: bool = setting(True, "--norun_once evaluates each new checkpoint")
     eval_interval_secs: int = setting(60, "seconds between checks for a new one", at_least(1))
     weights: str = setting("ema", "ema (averaged) or raw", one_of("ema", "raw"))
-    checkpoint: str = setting("best", "best or last", one_of("best", "last"))
+    # "auto" is the best, or each new one with --norun_once.
+    checkpoint: str = setting("auto", "best, last or auto", one_of("auto", "best", "last"))
 
     data: str = one_command(
         "", "images to classify, labelled or not", group="Prediction", path=DATA_SETS

@@ -70,7 +70,7 @@ class Logger:
         self._frequency, self._batch_size, self._out = frequency, batch_size, out
         self._first = run.step + 1
         self._file = folder / "metrics.csv"
-        _keep_rows(self._file, run.step)
+        _keep_rows(self._file, run.step - run.hooks_due)  # a step whose hooks are due logs again
         self._events = events
         self._stop_on_error = stop_on_error
         self._waiting: list[list] = []  # rows that the disk refused

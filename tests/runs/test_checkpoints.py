@@ -47,9 +47,20 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path, name, damage):
     else:
         file.write_bytes(data if damage == "flip" else data[: len(data) // 2])
     with pytest.warns(UserWarning, match="passed over: bad checkpoint in .*step-00000002"):
-        found = checkpoints.newest(tmp_path, set_aside=True)
+        found = checkpoints.newest(tmp_path, repair=True)
     assert found.step == 1
     assert (tmp_path / "step-00000002.corrupt").is_dir()
+
+
+def test_where_none_is_good_nothing_is_swept(tmp_path):
+    for written in save(tmp_path, 1, 2):
+        (written.path / "state.json").write_text("{}")
+    for name in (".step-00000003.partial", ".step-00000001.removed.partial"):
+        (tmp_path / name).mkdir()
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(RunError, match="no good checkpoint"):
+        checkpoints.newest(tmp_path, repair=True)
+    assert sorted(tmp_path.iterdir()) == before
 
 
 @pytest.mark.filterwarnings("ignore:passed over")
@@ -113,7 +124,7 @@ def test_json_that_cannot_be_is_a_bad_checkpoint(tmp_path, text, words):
     with pytest.raises(RunError, match=f"bad checkpoint in .*{words}"):
         checkpoints.read(written.path)
     with pytest.raises(RunError, match="no good checkpoint"):
-        checkpoints.newest(tmp_path, set_aside=True)
+        checkpoints.newest(tmp_path, repair=True)
     assert written.path.exists()  # where none is good, none is moved
 
 
@@ -131,7 +142,7 @@ def test_bad_checkpoints_set_aside_never_replace_each_other(tmp_path):
         save(tmp_path, 1, 2)
         (tmp_path / "step-00000002" / "state.json").write_text("{}")
         with pytest.warns(UserWarning, match="passed over"):
-            assert checkpoints.newest(tmp_path, set_aside=True).step == 1
+            assert checkpoints.newest(tmp_path, repair=True).step == 1
     assert {p.name for p in tmp_path.iterdir()} == {
         "step-00000001",
         "step-00000002.corrupt",
