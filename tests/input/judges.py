@@ -9,6 +9,7 @@ import io
 import os
 import re
 import unicodedata
+import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -134,8 +135,11 @@ def _plainly(path: Path) -> tuple[np.ndarray, list]:
     if "labels" in path.name:
         return intact.images(), _labels(path)
     if path.suffix == ".npz":
-        with np.load(path) as file:
-            return file["images"], file["labels"].tolist()
+        with zipfile.ZipFile(path) as file:
+            found = {name: io.BytesIO(file.read(name)) for name in file.namelist()}
+        images = np.load(found["images.npy"])
+        inside = found.get("labels.npy")  # else those beside it are read
+        return images, np.load(inside).tolist() if inside else labels
     if path.suffix == ".npy":
         return np.load(path), labels
     content = path.read_bytes()
