@@ -136,10 +136,10 @@ def _plainly(path: Path) -> tuple[np.ndarray, list]:
         return intact.images(), _labels(path)
     if path.suffix == ".npz":
         with zipfile.ZipFile(path) as file:
-            found = {name: io.BytesIO(file.read(name)) for name in file.namelist()}
-        images = np.load(found["images.npy"])
-        inside = found.get("labels.npy")  # else those beside it are read
-        return images, np.load(inside).tolist() if inside else labels
+            images = np.load(io.BytesIO(file.read("images.npy")))
+            if "labels.npy" in file.namelist():  # else those beside it are read
+                labels = np.load(io.BytesIO(file.read("labels.npy"))).tolist()
+        return images, labels
     if path.suffix == ".npy":
         return np.load(path), labels
     content = path.read_bytes()
