@@ -87,6 +87,8 @@ def _in_archive(path: str, part: str) -> tuple[np.ndarray, np.ndarray | None]:
 def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
     if member.file_size > max(member.compress_size, 1) * MAX_DEFLATE_RATIO:
         raise _Refused(f"{member.filename} claims {member.file_size} bytes", "fetch it again")
+    if archive.fp is None or member.compress_size > os.fstat(archive.fp.fileno()).st_size:
+        raise _Refused(f"{member.filename} claims {member.compress_size} packed", "fetch it again")
     with archive.open(member) as file:
         shape, fortran, dtype, start = _header(file)
         _check_length(shape, dtype, member.file_size - start)

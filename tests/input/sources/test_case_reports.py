@@ -365,6 +365,18 @@ def test_labels_of_letters_that_unicode_has_not(tmp_path, order):
     assert refused(path).endswith("it holds letters that Unicode has not; fetch it again")
 
 
+@pytest.mark.fault(169)
+def test_an_archive_that_claims_more_than_its_file_has(tmp_path):
+    path = tmp_path / "x.npz"
+    np.savez_compressed(path, images=COLOUR, labels=[0, 1, 0, 1])
+    whole = path.read_bytes()
+    at = whole.index(b"PK\1\2") + 20  # of the first member: the size of what is packed
+    path.write_bytes(whole[:at] + struct.pack("<I", 2**31) + whole[at + 4 :])
+    assert refused(path) == (
+        f"bad array in {path} - images.npy claims 2147483648 packed; fetch it again"
+    )
+
+
 @pytest.mark.fault(153)
 def test_an_array_in_the_order_of_fortran(tmp_path):
     path = array(tmp_path, np.asfortranarray(COLOUR))
