@@ -39,8 +39,7 @@ def _file(path: str, forms: str) -> tuple[str, str]:
     suffix = os.path.splitext(path)[1].lower()
     if suffix == ".csv":
         return "labels without images", (
-            "for a list of pictures, call the first column `file`, and write each name with its "
-            f"suffix and below the folder of the list; or {forms}"
+            f"{forms}; a list of pictures has the header `file,class`, and names with their suffix"
         )
     if suffix in ARCHIVES:
         return "an archive", "unpack it, and give the folder"

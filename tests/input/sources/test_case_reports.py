@@ -303,8 +303,8 @@ def test_labels_that_pandas_takes_for_nothing(tmp_path):
 def test_ids_of_a_competition(tmp_path):
     path = listed(tmp_path, "id,label\nx,a\ny,b\n")
     said = refused(path)
-    assert said.startswith(f"no data in {path} - labels without images; for a list of pictures, ")
-    assert "call the first column `file`, and write each name with its suffix" in said
+    assert said.startswith(f"no data in {path} - labels without images; give one of")
+    assert said.endswith("of pictures has the header `file,class`, and names with their suffix")
 
 
 # Arrays
