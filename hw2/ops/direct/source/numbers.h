@@ -130,7 +130,18 @@ inline Vec<SumOf<T>> load_wide(const T* from) {
 // The first `count` lanes; the rest are zero, and memory behind them is not read.
 template <class T>
 inline Vec<SumOf<T>> load_wide_part(const T* from, int count) {
-  T values[LANES<SumOf<T>>] = {};
+  constexpr int WIDTH = LANES<SumOf<T>>;
+  if (count >= WIDTH) return load_wide(from);
+#if defined(__AVX512BW__) && defined(__AVX512VL__)
+  const uint32_t mask = (1u << count) - 1;
+  if constexpr (std::is_same_v<T, float>) return (Vec<float>)_mm512_maskz_loadu_ps(mask, from);
+  if constexpr (std::is_same_v<T, double>) return (Vec<double>)_mm512_maskz_loadu_pd(mask, from);
+  if constexpr (std::is_same_v<T, BFloat16>) {
+    const Words wide = (Words)_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, from));
+    return (Vec<float>)(wide << 16);
+  }
+#endif
+  T values[WIDTH] = {};
   std::memcpy(values, from, count * sizeof(T));
   return load_wide(values);
 }
@@ -188,11 +199,21 @@ inline void write(T* y, Vec<SumOf<T>> value, int count) {
   constexpr int WIDTH = LANES<SumOf<T>>;
   if (count >= WIDTH) {
     store_narrow(y, value);
-  } else if (count > 0) {
-    T values[WIDTH];
-    store_narrow(values, value);
-    std::memcpy(y, values, count * sizeof(T));
+    return;
   }
+  if (count <= 0) return;
+#if defined(__AVX512BW__) && defined(__AVX512VL__)
+  const uint32_t mask = (1u << count) - 1;
+  if constexpr (std::is_same_v<T, float>) return _mm512_mask_storeu_ps(y, mask, (__m512)value);
+  if constexpr (std::is_same_v<T, double>) return _mm512_mask_storeu_pd(y, mask, (__m512d)value);
+#endif
+  T values[WIDTH];
+  store_narrow(values, value);
+#if defined(__AVX512BW__) && defined(__AVX512VL__)
+  if constexpr (sizeof(T) == 2)
+    return _mm256_mask_storeu_epi16(y, mask, _mm256_loadu_si256((const __m256i*)values));
+#endif
+  std::memcpy(y, values, count * sizeof(T));
 }
 
 }  // namespace hw2
