@@ -166,7 +166,8 @@ void weigh(const Sum* x, const std::vector<Weight>& taps, const Sum* w, T* y, co
           (int)std::min<long>(left - k / Q * left_step - k % Q * L, L));
 }
 
-constexpr int GROUPS = 8;  // sums in registers: as many as two units need, four steps deep
+constexpr int GROUPS = 12;  // sums in registers, of 16: two units need eight, four steps deep
+constexpr int MOST_GROUPS = 8;  // of one register each
 
 // Calls `weigh` for `p` groups.
 template <int P, int Q, class T, class... Rest>
@@ -183,12 +184,12 @@ void weigh_row(const Sum* x, int groups, long channels, const std::vector<Weight
   constexpr int L = LANES<Sum>;
   auto few = [&](long at, int p, int count, auto registers) {
     constexpr int Q = decltype(registers)::value;
-    weigh_some<GROUPS / Q, Q, T>(count, x + p * steps.x + at, std::cref(taps), w + at,
+    weigh_some<std::min(GROUPS / Q, MOST_GROUPS), Q, T>(count, x + p * steps.x + at, std::cref(taps), w + at,
                                  y + p * steps.y + at, std::cref(steps),
                                  left - p * left_step - at, left_step);
   };
   auto walk = [&](long from, long to, auto registers) {
-    constexpr int Q = decltype(registers)::value, most = GROUPS / Q;
+    constexpr int Q = decltype(registers)::value, most = std::min(GROUPS / Q, MOST_GROUPS);
     const long end = from + (to - from) / (Q * L) * Q * L;
     const int rounds = (groups + most - 1) / most, each = (groups + rounds - 1) / rounds;
     for (int p = 0; p < groups; p += each)
@@ -197,7 +198,7 @@ void weigh_row(const Sum* x, int groups, long channels, const std::vector<Weight
   };
   // Filters that stay in the first level of the cache, while pixels go by.
   const long fitting = FILTER_BYTES / (long)sizeof(Sum) / std::max<long>(taps.size(), 1);
-  const long block = std::max<long>(fitting / (GROUPS * L), 1) * GROUPS * L;
+  const long block = std::max<long>(fitting / (4 * L), 1) * 4 * L;
   for (long at = 0; at < channels;) {
     const long to = std::min(at + block, channels);
     if (groups == 1) at = walk(at, to, std::integral_constant<int, 8>{});

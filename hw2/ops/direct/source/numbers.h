@@ -216,4 +216,34 @@ inline void write(T* y, Vec<SumOf<T>> value, int count) {
   std::memcpy(y, values, count * sizeof(T));
 }
 
+// Writes a whole register past the cache, to an address that it divides. The cache would fetch from
+// memory first what is overwritten; but what is read soon belongs into it.
+template <class T>
+inline void write_past(T* y, Vec<SumOf<T>> value) {
+#if defined(__AVX512F__)
+  if constexpr (std::is_same_v<T, float>) return _mm512_stream_ps(y, (__m512)value);
+  if constexpr (std::is_same_v<T, BFloat16>) {
+    alignas(32) BFloat16 narrowed[LANES<float>];
+    store_narrow(narrowed, value);
+    return _mm256_stream_si256((__m256i*)y, _mm256_load_si256((const __m256i*)narrowed));
+  }
+#endif
+  store_narrow(y, value);
+}
+
+// What was written past the cache is seen by other threads.
+inline void settle() {
+#if defined(__x86_64__)
+  _mm_sfence();
+#endif
+}
+
+// Whether results go past the cache: they fill it, and are whole lines of it.
+constexpr long PAST_BYTES = 32 << 20;  // a third-level cache
+template <class T>
+inline bool past_cache(const T* y, long pixel, long values) {
+  return values * (long)sizeof(T) > PAST_BYTES && pixel % LANES<SumOf<T>> == 0 &&
+         reinterpret_cast<uintptr_t>(y) % REGISTER_BYTES == 0;
+}
+
 }  // namespace hw2
