@@ -15,6 +15,7 @@ from hw2.config import settings
 from hw2.jobs import train as experiment
 from hw2.machines import cluster
 from hw2.models import MODELS
+from hw2.ops.direct import cache
 from hw2.ops.verify.cases import OPS
 from tests import guide
 from tests.guide import CUT, PAGES, ROOT
@@ -76,6 +77,7 @@ def project(tmp_path, monkeypatch, train):
     guide.furnish(tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("HW2_CACHE_DIR", str(cache.folder()))  # the kernel is built once
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for known in (MODELS, OPS):  # what the page of a layer of one's own adds is taken away again
         monkeypatch.setitem(known, "involution", None)

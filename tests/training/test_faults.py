@@ -256,6 +256,7 @@ def test_without_tensorboard_locale_home_or_working_directory(tmp_path):
             "--threads=1",
         ],
         env={
+            "HW2_CACHE_DIR": str(cache.folder()),  # the kernel is built once
             "LC_ALL": "C",
             "PATH": os.environ["PATH"],
             "PYTHONPATH": f"{tmp_path / 'hidden'}{os.pathsep}{ROOT}",
