@@ -34,7 +34,7 @@ class Conv2D : public OpKernel {
       const T* from = values_of<T>(w) + g * each;
       const FilterSteps steps{(long)channels * filters, filters, 1};
       const SumOf<T>* offset = bias.empty() ? nullptr : bias.data() + g * each;
-      if constexpr (WINOGRAD<T>)
+      if constexpr (TRAINED<T>)
         if (options_.tile && x.NumElements()) {
           winograd_op(c, options_.tile, rows, columns, rows.before, columns.before, images, from,
                       steps, each, results, offset, relu_, threads);
@@ -80,7 +80,7 @@ class Conv2DGradInput : public OpKernel {
       const long tap = (long)channels * filters;
       const FilterSteps steps{tap, 1, filters};  // the roles of channels and filters change
       T* to = values_of<T>(dx) + g * channels;
-      if constexpr (WINOGRAD<T>)
+      if constexpr (TRAINED<T>)
         if (options_.tile) {
           Axis back_rows = rows, back_columns = columns;
           back_rows.out = height, back_columns.out = width;
@@ -137,7 +137,7 @@ class Conv2DGradFilter : public OpKernel {
       const Images<T> images{values_of<T>(x) + g * channels, n, height, width, x.dim_size(3), channels};
       const T* errors = values_of<T>(dy) + g * each;
       T* to = values_of<T>(dw) + g * each;
-      if constexpr (WINOGRAD<T>)
+      if constexpr (TRAINED<T>)
         if (options_.tile) {
           const Images<T> errors_of{errors, n, rows.out, columns.out, filters, each};
           winograd_gradient(c, rows, columns, images, errors_of, to, threads);

@@ -43,10 +43,6 @@ struct Threads {
   Each each;
 };
 
-// Whether Winograd is compiled for numbers of a type.
-template <class T>
-constexpr bool WINOGRAD = std::is_same_v<T, float> || std::is_same_v<T, BFloat16>;
-
 // Memory for the length of a call.
 template <class T>
 T* memory(OpKernelContext* c, Tensor* holder, size_t count) {

@@ -68,6 +68,10 @@ inline double widen(double x) { return x; }
 inline float narrow(float x, float) { return x; }
 inline double narrow(double x, double) { return x; }
 
+// Whether a type is for training, and not only for checks: it has more functions to compile.
+template <class T>
+constexpr bool TRAINED = std::is_same_v<T, float> || std::is_same_v<T, BFloat16>;
+
 // In what numbers of a type are summed.
 template <class T>
 using SumOf = std::conditional_t<std::is_same_v<T, double>, double, float>;
@@ -178,7 +182,17 @@ inline void interleave(const BFloat16* first, const BFloat16* second, uint32_t* 
     };
     store(to + i, (Vec<uint32_t>)(words(first) | words(second) << 16));
   }
+#if defined(__AVX512BW__) && defined(__AVX512VL__)
+  if (const uint32_t mask = (1u << (count - i)) - 1) {
+    auto words = [&](const BFloat16* from) {
+      return _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, from + i));
+    };
+    _mm512_mask_storeu_epi32(
+        to + i, mask, _mm512_or_si512(words(first), _mm512_slli_epi32(words(second), 16)));
+  }
+#else
   for (; i < count; i++) to[i] = first[i].bits | uint32_t(second[i].bits) << 16;
+#endif
 }
 
 // Widens or copies `count` values.

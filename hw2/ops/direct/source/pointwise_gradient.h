@@ -16,6 +16,7 @@ constexpr long PART_BYTES = 256 << 10;   // of the result: a quarter of a second
 constexpr long BLOCK_BYTES_OF_PIXELS = 192 << 10;  // of both operands, packed
 constexpr int LEAST_BLOCK = 64, MOST_BLOCK = 192;  // pixels; a tile is loaded and stored for each
 constexpr int LEAST_UNITS = 16;          // of work, so that threads end together
+constexpr int LEAST_BLOCKS = 6;          // of a slice, whose sums are added once more
 
 // How the result, and the pixels, are cut.
 struct PointwisePlan {
@@ -52,7 +53,8 @@ PointwisePlan pointwise_plan(int channels, int filters, long pixels) {
   const long each = (plan.rows + plan.columns) * (long)sizeof(Sum);
   plan.block = std::clamp<long>(BLOCK_BYTES_OF_PIXELS / each, LEAST_BLOCK, MOST_BLOCK) / 2 * 2;
   const long blocks = (pixels + plan.block - 1) / plan.block;
-  plan.slices = std::clamp<long>((LEAST_UNITS + plan.parts() - 1) / plan.parts(), 1, blocks);
+  plan.slices = std::clamp<long>((LEAST_UNITS + plan.parts() - 1) / plan.parts(), 1,
+                                 std::max(blocks / LEAST_BLOCKS, 1L));
   return plan;
 }
 

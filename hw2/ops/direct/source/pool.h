@@ -114,7 +114,7 @@ inline void by_channels(int channels, Work work) {
   constexpr int N = LANES<SumOf<T>>;
   using One = std::integral_constant<int, 1>;
   int c = 0;
-  if constexpr (sizeof(T) == sizeof(float) || std::is_same_v<T, BFloat16>)
+  if constexpr (TRAINED<T>)
     for (; c + TOGETHER * N <= channels; c += TOGETHER * N)
       work(c, std::integral_constant<int, TOGETHER>{}, TOGETHER * N);
   for (; c + N <= channels; c += N) work(c, One{}, N);
