@@ -56,14 +56,10 @@ FLOORS = (
         "training": {"machines", "runs"},
     },
     {
-<<<<<<< HEAD
         "models/weights": {"models", "runs"},
     },
     {
-        "input/scanning": {"input/examples", "input/files", "runs"},
-=======
         "input/scanning": {"cores", "input/examples", "input/files", "runs"},
->>>>>>> hunt
         "input/stream": {"input/examples", "input/files"},
     },
     {
