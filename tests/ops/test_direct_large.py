@@ -44,8 +44,8 @@ def test_gradient_by_images_with_phases_that_no_tap_meets(dtype):
     assert oracle.error(tf.cast(dx, "float32"), exact) < BOUNDS[dtype]
 
 
-@pytest.mark.parametrize("dtype", BOUNDS)
-def test_batch_norm(dtype):
+def test_batch_norm():
+    dtype = "float32"
     x = drawn(1, SIDE, SIDE, wide(dtype), dtype=dtype)
     scale, offset = tf.ones([wide(dtype)]), tf.zeros([wide(dtype)])
     with tf.GradientTape() as tape:
