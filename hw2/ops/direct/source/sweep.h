@@ -140,7 +140,7 @@ void copy_row(const Images<T>& x, const T* image, int row, int left, int columns
   std::memset(to + (long)last * c, 0, sizeof(Value) * (columns - last) * c);
   const T* from = image + ((long)row * x.width + left + first) * x.pixel;
   to += (long)first * c;
-  if (x.pixel == c) {
+  if (x.pixel == c && x.channels == c) {  // not of a group, whose zero would be its neighbour's
     widen_all(from, to, (long)(last - first) * c);
     return;
   }
