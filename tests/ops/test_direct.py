@@ -141,3 +141,10 @@ def test_what_cannot_be_had_is_said_once(monkeypatch, capsys):
     assert capsys.readouterr().err.splitlines() == [f"{words}; what it would do is done without it"]
     with pytest.raises(ValueError, match=words):
         direct(X, W)
+
+
+@pytest.mark.parametrize("dtype", ROUNDING)
+def test_a_group_does_not_see_its_neighbour(dtype):
+    x = tf.constant([[[[1, np.inf]]]], dtype)  # in bfloat16 channels are multiplied in pairs
+    y = direct(x, tf.ones([1, 1, 1, 2], dtype), padding=((1, 1), (1, 1)))
+    assert tf.cast(y, "float32").numpy()[0, 1, 1].tolist() == [1, np.inf]
