@@ -211,4 +211,4 @@ def checkpoint(name: str) -> tuple[Checkpoint, dict[str, np.ndarray]]:
     }
     state = {"identity": identity, "settings": {}, "conv_choices": {}}
     tensors = {f"ema/{key}": value for key, value in weights.tensors.items()}
-    return Checkpoint(fetch.path_of(name, cache()), 0, state), tensors
+    return Checkpoint(fetch.path_of(name, cache()), 0, state, weights.sha256), tensors
