@@ -59,6 +59,7 @@ MAKE = {
     "make test-all": "is what runs this",
     "make lint": "is a step of .ci/run",
     "make soak": "takes ten minutes; tests/training/test_soak.py has a short one",
+    "make fuzz": "takes minutes; tests/input/test_mutations.py has a short one",
     "make verify": "takes minutes; tests/ops/test_verify.py has a part of it",
     "make docs": "is what tests/test_site.py does",
 }
@@ -94,7 +95,8 @@ def project(tmp_path, monkeypatch, train):
         monkeypatch.setitem(known, "involution", None)
         del known["involution"]
     yield tmp_path
-    sys.modules.pop("involution", None)
+    for name in ("involution", "mymodule"):
+        sys.modules.pop(name, None)
 
 
 def run(line, trained, monkeypatch):

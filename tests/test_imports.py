@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[1] / "hw2"
 
 FILES = {
+    "cores.py": "cores",
     "errors.py": "errors",
     "input/examples.py": "input/examples",  # what sources give and streams take
     "__main__.py": "commands",  # the spelling `python -m hw2`
@@ -26,12 +27,13 @@ FILES = {
 # Everything may import errors. Settings are for jobs and what stands on them.
 FLOORS = (
     {
+        "cores": set(),
         "errors": set(),
         "ops/tensors": set(),
         "terminal": set(),
     },
     {
-        "ops/direct": {"ops/tensors"},
+        "ops/direct": {"cores", "ops/tensors"},
     },
     {
         "ops": {"ops/direct", "ops/tensors"},
@@ -46,6 +48,9 @@ FLOORS = (
         "runs": set(),
     },
     {
+        "bench": {"layers", "ops", "ops/tensors", "ops/verify"},
+        "drawing": {"ops/tensors"},
+        "exercises": {"ops", "ops/tensors", "ops/verify"},
         "input/examples": {"input/files"},
         "models": {"layers", "ops", "ops/tensors"},
         "training": {"machines", "runs"},
@@ -54,7 +59,7 @@ FLOORS = (
         "models/weights": {"models", "runs"},
     },
     {
-        "input/scanning": {"input/examples", "input/files", "runs"},
+        "input/scanning": {"cores", "input/examples", "input/files", "runs"},
         "input/stream": {"input/examples", "input/files"},
     },
     {
@@ -124,7 +129,10 @@ FLOORS = (
     },
     {
         "commands": {
+            "bench",
             "config",
+            "drawing",
+            "exercises",
             "export",
             "input",
             "input/examples",
@@ -138,6 +146,7 @@ FLOORS = (
             "models",
             "models/weights",
             "ops",
+            "ops/tensors",
             "ops/verify",
             "report",
             "runs",

@@ -44,12 +44,14 @@ from hw2.config.rules import (
     NOT_EMPTY,
     NUMBERS,
     ORDERED,
+    OWN_PRODUCT,
     SEED,
     SHARE,
     TEN,
     TOGETHER,
     at_least,
     one_of,
+    one_of_or_own,
 )
 
 
@@ -121,8 +123,9 @@ class Config:
     width: int = model_option(64, "channels of the first layer of resnet9", at_least(1))
 
     conv_algorithm: str = recorded(
-        "auto", "convolution: auto, im2col or native", one_of(*ALGORITHMS)
+        "auto", "auto, im2col, native or MODULE:FUNCTION", one_of_or_own(*ALGORITHMS)
     )
+    product: str = recorded("", "MODULE:FUNCTION, your product in im2col", OWN_PRODUCT)
     recompute_patches: bool = recorded(False, "less memory in training, but more time")
     precision: str = recorded("float32", " or ".join(PRECISIONS), one_of(*PRECISIONS))
 
