@@ -27,7 +27,7 @@ from hw2.jobs.start import Start
 from hw2.machines.workers import Workers
 from hw2.runs import diagnosis
 from hw2.runs.folder import FLAGS
-from hw2.training import rate_finder
+from hw2.training import losses, rate_finder
 from hw2.training.learner import Learner
 from hw2.training.metrics import Scores
 from hw2.training.rate_finder import Curve
@@ -80,15 +80,20 @@ def conclude(
     k = min(config.top_k, len(start.examples.class_names))
     result: dict[str, Any] = {"k": k, "step": run.step, "stop_reason": run.stop_reason}
     if best:
-        result |= {"val_top1": best.top1, "val_topk": best.topk, "k": best.k}
+        result |= {"k": best.k, **_figures("val", best)}
         result["best_step"] = state.progress.plateau.best_step
     if test:
         checkpoint, tensors = model.choose(folder, "best")
         evaluator = Evaluator(
-            start.spec, test, np.arange(len(test)), config.batch_size, result["k"], config.loss
+            start.spec,
+            test,
+            np.arange(len(test)),
+            config.batch_size,
+            result["k"],
+            losses.named(config.loss, focal_gamma=config.focal_gamma),
         )
         scores = evaluator(checkpoint, tensors, "ema")
-        result |= {"test_top1": scores.top1, "test_topk": scores.topk}
+        result |= _figures("test", scores)
     result["seconds"] = round(time.perf_counter() - started, 1)
     if config.dry_run:
         show_dry_run(result, out)
@@ -99,6 +104,13 @@ def conclude(
     with contextlib.suppress(RunError):  # a disk that refused the rows was reported before
         sayings = diagnosis.diagnose_file(folder.path / "metrics.csv")
     show(result, commands, out, [] if config.overfit_batches else sayings)
+
+
+def _figures(part: str, scores: Scores) -> dict[str, float]:
+    """The scores of a part for the table and the JSON line; a run of before has fewer."""
+    names = ("top1", "topk", "balanced_accuracy", "macro_f1")
+    values = {f"{part}_{name}": getattr(scores, name) for name in names}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def show(
@@ -120,8 +132,12 @@ def show(
     words = {
         "val_top1": "validation top-1",
         "val_topk": f"validation top-{k}",
+        "val_balanced_accuracy": "validation balanced accuracy",
+        "val_macro_f1": "validation macro F1",
         "test_top1": "test top-1",
         "test_topk": f"test top-{k}",
+        "test_balanced_accuracy": "test balanced accuracy",
+        "test_macro_f1": "test macro F1",
         "best_step": "best step",
         "step": "last step",
         "stop_reason": "stopped because",
@@ -131,7 +147,8 @@ def show(
     for name, text in words.items():
         if name in result and not (k == 1 and name.endswith("topk")):
             value = result[name]
-            table.add_row(text, f"{value:.4f}" if name.endswith(("top1", "topk")) else str(value))
+            figure = name.startswith(("val_", "test_"))
+            table.add_row(text, f"{value:.4f}" if figure else str(value))
     for number, saying in enumerate(sayings):
         table.add_row("" if number else "the curves say", saying)
     out.print(table)

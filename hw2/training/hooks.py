@@ -14,15 +14,24 @@ from hw2.training.plateau import Plateau
 class Evaluation:
     """Scores the model, keeps the best scores, and applies the plateau rule."""
 
-    def __init__(self, evaluate: Callable[[], Scores], plateau: Plateau, best: Scores | None):
+    def __init__(
+        self,
+        evaluate: Callable[[], Scores],
+        plateau: Plateau,
+        best: Scores | None,
+        *,
+        best_by: str = "top1",
+    ):
         """Makes the hook, with what earlier evaluations of the run have found.
 
         Args:
           evaluate: Scores the averaged weights on the held-out pictures.
           plateau: The plateau rule; updated at each evaluation.
           best: Scores at `plateau.best_step`; None before the first evaluation.
+          best_by: The score that the plateau rule watches, see `Scores.by`.
         """
         self._evaluate, self._plateau, self.best = evaluate, plateau, best
+        self._best_by = best_by
 
     def __call__(self, run: Run) -> None:
         """Evaluates this step.
@@ -38,7 +47,7 @@ class Evaluation:
                 f"learning rate {run.rate:g}; lower --learning_rate and start again, from the "
                 "last checkpoint if there is one"
             )
-        self._plateau.update(run.validation.top1, run.step)
+        self._plateau.update(run.validation.by(self._best_by), run.step)
         if self._plateau.best_step == run.step:
             self.best = run.validation
         if self._plateau.exhausted:

@@ -12,11 +12,11 @@ from hw2.input.files.names import shown
 FORM = "a list of pictures has the header `file,class`"
 
 
-def rows_of(path: str) -> Iterator[tuple[int, list[str]]]:
+def rows_of(path: str, form: str = FORM) -> Iterator[tuple[int, list[str]]]:
     """Yields line number and fields of every row, the header first and in lower case.
 
     All rows must have the same length. A row with a quoted line break spans several lines, and has
-    the number of the last.
+    the number of the last. `form` says in errors what the file should be.
     """
     line, width = 1, None
     try:
@@ -27,7 +27,7 @@ def rows_of(path: str) -> Iterator[tuple[int, list[str]]]:
                 line = reader.line_num
                 if width is None:
                     if not row:
-                        raise bad(path, line, "no header", FORM)
+                        raise bad(path, line, "no header", form)
                     if len(row) == 1 and ";" in row[0]:
                         raise bad(
                             path, line, "fields are separated by ;", "separate them by commas"
@@ -47,7 +47,7 @@ def rows_of(path: str) -> Iterator[tuple[int, list[str]]]:
         why = (error.strerror or str(error)).lower()
         raise DataError(f"unreadable list in {shown(path)} - {why}; make it readable") from error
     if width is None:
-        raise bad(path, 1, "the file is empty", FORM)
+        raise bad(path, 1, "the file is empty", form)
 
 
 def _check_encoding(path: str) -> None:
