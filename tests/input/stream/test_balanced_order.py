@@ -71,7 +71,7 @@ def test_batches_are_balanced_on_every_worker_and_from_any_step(start):
     images = rng.integers(0, 256, (50, 6, 6, 1), np.uint8)
     examples = arrays.examples(images, np.minimum(LABELS, 2), ["a", "b", "c"])
     options = {"batch_size": 12, "seed": 3, "balanced": True, "mixup": 0.4}
-    prepared = Preprocessing(6, 1, 6, 6, True)
+    prepared = Preprocessing(6, 1, 6, 6, True, 63.0, 0.2, 1.8)
 
     def batches(part, begin, count):
         made = pipeline.training_batches(
