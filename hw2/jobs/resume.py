@@ -76,12 +76,17 @@ def resume(config: Config, learner: Learner, start: Start) -> tuple[Run, Progres
     restore(learner.tensors, found.tensors(), found)
     progress = progresses.from_state(found.state)
     plateau = progress.plateau
+    if start.best is None:
+        progress.best, plateau.best_step = None, -1
+    elif start.best.step != plateau.best_step:  # the best was damaged
+        progress.best = progresses.from_state(start.best.state).validation
+        plateau.best_step = start.best.step
     if start.new_data:  # scores on other pictures: the best has to be found again
         progress.best = progress.validation = None
         plateau.restart()
     before = found.state["settings"].get("best_by", "top1")
-    if config.best_by != before and progress.best:  # it stays the best, until one is better
-        score = progress.best.by(config.best_by)
+    if config.best_by != before:  # the best stays the best, until one is better
+        score = progress.best.by(config.best_by) if progress.best else math.nan
         plateau.best = score if math.isfinite(score) else None
     plateau.halve_after, plateau.stop_after = config.halve_after, config.stop_after
     run.step = found.step
