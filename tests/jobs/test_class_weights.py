@@ -105,7 +105,7 @@ def test_a_run_with_all_of_it_is_resumed_bit_for_bit_and_keeps_it(
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     flags = [f"--train_data_path={rare}", f"--class_weights={weights}", "--sampling=balanced"]
     flags += ["--loss=focal", "--focal_gamma=1.5", "--label_smoothing=0.1", "--mixup=0.3"]
-    flags += ["--logical_devices=2", "--best_by=macro_f1"]
+    flags += ["--max_steps=16", "--logical_devices=2", "--best_by=macro_f1"]
     train(whole, *flags, mirrored=True)
     out, err = capsys.readouterr()
     assert "imbalance" not in err  # it is answered
@@ -143,7 +143,7 @@ def test_a_run_with_all_of_it_is_resumed_bit_for_bit_and_keeps_it(
     weights.write_text("class,weight\n0,5\n1,1\n2,1\n3,1\n")
     flags[-1] = "--best_by=loss"
     with pytest.warns(UserWarning, match="best_by was macro_f1, is loss; the class weights have"):
-        train(whole, *flags, "--max_steps=25", mirrored=True)
+        train(whole, *flags, "--max_steps=17", mirrored=True)
     state = last(whole)[2]
     assert state["class_weights"]["0"] == 5
     assert state["plateau"]["best"] == -state["best"]["loss"]
