@@ -28,7 +28,7 @@ from hw2.input import source
 from hw2.input.files import duplicates, formats, spelling
 from hw2.input.files.names import shown
 from hw2.input.files.rules import Rules, among
-from hw2.input.scanning import conflicts, judgement, scan
+from hw2.input.scanning import conflicts, imbalance, judgement, scan
 from hw2.input.scanning.listing import Listing
 from hw2.input.scanning.survey import Survey
 from hw2.input.scanning.troubles import LISTED, Trouble, as_flags
@@ -65,7 +65,11 @@ def summary(seen: Survey) -> dict[str, Any]:
         "short_side": [int(f(sides)) for f in (np.min, np.median, np.max)] if len(good) else [],
         "duplicates": named([(int(first[i]), int(i)) for i in again]),
         "conflicting_labels": named(twice),
-        "notes": [*listing.notes, *scan.unusual(seen)],
+        "notes": [
+            *listing.notes,
+            *scan.unusual(seen),
+            *imbalance.notes(listing.class_names, counts),
+        ],
         "from_manifest": seen.cached,
         "seconds": round(seen.seconds, 3),
     }
@@ -117,11 +121,12 @@ def _scan_whole(path: str, rules: Rules, own: Own) -> int:
     with progress_bar.reporting(f"scanning {shown(path)}", console.stderr()) as report:
         examples = source.read(path, "train", rules, report=report)
     counts = np.bincount(examples.labels, minlength=len(examples.class_names))
+    notes = [*examples.notes, *imbalance.notes(examples.class_names, counts)]
     result = {
         "source": shown(path),
         "pictures": len(examples),
         "classes": dict(zip(map(shown, examples.class_names), counts.tolist(), strict=True)),
-        "notes": list(examples.notes),
+        "notes": notes,
     }
     if own.json:
         print(json.dumps({"parts": [result]}, indent=2))
@@ -129,7 +134,7 @@ def _scan_whole(path: str, rules: Rules, own: Own) -> int:
     out = console.stdout()
     _show_classes(result)
     out.print(f"{len(examples):,} images in {len(counts)} classes")
-    for note in examples.notes:
+    for note in notes:
         out.print(f"note: {note}")
     return 0
 

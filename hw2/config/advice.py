@@ -10,6 +10,7 @@ IDLE: Sequence[tuple[str, tuple[str, ...], Callable[..., bool], str]] = (
     ("max_steps", ("epochs",), lambda epochs: epochs > 0, "--epochs says when training ends"),
     ("momentum", ("optimizer",), lambda name: name not in SGD, "it is of sgd and sgdw"),
     ("rate_factor", ("schedule",), lambda name: name != "steps", "it is of --schedule=steps"),
+    ("focal_gamma", ("loss",), lambda name: name != "focal", "it is of --loss=focal"),
     (
         "halve_after",
         ("halve_after", "stop_after"),
@@ -28,6 +29,11 @@ DOUBLED: Sequence[tuple[tuple[str, ...], Callable[..., bool], str]] = (
         ("schedule", "halve_after"),
         lambda schedule, halve: schedule != "constant" and halve > 0,
         "both lower the rate; --halve_after=0 leaves it to the schedule",
+    ),
+    (
+        ("class_weights", "sampling"),
+        lambda weights, sampling: weights == sampling == "balanced",
+        "both make up for rare classes, which then count twice over; leave one out",
     ),
 )
 

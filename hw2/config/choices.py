@@ -3,7 +3,7 @@
 from hw2.config import presets
 
 # The names in hw2.training, which imports TensorFlow; a test compares them.
-LOSSES = ("cross_entropy", "kl", "binary")
+LOSSES = ("cross_entropy", "kl", "binary", "focal")
 OPTIMIZERS = ("adam", "adamw", "sgd", "sgdw")
 SCHEDULES = ("constant", "steps", "cosine", "inverse_time")
 
@@ -14,6 +14,9 @@ PRECISIONS = ("float32", "mixed_bfloat16")  # of images and products; weights ar
 ALGORITHMS = ("auto", "fastest", "tensorflow_ops", "direct", "im2col", "extract_patches", "native")
 
 STEMS = ("imagenet", "small")
+CLASS_WEIGHTS = ("none", "balanced")  # or a file
+SAMPLINGS = ("uniform", "balanced")
+SCORES = ("top1", "macro_f1", "balanced_accuracy", "loss")  # by which a checkpoint is the best
 FORMS = ("auto", "csv", "jsonl")  # of the answers
 PARTS = ("train", "validation", "test")
 # Words that are no path: of hw2.input.sources.builtin, hw2.models.pretrained and

@@ -15,6 +15,7 @@ from absl import flags
 from hw2.config import flagfile, paths, presets
 from hw2.config.choices import (
     ALGORITHMS,
+    CLASS_WEIGHTS,
     DATA_SETS,
     EXPORTS,
     FORMS,
@@ -23,7 +24,9 @@ from hw2.config.choices import (
     PARTS,
     PRECISIONS,
     PRESETS,
+    SAMPLINGS,
     SCHEDULES,
+    SCORES,
     STANDARDS,
     STEMS,
     WEIGHTS,
@@ -136,6 +139,11 @@ class Config:
     epochs: int = setting(0, "the same in epochs; 0: by max_steps", at_least(0))
     accumulate: int = recorded(1, "split each batch in parts, to save memory", at_least(1))
     loss: str = recorded("cross_entropy", f"{', '.join(LOSSES)}", one_of(*LOSSES))
+    focal_gamma: float = recorded(2.0, "for loss=focal: 0 is cross entropy", at_least(0))
+    class_weights: str = recorded(
+        "none", "none, balanced, or a CSV of class,weight", NOT_EMPTY, path=CLASS_WEIGHTS
+    )
+    sampling: str = recorded("uniform", " or ".join(SAMPLINGS), one_of(*SAMPLINGS))
     label_smoothing: float = recorded(0.0, "probability spread over all classes", DECAY)
     optimizer: str = setting("adam", f"{', '.join(OPTIMIZERS)}", one_of(*OPTIMIZERS))
     momentum: float = recorded(0.9, "momentum of sgd and sgdw", DECAY)
@@ -151,6 +159,7 @@ class Config:
     ema_decay: float = setting(0.9999, "decay of the averaged weights", DECAY)
     halve_after: int = recorded(-1, "to halve the rate; -1: 7, or 0 with a schedule", LEFT_OR_NOT)
     stop_after: int = recorded(-1, "to stop; -1: 15, or 0 with a schedule", LEFT_OR_NOT)
+    best_by: str = recorded("top1", f"best by {', '.join(SCORES)}", one_of(*SCORES))
     seed: int = setting(0, "seed of the split, the order and all else", SEED)
     init_from: str = setting("", "run folder with the weights to start from", path=())
     new_head: bool = setting(False, "allow other classes than init_from has")

@@ -14,6 +14,7 @@ from hw2.input.examples import Examples
 from hw2.input.stream import order
 from hw2.input.stream.loading import CHUNK, NO_IMAGE, stream
 from hw2.input.stream.loading import naming_errors as naming_errors
+from hw2.input.stream.order import Order
 from hw2.input.transforms import mixing, preprocess
 from hw2.input.transforms.preprocess import Preprocessing
 
@@ -50,6 +51,7 @@ def training_batches(
     mixup: float = 0.0,
     cutmix: float = 0.0,
     since_step: int = 0,
+    balanced: bool = False,
 ) -> tf.data.Dataset:
     """Streams shuffled epochs one after another, without gaps between them.
 
@@ -58,7 +60,8 @@ def training_batches(
 
     Args:
       examples: The examples.
-      indices: `[N]` indices of the examples to train on; each comes once in an epoch.
+      indices: `[N]` indices of the examples to train on; each comes once in an epoch, unless
+        the order is balanced.
       preprocessing: How to augment and standardize an image.
       batch_size: Images in a batch of all devices together; it may exceed N.
       seed: At least 0.
@@ -69,6 +72,7 @@ def training_batches(
       mixup: Alpha of mixup; 0 for none. Its random numbers depend on seed and step.
       cutmix: Alpha of cutmix; 0 for none.
       since_step: Step at which these examples replaced others, where an epoch begins.
+      balanced: Whether every class comes equally often, see `order.balanced`.
 
     Returns:
       Endless images `[batch_size, side, side, channels]` and int32 labels `[batch_size]`, or shares
@@ -80,7 +84,9 @@ def training_batches(
     if seed < 0 or start_step < 0:
         raise ValueError(f"seed and start_step must be at least 0, got {seed} and {start_step}.")
     chosen = _checked(examples, indices, batch_size)
-    places = _Places(chosen, batch_size, seed, part, since_step)
+    places = _Places(
+        chosen, batch_size, seed, part, since_step, order_of(examples, chosen, seed, balanced)
+    )
     dataset = stream(
         examples,
         tf.data.Dataset.counter(start_step * batch_size // part.machines, CHUNK),
@@ -98,6 +104,13 @@ def training_batches(
     return dataset.prefetch(PREFETCHED)
 
 
+def order_of(examples: Examples, indices: np.ndarray, seed: int, balanced: bool) -> Order:
+    """The order in which examples are trained on; see `training_batches`."""
+    if balanced:
+        return order.balanced(np.asarray(examples.labels)[indices], seed)
+    return order.uniform(len(indices), seed)
+
+
 def _unweighted(images: tf.Tensor, labels: tf.Tensor, _: tf.Tensor) -> tuple:
     return images, labels
 
@@ -110,11 +123,12 @@ class _Places(NamedTuple):
     seed: int
     part: Part
     since_step: int
+    order: Order
 
     def find(self, positions: np.ndarray) -> np.ndarray:
         positions = self.part.everywhere(positions, self.batch_size)
         since = self.since_step * self.batch_size
-        return self.indices[order.at(positions, len(self.indices), self.seed, since=since)]
+        return self.indices[self.order(positions, since=since)]
 
     def augment(
         self, preprocessing: Preprocessing, image: tf.Tensor, position: tf.Tensor

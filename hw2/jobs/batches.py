@@ -12,7 +12,6 @@ from hw2.config.settings import Config
 from hw2.input import pipeline
 from hw2.input.examples import Examples
 from hw2.input.pipeline import Part
-from hw2.input.stream import order
 from hw2.jobs.spec import preprocessing
 from hw2.jobs.start import Start
 from hw2.machines.workers import Workers
@@ -51,6 +50,7 @@ def make_batches(config: Config, workers: Workers, start: Start, start_step: int
     examples, validation = start.examples, start.validation
     validation_mb = config.cache_mb * len(validation) // len(examples)
     prepared = preprocessing(start.spec)
+    balanced = config.sampling == "balanced"
     if config.dry_run:
         validation = validation[: config.batch_size]
 
@@ -77,13 +77,15 @@ def make_batches(config: Config, workers: Workers, start: Start, start_step: int
             mixup=config.mixup,
             cutmix=config.cutmix,
             since_step=start.data_since,
+            balanced=balanced,
         )
+
+    in_order = pipeline.order_of(examples, start.training, config.seed, balanced)
 
     def indices(step: int) -> np.ndarray:
         positions = step * config.batch_size + np.arange(config.batch_size)
         since = start.data_since * config.batch_size
-        count = len(start.training)
-        return start.training[order.at(positions, count, config.seed, since=since)]
+        return start.training[in_order(positions, since=since)]
 
     held_out = workers.distribute(evaluated)
     return Batches(workers.distribute(trained), held_out, examples, indices)

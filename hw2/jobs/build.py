@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 from rich.table import Table
@@ -46,13 +46,20 @@ def steps_between(config: Config, count: int) -> int:
     return config.save_checkpoint_steps or math.ceil(count / config.batch_size)
 
 
-def learner(config: Config, spec: Spec, *, load_pretrained: bool = True) -> Learner:
+def learner(
+    config: Config,
+    spec: Spec,
+    *,
+    load_pretrained: bool = True,
+    class_weights: Sequence[float] | None = None,
+) -> Learner:
     """Makes the learner; to be called inside the scope of the strategy.
 
     Args:
       config: The settings.
       spec: The spec of the training.
       load_pretrained: False where a checkpoint will set all weights that train.
+      class_weights: Weights of the classes in the loss; None where all count alike.
     """
 
     def build() -> tf.Module:
@@ -61,6 +68,7 @@ def learner(config: Config, spec: Spec, *, load_pretrained: bool = True) -> Lear
             norm.synchronize(model)
         return model
 
+    loss = losses.named(config.loss, focal_gamma=config.focal_gamma)
     return Learner(
         build,
         penalty=l2_penalty,
@@ -73,7 +81,7 @@ def learner(config: Config, spec: Spec, *, load_pretrained: bool = True) -> Lear
             nesterov=config.nesterov,
             weight_decay=config.weight_decay,
         ),
-        loss=losses.smoothed(losses.LOSSES[config.loss], config.label_smoothing),
+        loss=losses.weighted(losses.smoothed(loss, config.label_smoothing), class_weights),
         clip_norm=config.clip_norm,
         accumulate=config.accumulate,
         precision=config.precision,

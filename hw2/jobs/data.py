@@ -21,6 +21,7 @@ from hw2.input.files import levels
 from hw2.input.files.levels import Scale
 from hw2.input.files.names import shown
 from hw2.input.files.rules import Rules, among
+from hw2.input.scanning import imbalance
 from hw2.input.sources import builtin
 from hw2.input.stream import disk_cache
 from hw2.runs import cells
@@ -187,7 +188,11 @@ def read_split(
             f"no validation pictures in {config.train_data_path} - no class has enough for "
             f"--validation_fraction={config.validation_fraction}; raise it or add pictures"
         )
-    for note in split.notes(examples, training, validation):
+    found = list(split.notes(examples, training, validation))
+    if config.class_weights == "none" and config.sampling == "uniform" and config.loss != "focal":
+        counts = np.bincount(examples.labels[training], minlength=len(examples.class_names))
+        found += imbalance.notes(examples.class_names, counts)
+    for note in found:
         out.print(f"  note: {note}", style="dim")
     out.print(f"  {len(training):,} to train, {len(validation):,} to validate")
     return training, validation

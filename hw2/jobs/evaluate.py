@@ -29,6 +29,7 @@ from hw2.runs.folder import RunFolder
 from hw2.terminal import console
 from hw2.training import losses, metrics
 from hw2.training.events import write_scalars
+from hw2.training.losses import Loss
 from hw2.training.metrics import Scores, scorer
 
 
@@ -80,7 +81,7 @@ class Evaluator:
         indices: np.ndarray,
         batch_size: int,
         k: int,
-        loss: str,
+        loss: Loss,
         *,
         trained_on: int = 0,
     ):
@@ -92,12 +93,12 @@ class Evaluator:
           indices: The examples to score by.
           batch_size: Pictures at a time.
           k: For the top-k accuracy.
-          loss: Name of the loss.
+          loss: Loss of each example.
           trained_on: How many of these the run was trained on, for the results.
         """
         self.skipped, self.trained_on = examples.skipped, trained_on
         self._model = trained.build(spec)
-        self._score, self._k = scorer(self._model, losses.LOSSES[loss]), k
+        self._score, self._k = scorer(self._model, loss), k
         self._batches = pipeline.evaluation_batches(
             examples, indices, preprocessing(spec), batch_size=batch_size, cache_mb=0
         )
@@ -124,7 +125,11 @@ def _evaluator(
     if config.num_examples:  # a fair sample, since folders are in the order of their classes
         indices = np.random.default_rng(0).permutation(indices)[: config.num_examples]
     k = min(config.top_k, len(spec["class_names"]))
-    loss = checkpoint.state["settings"].get("loss", config.loss)
+    known_settings = checkpoint.state["settings"]
+    loss = losses.named(
+        known_settings.get("loss", config.loss),
+        focal_gamma=known_settings.get("focal_gamma", config.focal_gamma),
+    )
     known = leaks.trained_on(folder, examples, indices, out) if config.test_data_path else 0
     return Evaluator(spec, examples, indices, config.batch_size, k, loss, trained_on=known)
 
@@ -140,7 +145,7 @@ def _record(
     """Prints an evaluation, appends it to `eval.jsonl`, and draws it in TensorBoard."""
     data = dataset.absolute_path(config.test_data_path) or "validation"
     result = scores.plain() | {
-        "mean_class_top1": scores.mean_class_top1,
+        "mean_class_top1": scores.balanced_accuracy,  # its name of before
         "weights": config.weights,
         "step": checkpoint.step,
         "data": data,
@@ -151,7 +156,8 @@ def _record(
     bad = f"; bad ones, named in bad.csv and not counted: {len(skipped)}" if skipped else ""
     out.print(
         f"step {checkpoint.step}, {config.weights} weights, {data}: "
-        f"{metrics.in_words(scores.top1, scores.topk, scores.k)}, loss {scores.loss:.4f} "
+        f"{metrics.in_words(scores.top1, scores.topk, scores.k)}, balanced accuracy "
+        f"{scores.balanced_accuracy:.4f}, macro F1 {scores.macro_f1:.4f}, loss {scores.loss:.4f} "
         f"on {scores.num_examples} pictures{bad}"
     )
     path = Path(config.eval_dir or folder.path / "eval")
@@ -165,7 +171,8 @@ def _record(
         _write_classes(path / "per_class.csv", names, scores)
         dataset.write_skipped(path / "bad.csv", skipped, raw=config.raw)
     part = "test" if config.test_data_path else "validation"
-    figures = {"top1": scores.top1, "topk": scores.topk, "loss": scores.loss}
+    names_of_figures = ("top1", "topk", "loss", "balanced_accuracy", "macro_f1")
+    figures = {name: getattr(scores, name) for name in names_of_figures}
     write_scalars(path, checkpoint.step, {f"{part}/{n}": v for n, v in figures.items()})
     print(json.dumps(result), flush=True)
 

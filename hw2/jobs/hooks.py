@@ -77,12 +77,14 @@ def make_hooks(
     Raises:
       RunError: The run folder cannot be written.
     """
-    score = scorer(state.learner.averaged, losses.LOSSES[config.loss])
+    loss = losses.named(config.loss, focal_gamma=config.focal_gamma)
+    score = scorer(state.learner.averaged, loss)
     k = min(config.top_k, len(start.examples.class_names))
     evaluation = Evaluation(
         lambda: score(batches.validation, k, steps.check),
         state.progress.plateau,
         state.progress.best,
+        best_by=config.best_by,
     )
     writers = workers.on_first(
         lambda: _writers(config, start, state, batches, steps, evaluation, out)

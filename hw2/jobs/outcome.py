@@ -116,10 +116,10 @@ def conclude(
     k = min(config.top_k, len(start.examples.class_names))
     result: dict[str, Any] = {"k": k, "step": run.step, "stop_reason": run.stop_reason}
     if best:
-        result |= {"val_top1": best.top1, "val_topk": best.topk, "k": best.k}
+        result |= {"k": best.k, **_figures("val", best)}
         result["best_step"] = state.progress.plateau.best_step
     if tested:
-        result |= {"test_top1": tested.top1, "test_topk": tested.topk}
+        result |= _figures("test", tested)
         result["test_num_examples"] = tested.num_examples
     result["seconds"] = round(time.perf_counter() - started, 1)
     if config.dry_run:
@@ -132,6 +132,13 @@ def conclude(
         best_step = state.progress.plateau.best_step if best else None
         sayings = diagnosis.diagnose_file(folder.path / "metrics.csv", best_step)
     show(result, commands, out, [] if config.overfit_batches else sayings)
+
+
+def _figures(part: str, scores: Scores) -> dict[str, float]:
+    """The scores of a part for the table and the JSON line; a run of before has fewer."""
+    names = ("top1", "topk", "balanced_accuracy", "macro_f1")
+    values = {f"{part}_{name}": getattr(scores, name) for name in names}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def show(
@@ -153,8 +160,12 @@ def show(
     words = {
         "val_top1": "validation top-1",
         "val_topk": f"validation top-{k}",
+        "val_balanced_accuracy": "validation balanced accuracy",
+        "val_macro_f1": "validation macro F1",
         "test_top1": "test top-1",
         "test_topk": f"test top-{k}",
+        "test_balanced_accuracy": "test balanced accuracy",
+        "test_macro_f1": "test macro F1",
         "best_step": "best step",
         "step": "last step",
         "stop_reason": "stopped because",
@@ -164,7 +175,8 @@ def show(
     for name, text in words.items():
         if name in result and not (k == 1 and name.endswith("topk")):
             value = result[name]
-            table.add_row(text, f"{value:.4f}" if name.endswith(("top1", "topk")) else str(value))
+            figure = name.startswith(("val_", "test_"))
+            table.add_row(text, f"{value:.4f}" if figure else str(value))
     for number, saying in enumerate(sayings):
         table.add_row("" if number else "the curves say", saying)
     out.print(table)

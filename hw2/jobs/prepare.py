@@ -19,7 +19,7 @@ from hw2.errors import UsageError
 from hw2.input import pipeline
 from hw2.input.examples import Examples
 from hw2.input.scanning.troubles import Trouble, Troubles
-from hw2.jobs import data, leaks, spec
+from hw2.jobs import class_weights, data, leaks, spec
 from hw2.jobs.convolution import convolving
 from hw2.machines import devices
 from hw2.machines.cluster import Cluster
@@ -97,6 +97,7 @@ def read_data(config: Config, out: Console) -> tuple[Examples, Examples | None]:
 
     train, test = tried(config.train_data_path, "train"), None
     spec.preprocessing_options(config, train.channels)
+    class_weights.check(config, train.class_names)
     leak = leaks.leak_of_parts(config, train)
     found += [leak] if leak else []
     if config.test_data_path:

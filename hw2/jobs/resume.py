@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,12 @@ def restore_state(config: Config, start: Start, out: Console) -> State:
     Raises:
       RunError: The checkpoint is damaged, or of another model.
     """
-    learner = build.learner(config, start.spec, load_pretrained=start.checkpoint is None)
+    learner = build.learner(
+        config,
+        start.spec,
+        load_pretrained=start.checkpoint is None,
+        class_weights=start.class_weights,
+    )
     run, progress = resume(config, learner, start)
     if start.checkpoint:
         out.print(f"resuming from step {run.step} of {start.folder.path}")
@@ -78,6 +84,10 @@ def resume(config: Config, learner: Learner, start: Start) -> tuple[Run, Progres
     if start.new_data:  # scores on other pictures: the best has to be found again
         progress.best = progress.validation = None
         plateau.restart()
+    before = found.state["settings"].get("best_by", "top1")
+    if config.best_by != before:  # the best stays the best, until one is better
+        score = progress.best.by(config.best_by) if progress.best else math.nan
+        plateau.best = score if math.isfinite(score) else None
     plateau.halve_after, plateau.stop_after = config.halve_after, config.stop_after
     run.step = found.step
     if progress.unfinished:

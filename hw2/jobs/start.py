@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from hw2.errors import RunError
 from hw2.input.examples import Examples
 from hw2.input.files import spelling
 from hw2.input.stream import order
-from hw2.jobs import build, data, program, settled
+from hw2.jobs import build, class_weights, data, program, settled
 from hw2.jobs.record import record_of_run
 from hw2.jobs.spec import Spec, check_momentum, make_spec
 from hw2.machines import environment
@@ -46,6 +47,7 @@ class Start:
       last_step: The step where training ends.
       record: What each checkpoint records besides its tensors and its progress, as JSON.
       new_data: Whether the data has changed since the checkpoint.
+      class_weights: Weights of the classes in the loss; None where all count alike.
     """
 
     config: Config
@@ -59,6 +61,7 @@ class Start:
     last_step: int
     record: dict[str, Any]
     new_data: bool
+    class_weights: Sequence[float] | None
 
     @property
     def data_since(self) -> int:
@@ -106,7 +109,8 @@ def open_run(
         check_momentum(config, found)
     described = environment.describe(workers.strategy, deterministic=config.deterministic)
     new_data = compatibility.has_other_pictures(found, spec)
-    record = record_of_run(config, found, spec, described, last_step)
+    weights = class_weights.of(config, examples, training)
+    record = record_of_run(config, found, spec, described, last_step, weights)
     notes = [*settled.notes(given, config), *advice.notes(given, config)]
     for note in (*notes, *build.notes(config, len(training), last_step)):
         out.print(f"  note: {note}", style="dim")
@@ -122,6 +126,7 @@ def open_run(
         last_step,
         record,
         new_data,
+        weights,
     )
 
 

@@ -8,7 +8,12 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 from scipy.stats import binomtest
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+from sklearn.metrics import (
+    confusion_matrix,
+    f1_score,
+    precision_recall_fscore_support,
+    recall_score,
+)
 
 from hw2.input import pipeline
 from hw2.input.examples import Examples
@@ -61,6 +66,19 @@ class Predictions:
         """Mean cross entropy, in nats."""
         own = self.probabilities[np.arange(len(self.labels)), self.labels]
         return float(-np.log(np.maximum(own, 1e-12)).mean())
+
+    @property
+    def balanced_accuracy(self) -> float:
+        """Mean recall of the classes that have images."""
+        there = np.unique(self.labels)
+        return float(
+            recall_score(self.labels, self.guesses, labels=there, average="macro", zero_division=0)
+        )
+
+    @property
+    def macro_f1(self) -> float:
+        """Mean F1 of the classes that have images or predictions."""
+        return float(f1_score(self.labels, self.guesses, average="macro", zero_division=0))
 
     @property
     def confusion(self) -> np.ndarray:

@@ -67,7 +67,9 @@ def build(folders: Sequence[str], config: Config) -> None:
     out.print(f"{path}: {len(text.encode('utf-8', 'replace')) / 1e6:.1f} MB")
     result: dict[str, Any] = {"report": str(path), "bytes": path.stat().st_size}
     if runs[0] and len(paths) == 1:
-        result["top1"] = float(runs[0].answers.right.mean())
+        answers = runs[0].answers
+        result["top1"] = float(answers.right.mean())
+        result |= {name: getattr(answers, name) for name in ("balanced_accuracy", "macro_f1")}
     result |= {"missing": missing, "seconds": round(time.perf_counter() - started, 1)}
     print(json.dumps(result), flush=True)
 

@@ -49,6 +49,8 @@ def _row(one: Record, label: str, run: ScoredRun | None, top_k: int) -> dict[str
         "top1": share(run.answers.right),
         "topk": share(run.answers.among(k)),
         "k": k,
+        "balanced_accuracy": run.answers.balanced_accuracy,
+        "macro_f1": run.answers.macro_f1,
         "loss": run.answers.loss,
         "ece": calibration.error(run.answers.confidence, run.answers.right),
         "parameters": sum(int(np.prod(v.shape)) for v in run.model.trainable_variables),

@@ -11,14 +11,21 @@ from hw2.report.record import Record
 _PLOTS = (  # title, unit, and columns with what they are called
     ("Loss", "nats", (("loss", "training"), ("val_loss", "validation, averaged"))),
     ("Accuracy", "top-1", (("accuracy", "training"), ("val_top1", "validation, averaged"))),
+    (
+        "All classes alike",
+        "",
+        (("val_balanced_accuracy", "balanced accuracy"), ("val_macro_f1", "macro F1")),
+    ),
     ("Learning rate", "", (("learning_rate", "rate"),)),
     ("Speed", "examples/s", (("examples_per_second", "examples/s"),)),
 )
+_ALWAYS = ("Loss", "Accuracy", "Learning rate", "Speed")  # older runs have no others
 _NOTES = {
     "Loss": "The training loss has the L2 penalty in it and is of pictures as augmented.",
     "Training loss": "With the L2 penalty in it, of pictures as augmented.",
     "Validation accuracy": "By averaged weights.",
     "Validation loss": "By averaged weights, without the penalty.",
+    "All classes alike": "Means over the classes: of recall, and of F1. By averaged weights.",
     "Learning rate": "What a step is multiplied by, after warm-up, schedule and halvings.",
     "Speed": "Of steps alone, without evaluations and checkpoints.",
     "Accuracy": "Training counts pictures as augmented, with the raw weights of each moment.",
@@ -27,7 +34,8 @@ _NOTES = {
 
 def draw(record: Record) -> list[Drawing]:
     """Draws loss, accuracy, rate and speed of a run; marks checkpoints, halvings and the best."""
-    return [_plot(record, *plot) for plot in _PLOTS]
+    plots = (plot for plot in _PLOTS if plot[0] in _ALWAYS or record.series(plot[2][0][0])[0])
+    return [_plot(record, *plot) for plot in plots]
 
 
 def together(records: Sequence[Record], labels: Sequence[str]) -> list[Drawing]:
@@ -78,7 +86,7 @@ def _plot(record: Record, title: str, unit: str, columns: Sequence[tuple[str, st
             words.append(f"{label} from {values[0]:.4g} to {values[-1]:.4g}")
             if title == "Learning rate" and max(values) > 0:
                 axes.set_ylim(0, 1.08 * max(values))
-    if title == "Accuracy":
+    if title in ("Accuracy", "All classes alike"):
         axes.set_ylim(0, 1.02)
     mark(axes, record.halvings, SERIES[3], "rate halved", "--")
     if record.best_step is not None:

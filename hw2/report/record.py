@@ -23,6 +23,8 @@ COLUMNS = (
     "examples_per_second",
     "val_loss",
     "val_top1",
+    "val_balanced_accuracy",
+    "val_macro_f1",
 )
 
 
@@ -36,9 +38,9 @@ class Record:
       class_names: The classes, in the order of the logits.
       rows: The rows of `metrics.csv`; nan where there is nothing.
       saved: The steps of the checkpoints that exist.
-      best_step: The step of the highest validation accuracy so far, on the images that the run
-        trains on now; None before an evaluation.
-      halvings: The steps at which the rate was halved because the accuracy did not improve.
+      best_step: The step of the best validation score so far, by `--best_by`, on the images that
+        the run trains on now; None before an evaluation.
+      halvings: The steps at which the rate was halved because that score did not improve.
       restarts: The steps at which the run continued on other images, by `--accept_new_data`.
     """
 
@@ -69,7 +71,8 @@ class Record:
 
     def series(self, column: str) -> tuple[list[float], list[float]]:
         """Returns the steps and the values of a column, where it has values."""
-        points = [(row["step"], row[column]) for row in self.rows if math.isfinite(row[column])]
+        every = ((row["step"], row.get(column, math.nan)) for row in self.rows)
+        points = [(step, value) for step, value in every if math.isfinite(value)]
         return [step for step, _ in points], [value for _, value in points]
 
 
@@ -85,7 +88,9 @@ def read(path: Path) -> Record:
         int(flags.get(name, str(FIELDS[name].default))) for name in ("halve_after", "stop_after")
     )
     plateau = Plateau(halve_after, stop_after)
-    evaluations = ((int(row["step"]), row["val_top1"]) for row in rows)
+    best_by = flags.get("best_by", FIELDS["best_by"].default)
+    sign = -1 if best_by == "loss" else 1
+    evaluations = ((int(row["step"]), sign * row.get(f"val_{best_by}", math.nan)) for row in rows)
     halvings = replay(plateau, (pair for pair in evaluations if math.isfinite(pair[1])), restarts)
     return Record(
         path,
@@ -125,6 +130,6 @@ def _rows(file: Path) -> list[dict[str, float]]:
         whole = (line for line in lines if line.endswith("\n"))  # a training may be writing one
         for row in csv.DictReader(whole):
             with contextlib.suppress(KeyError, TypeError, ValueError):
-                values = {name: float(row[name] or "nan") for name in COLUMNS}
+                values = {name: float(row[name] or "nan") for name in COLUMNS if name in row}
                 rows.append({"step": int(row["step"]), **values})
     return rows

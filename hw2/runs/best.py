@@ -1,4 +1,4 @@
-"""The best checkpoint of a run: the evaluated one with the highest validation accuracy."""
+"""The best checkpoint of a run: the evaluated one with the best validation score."""
 
 from __future__ import annotations
 
@@ -48,12 +48,19 @@ def find(
     for path, why in bad.items():
         instead = "no other one was evaluated"
         if found:
-            top1 = found.state["validation"]["top1"]
-            instead = f"the next best is step {found.step}, with validation top-1 {top1:.4f}"
+            name = best_by(last)
+            score = found.state["validation"][name]
+            word = "top-1" if name == "top1" else name.replace("_", " ")
+            instead = f"the next best is step {found.step}, with validation {word} {score:.4f}"
         warnings.warn(f"passed over the best: {path} - {why}; {instead}", stacklevel=2)
         if set_aside and path.exists():
             checkpoints.set_aside(path)
     return found
+
+
+def best_by(last: Checkpoint) -> str:
+    """The validation score by which checkpoints of a run are compared."""
+    return last.state.get("settings", {}).get("best_by", "top1")
 
 
 def _first_good(
@@ -75,7 +82,9 @@ def _first_good(
 
 
 def _by_score(paths: Iterable[Path], last: Checkpoint, check: Callable[[State], Any]) -> list[Path]:
-    """The evaluated ones, the highest accuracy first; those of other images do not count."""
+    """The evaluated ones, the best first; those of other images do not count."""
+    name = best_by(last)
+    sign = 1 if name == "loss" else -1
     scores = []
     for path in paths:
         try:
@@ -83,6 +92,7 @@ def _by_score(paths: Iterable[Path], last: Checkpoint, check: Callable[[State], 
         except RunError:
             continue  # it is no candidate, and `newest` tells of it if a run resumes from it
         scored = found.state.get("validation")
-        if scored and found.step > last.state.get("data_since", 0):
-            scores.append((-scored["top1"], found.step, path))
+        score = scored and scored.get(name)
+        if score is not None and found.step > last.state.get("data_since", 0):
+            scores.append((sign * score, found.step, path))
     return [path for _, _, path in sorted(scores)]

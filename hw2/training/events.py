@@ -113,7 +113,7 @@ def opened(folder: Path, step: int | None = None) -> Events | None:
     return Events(folder, step)
 
 
-def write_scalars(folder: Path, step: int, values: dict[str, float]) -> None:
+def write_scalars(folder: Path, step: int, values: Mapping[str, float | None]) -> None:
     """Adds values at one step to the TensorBoard events of a folder."""
     events = opened(folder)
     if events:

@@ -14,15 +14,24 @@ from hw2.training.plateau import Plateau
 class Evaluation:
     """Scores the model, keeps the best scores, and applies the plateau rule."""
 
-    def __init__(self, evaluate: Callable[[], Scores], plateau: Plateau, best: Scores | None):
+    def __init__(
+        self,
+        evaluate: Callable[[], Scores],
+        plateau: Plateau,
+        best: Scores | None,
+        *,
+        best_by: str = "top1",
+    ):
         """Makes the hook, with what earlier evaluations of the run have found.
 
         Args:
           evaluate: Scores the averaged weights on the held-out pictures.
           plateau: The plateau rule; updated at each evaluation.
           best: Scores at `plateau.best_step`; None before the first evaluation.
+          best_by: The score that the plateau rule watches, see `Scores.by`.
         """
         self._evaluate, self._plateau, self.best = evaluate, plateau, best
+        self._best_by = best_by
         self._before = best, plateau.best_step  # the best without this step
 
     def __call__(self, run: Run) -> None:
@@ -40,9 +49,10 @@ class Evaluation:
                 "last checkpoint if there is one"
             )
         self._before = self.best, self._plateau.best_step
-        self._plateau.update(run.validation.top1, run.step)
+        score = run.validation.by(self._best_by)
+        self._plateau.update(score, run.step)
         # What the plateau rule has seen may be higher, if the disk refused the checkpoint of it.
-        if self.best is None or run.validation.top1 > self.best.top1:
+        if self.best is None or not score <= self.best.by(self._best_by):
             self.best, self._plateau.best_step = run.validation, run.step
         if self._plateau.exhausted:
             run.stop(f"no gain over {self._plateau.without_gain} evaluations")

@@ -19,6 +19,7 @@ from hw2.runs import atomic
 from hw2.training.events import Events
 from hw2.training.loop import Run
 
+SCORES = ("val_loss", "val_top1", "val_balanced_accuracy", "val_macro_f1")  # of `Scores`
 COLUMNS = (
     "step",
     "loss",
@@ -27,8 +28,7 @@ COLUMNS = (
     "examples_per_second",
     "seconds_per_batch",
     "share_waiting",
-    "val_loss",
-    "val_top1",
+    *SCORES,
 )
 WIDE = 80  # columns that hold the speed too
 
@@ -151,10 +151,10 @@ class Logger:
             seconds and round(self._batch_size / seconds, 1),
             seconds and round(seconds, 5),
             waiting and round(waiting, 4),
-            run.validation.loss if run.validation else None,
-            run.validation.top1 if run.validation else None,
         )
-        return dict(zip(COLUMNS, values, strict=True))
+        found = run.validation
+        scores = [getattr(found, name.removeprefix("val_"), None) for name in SCORES]
+        return dict(zip(COLUMNS, (*values, *scores), strict=True))
 
     def _show(self, run: Run, row: dict[str, float | None]) -> None:
         learned = f"loss {row['loss']:.4f}  accuracy {row['accuracy']:.3f}"
@@ -183,8 +183,11 @@ def _keep_rows(file: Path, last: int) -> None:
         if file.exists():
             with file.open(newline="") as old:
                 lines = list(csv.reader(old))
-        rows = [row for row in lines if len(row) == len(COLUMNS) and row[0].isdecimal()]
-        kept = [list(COLUMNS), *(row for row in rows if int(row[0]) <= last)]
+        head, rows = lines[0] if lines else [], lines[1:]
+        whole = [row for row in rows if len(row) == len(head) and row[0].isdecimal()]
+        named = [dict(zip(head, row, strict=True)) for row in whole if int(row[0]) <= last]
+        # Runs of before have fewer columns.
+        kept = [list(COLUMNS), *([row.get(name, "") for name in COLUMNS] for row in named)]
         if kept == lines:
             return
         with atomic.opened(file) as new:

@@ -6,11 +6,13 @@ and CutMix make them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
 Loss = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+LEAST = 1e-37  # a float32 above 0: powers of 0 have infinite gradients, or none
 
 
 def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
@@ -62,7 +64,64 @@ def binary_cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(shares, logits), -1)
 
 
-LOSSES = {"cross_entropy": cross_entropy, "kl": kl_divergence, "binary": binary_cross_entropy}
+def focal(labels: tf.Tensor, logits: tf.Tensor, *, gamma: float = 2.0) -> tf.Tensor:
+    """Focal loss: a cross entropy in which each class counts by `(1 - p) ** gamma`.
+
+    p is the probability that the softmax gives to that class, so what the model already knows
+    hardly counts. Labels that are shares give the sum over the classes of share times focal loss.
+
+    Args:
+      labels: `[N]` integers in [0, classes), or `[N, classes]`.
+      logits: `[N, classes]`.
+      gamma: How much less easy examples count, at least 0; 0 gives the cross entropy.
+
+    Returns:
+      `[N]`, in nats.
+
+    Source: Lin et al., "Focal Loss for Dense Object Detection", 2017, arxiv.org/abs/1708.02002;
+    with a softmax in place of its sigmoids.
+    """
+    logs = tf.nn.log_softmax(logits)  # [N, classes]
+    others = tf.maximum(-tf.math.expm1(logs), LEAST)  # 1 - p
+    return -tf.reduce_sum(shares_of(labels, logits) * others**gamma * logs, -1)
+
+
+LOSSES: dict[str, Loss] = {
+    "cross_entropy": cross_entropy,
+    "kl": kl_divergence,
+    "binary": binary_cross_entropy,
+    "focal": focal,
+}
+
+
+def named(name: str, *, focal_gamma: float = 2.0) -> Loss:
+    """Finds a loss by its name."""
+    if name == "focal":
+        return functools.partial(focal, gamma=focal_gamma)
+    return LOSSES[name]
+
+
+def weighted(loss: Loss, weights: Sequence[float] | None) -> Loss:
+    """Multiplies the loss of each example by the weight of its class.
+
+    An example whose label is shares of several classes has the mean of their weights by share.
+
+    Args:
+      loss: The loss, with label smoothing in it if there is any, which then does not count.
+      weights: `[classes]`; None for a weight of 1 for every class.
+    """
+    if weights is None:
+        return loss
+
+    def of_weighted(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        of_class = tf.constant(weights, logits.dtype)
+        if len(labels.shape) == 1:
+            of_example = tf.gather(of_class, labels)  # [N]
+        else:
+            of_example = tf.linalg.matvec(shares_of(labels, logits), of_class)  # [N]
+        return of_example * loss(labels, logits)
+
+    return of_weighted
 
 
 def smoothed(loss: Loss, smoothing: float) -> Loss:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -41,13 +42,21 @@ class Scores:
     k: int
     loss: float  # mean, in nats
     num_examples: int
+    balanced_accuracy: float | None = None  # mean recall of the classes that have pictures
+    macro_f1: float | None = None  # mean F1 of the classes that have pictures or guesses
     by_class: tuple[tuple[int, int], ...] = dataclasses.field(default=(), repr=False, compare=False)
     # (correct at the first guess, all) for each class
 
-    @property
-    def mean_class_top1(self) -> float:
-        """Top-1 accuracy of each class, averaged over the classes that have pictures."""
-        return float(np.mean([right / count for right, count in self.by_class if count]))
+    def by(self, name: str) -> float:
+        """A score by which one checkpoint is better than another, higher the better.
+
+        Args:
+          name: "top1", "balanced_accuracy", "macro_f1", or "loss", which counts as its negative.
+        """
+        value = getattr(self, name)
+        if value is None:  # of a checkpoint from before these scores
+            return math.nan
+        return -value if name == "loss" else value
 
     def plain(self) -> dict[str, float]:
         """The scores as plain JSON, without `by_class`."""
@@ -73,9 +82,12 @@ def scorer(model: tf.Module, loss: Loss = losses.cross_entropy) -> Callable[...,
         top1 = tf.cast(in_top_k(labels, logits, 1) & present, tf.float32)
         count = tf.cast(present, tf.float32)
         classes = logits.shape[1]
+        finite = tf.reduce_all(tf.math.is_finite(logits), 1)
+        sure = tf.cast(finite & present, tf.float32)
         return {
             "right": tf.math.unsorted_segment_sum(top1, labels, classes),
             "count": tf.math.unsorted_segment_sum(count, labels, classes),
+            "guessed": tf.math.unsorted_segment_sum(sure, tf.argmax(logits, 1), classes),
             "loss": tf.reduce_sum(tf.where(present, loss(labels, logits), 0)),
             "topk": tf.reduce_sum(tf.cast(in_top_k(labels, logits, k) & present, tf.float32)),
         }
@@ -93,7 +105,10 @@ def scorer(model: tf.Module, loss: Loss = losses.cross_entropy) -> Callable[...,
         count = float(sums["count"].sum()) if sums else 0
         if not count:
             raise ValueError("evaluation must have at least one picture, got none.")
+        recall, f1 = recall_and_f1(*(sums[name] for name in ("right", "count", "guessed")))
         return Scores(
+            balanced_accuracy=recall,
+            macro_f1=f1,
             top1=float(sums["right"].sum()) / count,
             topk=float(sums["topk"]) / count,
             k=k,
@@ -106,6 +121,24 @@ def scorer(model: tf.Module, loss: Loss = losses.cross_entropy) -> Callable[...,
         )
 
     return score
+
+
+def recall_and_f1(right: np.ndarray, count: np.ndarray, guessed: np.ndarray) -> tuple[float, float]:
+    """Computes balanced accuracy and macro F1, as scikit-learn does.
+
+    Args:
+      right: `[classes]`, how many pictures of each class are recognized.
+      count: `[classes]`, how many there are; at least one in all.
+      guessed: `[classes]`, how many pictures are taken for the class.
+
+    Returns:
+      The recall, averaged over the classes that have pictures, and F1, the harmonic mean of
+      recall and precision, averaged over the classes that have pictures or guesses.
+    """
+    there, named = count > 0, count + guessed > 0
+    recall = right[there] / count[there]
+    f1 = 2 * right[named] / (count + guessed)[named]
+    return float(recall.mean()), float(f1.mean())
 
 
 def summed(values: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:

@@ -28,6 +28,7 @@ PROTOCOL = ROOT / "benchmarks" / "s3_protocol.py"
 NAMES = {
     "cells",
     "fashion_mnist_best",
+    "fashion_mnist_imbalanced",
     "few_pictures",
     "s1_inception10",
     "s2_densenet",

@@ -69,7 +69,11 @@ def assert_close(one, other):
 @pytest.mark.parametrize("clip_norm", [0.0, 0.1])
 @pytest.mark.parametrize(
     ("loss", "mixed"),
-    [(losses.cross_entropy, False), (losses.smoothed(losses.kl_divergence, 0.1), True)],
+    [
+        (losses.cross_entropy, False),
+        (losses.smoothed(losses.kl_divergence, 0.1), True),
+        (losses.weighted(losses.focal, [*range(1, 11)]), True),
+    ],
 )
 def test_two_devices_have_the_gradients_of_one(two_devices, loss, mixed, clip_norm):
     options = {"loss": loss, "clip_norm": clip_norm, "mixed": mixed}

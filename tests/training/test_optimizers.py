@@ -214,6 +214,9 @@ def test_losses_are_keras_losses_of_indices_and_of_shares():
         "binary": lambda y, s: keras.losses.binary_crossentropy(
             y * (1 - s) + s / 5, logits, from_logits=True
         ),
+        "focal": lambda y, s: keras.losses.categorical_focal_crossentropy(
+            y, logits, alpha=1.0, gamma=2.0, from_logits=True, label_smoothing=s
+        ),
     }
     assert theirs.keys() == losses.LOSSES.keys()
     for name, loss in losses.LOSSES.items():

@@ -16,11 +16,11 @@ _EXCEL = re.compile(r"sep=.?")  # which separator follows, for Excel
 FORM = "a list of pictures has the header `file,class`"
 
 
-def rows_of(path: str) -> Iterator[tuple[int, list[str]]]:
+def rows_of(path: str, form: str = FORM) -> Iterator[tuple[int, list[str]]]:
     """Yields line number and fields of every row, the header first and in lower case.
 
     All rows must have the same length. A row with a quoted line break spans several lines, and has
-    the number of the last.
+    the number of the last. `form` says in errors what the file should be.
     """
     line, width = 1, None
     try:
@@ -32,7 +32,7 @@ def rows_of(path: str) -> Iterator[tuple[int, list[str]]]:
                 line = reader.line_num
                 if width is None:
                     if not row:
-                        raise bad(path, line, "no header", FORM)
+                        raise bad(path, line, "no header", form)
                     if len(row) == 1 or _EXCEL.fullmatch(row[0]):
                         _check_separator(path, line, row)
                     width = len(row)
@@ -50,7 +50,7 @@ def rows_of(path: str) -> Iterator[tuple[int, list[str]]]:
         why = (error.strerror or str(error)).lower()
         raise DataError(f"unreadable list in {shown(path)} - {why}; make it readable") from error
     if width is None:
-        raise bad(path, 1, "the file is empty", FORM)
+        raise bad(path, 1, "the file is empty", form)
 
 
 def _check_encoding(path: str) -> None:
