@@ -64,7 +64,7 @@ def rows(examples: Examples, config: Config, *, pictures: int, versions: int) ->
     if config.mixup or config.cutmix:
         chosen = chosen[: len(chosen) // 2 * 2]
     names = [shown(name) for name in examples.class_names]
-    loaded = [examples.load(int(index), p.short_side) for index in chosen]
+    loaded = [examples.load(int(index), pipeline.loaded_size(p)) for index in chosen]
     changed: list[tuple[list[np.ndarray], list[str]]] = [([], []) for _ in chosen]
     batches = pipeline.training_batches(
         examples,

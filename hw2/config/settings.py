@@ -17,6 +17,7 @@ from hw2.config.choices import (
     ALGORITHMS,
     DATA_SETS,
     EXPORTS,
+    FITS,
     FORMS,
     LOSSES,
     OPTIMIZERS,
@@ -68,6 +69,7 @@ class Config:
     validation_fraction: float = setting(0.2, "fraction of the training data to hold out", FRACTION)
     image_size: int = setting(100, "side of the model's input, in pixels", at_least(1))
     short_side: int = setting(260, "images are first resized to this shorter side", at_least(1))
+    fit: str = setting("crop", "aspect: crop, pad to a square, or stretch to one", one_of(*FITS))
     crop_size: int = setting(200, "smallest random crop; short_side: central crop", at_least(1))
     flip: bool = setting(True, "random left-right flips; --noflip for none")
     brightness: float = setting(63.0, "largest random change, of 255 levels", BYTE)
