@@ -14,8 +14,8 @@ def draw(
 
     Groups are taken at random, the large ones first, and in some rounds. Each changes sides if that
     brings the classes nearer to their fraction: what counts is the sum over the classes of the
-    squared error, as a fraction of the class. Every class keeps an image for training, and a class in several
-    groups validates, if a group can be moved without taking the last of another class.
+    squared error, as a fraction of the class. Every class keeps an image for training, and one in
+    several groups validates, if a group can be moved without taking the last of another class.
 
     Args:
       labels: `[N]` integers.

@@ -140,7 +140,7 @@ def test_copies_that_look_alike_are_on_one_side(data, tmp_path):
 
 def test_a_missing_library_is_told(data, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "imagehash", None)
-    with pytest.raises(UsageError, match="near-duplicates must have ImageHash.* pip install"):
+    with pytest.raises(UsageError, match=r"near-duplicates must have ImageHash.* pip install"):
         hashes.check()
 
 
@@ -159,9 +159,7 @@ def test_a_given_split_is_taken_and_holds(data, tmp_path):
         "film0_1.png,train", "film0_1.png,validation"
     )
     given.write_text(swapped)
-    with pytest.raises(
-        RunError, match=r"^another split in .*given.csv - the run in .* has its own"
-    ):
+    with pytest.raises(RunError, match=r"^another split in .*given.csv - the run in .* has its"):
         train(run, *flags, FILMS, "--max_steps=3")
     with pytest.raises(DataError, match=r"^groups in two parts of .* - 1: film0; keep them on"):
         train(tmp_path / "other", *flags, FILMS)
