@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from hw2.input.files import decode, near
+from hw2.input.examples import Examples
+from hw2.input.files import decode, duplicates, near
 from hw2.input.files.frame import Size
 from hw2.input.files.names import shown
 from hw2.input.files.rules import Rules
@@ -23,23 +23,23 @@ Pair = list[Any]  # two names or paths, the number of bits that differ, whether 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Part:
-    """The good pictures of a part of the data, and their hashes."""
+    """The good pictures of a part of the data, and their hashes.
 
-    seen: Survey
-    good: np.ndarray  # [N], their indices
-    hashes: np.ndarray  # [N] uint64
-    there: np.ndarray  # [N] booleans, whether a picture has a hash
+    Attributes:
+      names: As messages show them, `[N]`.
+      places: The same with the folder of the part.
+      classes: The names of their classes, `[N]`.
+      digests: The hashes of their contents, `[N]`, empty where unknown.
+      hashes: The perceptual hashes, `[N]` uint64.
+      there: Whether a picture has one, `[N]`.
+    """
 
-    @functools.cached_property
-    def digests(self) -> np.ndarray:
-        """The hashes of their contents."""
-        return self.seen.records["digest"][self.good]
-
-    @functools.cached_property
-    def classes(self) -> np.ndarray:
-        """The names of their classes, `[N]`."""
-        names = np.array(self.seen.listing.class_names, object)
-        return names[self.seen.listing.labels[self.good]]
+    names: Sequence[str]
+    places: Sequence[str]
+    classes: np.ndarray
+    digests: np.ndarray
+    hashes: np.ndarray
+    there: np.ndarray
 
 
 def part(seen: Survey, rules: Rules, report: Report) -> Part:
@@ -49,29 +49,48 @@ def part(seen: Survey, rules: Rules, report: Report) -> Part:
       UsageError: ImageHash is not installed.
     """
     listing = seen.listing
-    good = np.flatnonzero(seen.records["digest"] != b"")
+    good = np.flatnonzero(seen.records["digest"] != b"").tolist()
     limit = rules.max_pixels
 
     def load(index: int, size: Size) -> np.ndarray:
-        at = int(good[index])
+        at = good[index]
         if listing.read is not None:
             return decode.picture_in(listing.read(at), listing.place(at), size, max_pixels=limit)
         return decode.picture(listing.path(at), size, max_pixels=limit)
 
     digests = seen.records["digest"][good]
     found = hashes.of(load, digests, cache_folder=rules.cache_folder, report=report)
-    return Part(seen, good, *found)
+    return Part(
+        [shown(listing.names[at]) for at in good],
+        [shown(listing.path(at)) for at in good],
+        np.array(listing.class_names, object)[listing.labels[good]],
+        digests,
+        *found,
+    )
+
+
+def part_of(examples: Examples, report: Report) -> Part:
+    """Hashes pictures that are no files.
+
+    Raises:
+      UsageError: ImageHash is not installed.
+    """
+    names = [shown(name) for name in examples.names]
+    unknown = np.zeros(len(names), duplicates.DIGEST)
+    digests = unknown if examples.digests is None else examples.digests
+    found = hashes.of(examples.load, unknown, report=report)
+    classes = np.array(examples.class_names, object)[examples.labels]
+    return Part(names, names, classes, digests, *found)
 
 
 def within(one: Part) -> list[Pair]:
     """Lists pairs of names within a part, the most alike first; equal files are not among them."""
     found = hashes.pairs(one.hashes, one.there)
-    found = found[one.digests[found[:, 0]] != one.digests[found[:, 1]]]
-    names = one.seen.listing.names
+    found = found[_differ(one.digests[found[:, 0]], one.digests[found[:, 1]])]
     apart = one.classes[found[:, 0]] != one.classes[found[:, 1]]
     bits = near.distances(one.hashes, found)
-    rows = zip(one.good[found].tolist(), bits.tolist(), apart.tolist(), strict=True)
-    listed = [[shown(names[a]), shown(names[b]), n, differ] for (a, b), n, differ in rows]
+    rows = zip(found.tolist(), bits.tolist(), apart.tolist(), strict=True)
+    listed = [[one.names[a], one.names[b], n, differ] for (a, b), n, differ in rows]
     return sorted(listed, key=lambda pair: pair[2])
 
 
@@ -95,17 +114,16 @@ def _between(one: Part, other: Part) -> list[Pair]:
     there = (a >= 0) & (b >= 0)
     bits = near.distances(every, ends)[there]
     a, b = first[a[there]], second[b[there]]
-    paths = one.seen.listing.path, other.seen.listing.path
-    return [
-        [
-            shown(paths[0](int(one.good[i]))),
-            shown(paths[1](int(other.good[j]))),
-            n,
-            one.classes[i] != other.classes[j],
-        ]
-        for i, j, n in zip(a.tolist(), b.tolist(), bits.tolist(), strict=True)
-        if one.digests[i] != other.digests[j]
-    ]
+    different = _differ(one.digests[a], other.digests[b])
+    a, b, bits = a[different], b[different], bits[different]
+    apart = one.classes[a] != other.classes[b]
+    rows = zip(a.tolist(), b.tolist(), bits.tolist(), apart.tolist(), strict=True)
+    return [[one.places[i], other.places[j], n, differ] for i, j, n, differ in rows]
+
+
+def _differ(some: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Whether contents differ, or are not known."""
+    return (some != others) | (some == b"")
 
 
 def _first_of_each_hash(one: Part) -> np.ndarray:

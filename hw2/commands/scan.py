@@ -129,6 +129,11 @@ def _scan_whole(path: str, rules: Rules, own: Own) -> int:
         "classes": dict(zip(map(shown, examples.class_names), counts.tolist(), strict=True)),
         "notes": list(examples.notes),
     }
+    if own.near_duplicates:
+        with progress_bar.reporting(f"comparing {shown(path)}", console.stderr()) as report:
+            result["near_duplicates"] = near_duplicates.within(
+                near_duplicates.part_of(examples, report)
+            )
     if own.json:
         print(json.dumps({"parts": [result]}, indent=2))
         return 0
@@ -137,6 +142,8 @@ def _scan_whole(path: str, rules: Rules, own: Own) -> int:
     out.print(f"{len(examples):,} images in {len(counts)} classes")
     for note in examples.notes:
         out.print(f"note: {note}")
+    if own.near_duplicates:
+        near_duplicates.show([result], [])
     return 0
 
 

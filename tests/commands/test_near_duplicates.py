@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -65,3 +66,16 @@ def test_people_read_what_to_do(root, scan):
     assert "1 near-duplicates across parts" in words
     assert "--group_by=near_duplicates" in words
     assert "near" not in scan(root)[1]
+
+
+def test_arrays_are_compared_too(tmp_path, scan):
+    pytest.importorskip("imagehash")
+    images = np.random.default_rng(0).integers(0, 200, (6, 24, 24), np.uint8)
+    images[4] = images[1] + 20  # the same, lighter
+    np.savez(tmp_path / "train.npz", images=images, labels=np.arange(6) % 2)
+    code, out, _ = scan(tmp_path / "train.npz", "--near_duplicates", "--json")
+    assert code == 0
+    [[one, other, bits, apart]] = json.loads(out)["parts"][0]["near_duplicates"]
+    assert (int(one), int(other)) == (1, 4)
+    assert bits <= 6
+    assert apart
