@@ -38,9 +38,13 @@ def keys(
       DataError: There is no such column.
       UsageError: A library is missing.
     """
-    names = examples.names
     if group_by == NEAR_DUPLICATES:
         return _near(examples, report)
+    return keys_of(examples.names, group_by, source)
+
+
+def keys_of(names: Sequence[str], group_by: str, source: str) -> np.ndarray:
+    """Finds groups as `keys` does, by the names alone; not those of near-duplicates."""
     if column := group_column(group_by):
         if not (os.path.isfile(source) and source.endswith(".csv")):
             raise DataError(
@@ -135,7 +139,7 @@ def _near(examples: Examples, report: Report | None) -> np.ndarray:
     found, there = _hashes(examples, report)
     group = _joined(len(examples), [hashes.pairs(found, there)])
     _, first, counts = np.unique(group, return_index=True, return_counts=True)
-    texts = np.array(examples.names, object)[first]
+    texts = np.array(list(examples.names), object)[first]
     texts[counts == 1] = NONE
     return texts[group]
 

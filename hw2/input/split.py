@@ -203,6 +203,16 @@ def trained_on(path: str | os.PathLike[str], examples: Examples) -> list[tuple[s
     return [(shown(rows.names[train[a]]), shown(examples.names[b])) for a, b in found]
 
 
+def trained_names(path: str | os.PathLike[str]) -> list[str]:
+    """Lists the names of the training images of a split.
+
+    Raises:
+      DataError: The file is damaged.
+    """
+    rows = _read(path, ())
+    return [rows.names[row] for row in np.flatnonzero(~rows.validation)]
+
+
 class _Rows(NamedTuple):
     """The columns of a split file."""
 

@@ -6,12 +6,14 @@ import numpy as np
 from rich.console import Console
 
 from hw2.config.settings import Config
-from hw2.input import groups
+from hw2.errors import DataError
+from hw2.input import groups, split
 from hw2.input.examples import Examples
 from hw2.input.files import duplicates
 from hw2.input.files.names import first_few, shown
 from hw2.input.files.rules import NEAR_DUPLICATES
 from hw2.input.scanning.troubles import Trouble
+from hw2.runs.folder import RunFolder
 from hw2.terminal import progress_bar
 
 
@@ -49,6 +51,37 @@ def leaks(config: Config, train: Examples, test: Examples | None, out: Console) 
     if test is not None:
         found += _with_test(config, keys, train, test, out)
     return found
+
+
+def warn(
+    config: Config, folder: RunFolder, group_by: str, examples: Examples, out: Console
+) -> None:
+    """Tells of groups that a run was trained on among the pictures that are to score it.
+
+    Args:
+      config: The settings of the evaluation.
+      folder: The run.
+      group_by: What its training kept together. Near-duplicates are not looked for.
+      examples: The data that score it, which are not its own.
+      out: Where people read.
+    """
+    if group_by in ("", NEAR_DUPLICATES) or not folder.split.exists():
+        return
+    try:
+        names = split.trained_names(folder.split)
+        known = groups.keys_of(names, group_by, config.train_data_path)
+        found = groups.keys_of(examples.names, group_by, config.test_data_path)
+    except DataError as error:
+        out.print(f"note: the groups of the training are not compared: {error}")
+        return
+    both = set(known.tolist()) & set(found.tolist()) - {groups.NONE}
+    if both:
+        count = sum(key in both for key in found.tolist())
+        out.print(
+            f"warning: {count} of these {len(examples)} pictures are of groups that the run was "
+            f"trained on, so the scores do not tell how well it does on new ones: "
+            f"{first_few(sorted(both))}"
+        )
 
 
 def parted(

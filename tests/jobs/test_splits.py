@@ -83,7 +83,7 @@ def test_films_stay_together_and_the_run_keeps_how(data, tmp_path, capsys):
     assert not set.intersection(*films(run))
 
 
-def test_a_film_in_training_and_test_is_refused(data, tmp_path):
+def test_a_film_in_training_and_test_is_refused(data, tmp_path, capsys):
     test = shutil.copytree(data, tmp_path / "test")
     for number, path in enumerate(sorted(test.rglob("*.png"))):
         rng = np.random.default_rng(1000 + number)
@@ -92,6 +92,15 @@ def test_a_film_in_training_and_test_is_refused(data, tmp_path):
     with pytest.raises(DataError, match=r"^the same groups in .* - 6: film0, film1.*allow_leak$"):
         train(tmp_path / "run", *flags)
     assert not (tmp_path / "run").exists()
+
+    train(tmp_path / "run", *flags, "--allow_leak")
+    capsys.readouterr()
+    words = [f"--checkpoint_dir={tmp_path / 'run'}", f"--test_data_path={test}"]
+    evaluate.evaluate(settings.parse(["eval.py", *words]))
+    told = capsys.readouterr().err
+    known, _ = films(tmp_path / "run")
+    count = 8 * len(known)
+    assert f"warning: {count} of these 48 pictures are of groups" in " ".join(told.split())
 
 
 def test_a_column_of_a_list_says_who_is_the_patient(data, tmp_path, capsys):
