@@ -1,16 +1,21 @@
 """Exports see the pixels of evaluation, however the picture is fitted: bit for bit."""
 
 import io
+import json
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
-from hw2.export import litert, picture, resize
+from hw2.config import settings
+from hw2.export import build, litert, picture, resize
 from hw2.input import pipeline
 from hw2.input.files import decode
 from hw2.input.transforms.preprocess import Preprocessing
+from hw2.jobs import train
+from hw2.models import MODELS
+from tests.training.tiny import FLAGS, tiny
 
 SIDE, FILL = 20, 130
 SHAPES = [(200, 21), (19, 170), (2, 3), (1, 1), (1, 60), (60, 1), (20, 20), (47, 46)]
@@ -85,3 +90,29 @@ def test_large_jpegs_are_fitted_by_the_size_they_had(fit):
         content = file.getvalue()
         wanted = expected(lambda size, content=content: decode.picture_in(content, "a", size), fit)
         np.testing.assert_array_equal(call(content), wanted, f"{fit} {width}x{height}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fit", ["pad", "stretch"])
+def test_exports_of_a_run_agree_with_prediction(fit, tmp_path, monkeypatch, capsys):
+    """On tall and wide pictures; the command itself refuses an export that does not agree."""
+    pytest.importorskip("tf2onnx")
+    monkeypatch.setitem(MODELS, "tiny", tiny)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for name in ("one", "two"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for number in range(24):
+            kind = ("png", "jpg", "webp")[number % 3]
+            shape = [(12, 90), (90, 12), (1, 50), (300, 200)][number % 4]
+            Image.fromarray(drawn(*shape) // (1 + (name == "one"))).save(
+                tmp_path / "data" / name / f"{number}.{kind}"
+            )
+    words = [f"--train_data_path={tmp_path / 'data'}", f"--log_path={tmp_path / 'run'}"]
+    words += [*FLAGS, f"--fit={fit}", "--fill=130", "--max_steps=4", "--seed=1", "--crop_size=8"]
+    train.train(settings.parse(["train.py", *words]))
+    for form in ("saved_model", "litert", "onnx"):
+        capsys.readouterr()
+        build.export(str(tmp_path / "run"), settings.parse(["export", f"--format={form}"]))
+        found = json.loads(capsys.readouterr().out.splitlines()[-1])
+        assert found["checked"] >= 8
+        assert found["largest_difference"] <= 1e-4, form
