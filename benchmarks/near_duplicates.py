@@ -14,10 +14,10 @@ import numpy as np
 from PIL import Image
 
 from hw2.errors import DataError
-from hw2.input.files import decode, near
+from hw2.input.files import decode, perceptual
 from hw2.input.files.frame import Frame
 
-SQUARE = Frame(near.SIDE, "stretch")
+SQUARE = Frame(perceptual.SIDE, "stretch")
 EDGE = 20  # a twentieth
 
 
@@ -53,24 +53,24 @@ def main():
             print(error)
 
     def hashed(picture):
-        value = near.hash_of(decode.resize(np.ascontiguousarray(picture), SQUARE))
+        value = perceptual.hash_of(decode.resize(np.ascontiguousarray(picture), SQUARE))
         return None if value is None else np.uint64(value)
 
     before = [hashed(picture) for picture in pictures]
     kept = [at for at, value in enumerate(before) if value is not None]
     hashes = np.array([before[at] for at in kept])
     print(f"{len(pictures)} pictures, {len(kept)} with a hash")
-    print(f"{len(near.pairs(hashes))} near-duplicates among them")
+    print(f"{len(perceptual.pairs(hashes))} near-duplicates among them")
     for name, change in CHANGES.items():
         after = [hashed(change(pictures[at])) for at in kept]
         known = [
-            b is not None and int(a ^ b).bit_count() <= near.DISTANCE
+            b is not None and int(a ^ b).bit_count() <= perceptual.DISTANCE
             for a, b in zip(hashes, after, strict=True)
         ]
         print(f"{name}: {np.mean(known):.1%} known again")
     many = np.random.default_rng(0).integers(0, 2**64, 50_000, np.uint64)
     started = time.perf_counter()
-    near.pairs(many)
+    perceptual.pairs(many)
     print(f"pairs of 50,000 hashes: {time.perf_counter() - started:.2f} s")
 
 

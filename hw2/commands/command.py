@@ -39,6 +39,7 @@ class Command:
       recipe: Whether it may take the recipe of a built-in data set.
       machines: Whether it may be one process of several.
       tensorflow: Whether TensorFlow is imported before the work.
+      lasting: Whether the work goes on when nobody reads what it prints.
     """
 
     about: str
@@ -51,6 +52,7 @@ class Command:
     recipe: bool = False
     machines: bool = False
     tensorflow: bool = True
+    lasting: bool = False
 
     def __call__(self, argv: Sequence[str], *, recipes: bool = False) -> NoReturn:
         """Runs the command and exits; never returns.
@@ -74,6 +76,7 @@ class Command:
             argv=argv,
             parse=parse,
             tensorflow=self.tensorflow,
+            lasting=self.lasting,
         )
 
     def parse(self, argv: Sequence[str], *, take_recipe: bool = False) -> tuple[Config, Own]:

@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NoReturn
 
 from hw2.config import settings
-from hw2.errors import Fault, Interrupted
-from hw2.machines import cluster
-from hw2.terminal import noise
+from hw2.errors import Fault, Interrupted, MachineError
+from hw2.machines import cluster, signals
+from hw2.terminal import noise, stream
+
+_NO_FOLDER = "No usable temporary directory found in"  # words of Python's tempfile
 
 
 def run(
@@ -24,12 +26,13 @@ def run(
     argv: Sequence[str] | None = None,
     parse: Callable[[Sequence[str]], settings.Config] | None = None,
     tensorflow: bool = True,
+    lasting: bool = False,
 ) -> NoReturn:
     """Parses the flags, imports TensorFlow and calls `main`; then exits, and never returns.
 
-    A `Fault` ends as one line on stderr and its own exit code, Ctrl-C as 130, SIGTERM as 143, a
-    closed pipe behind stdout as 141 (128 + SIGPIPE), silently. Any other exception keeps its
-    traceback.
+    A `Fault` ends as one line on stderr and its own exit code, Ctrl-C as 130, SIGTERM as 143,
+    SIGHUP as 129, a closed pipe behind stdout as 141 (128 + SIGPIPE), silently. Any other exception
+    keeps its traceback. A closed pipe or terminal behind stderr ends nothing.
 
     Args:
       main: Called with the settings; may return an exit code, and None means 0.
@@ -37,15 +40,16 @@ def run(
       argv: The program's name and its arguments; by default `sys.argv`.
       parse: From `argv` to the settings; by default `settings.parse`.
       tensorflow: Whether to import TensorFlow, without its start-up messages.
+      lasting: Whether a closed pipe behind stdout ends nothing either.
     """
     argv = sys.argv if argv is None else argv
-    try:
-        with _terminated_as_interrupted():
-            code = _run(main, argv, parse or settings.parse, machines, tensorflow)
-        print(end="", flush=True)  # a closed pipe is felt here
-    except BrokenPipeError:
-        code = 141
-        _drop_unwritten()
+    with stream.guarded(lasting_stdout=lasting):
+        try:
+            with _terminated_as_interrupted():
+                code = _run(main, argv, parse or settings.parse, machines, tensorflow)
+        except BrokenPipeError:
+            code = 141
+            _drop_unwritten()
     sys.exit(code)
 
 
@@ -66,14 +70,21 @@ def _run(
         if tensorflow:
             noise.quiet_tensorflow()
         warnings.formatwarning = _one_line
-        return main(config) or 0
+        code = main(config) or 0
+        print(end="", flush=True)  # a closed pipe is felt here
+        return code
     except Fault as fault:
-        if debug:
-            traceback.print_exc()
-        # A path may hold an end of line; those before two spaces begin an item of a list.
-        line = re.sub(r"\n(?!  )", r"\\n", str(fault))
-        print(f"error: {line}", file=sys.stderr)
-        return fault.exit_code
+        return _told(fault, debug)
+    except FileNotFoundError as error:
+        if _NO_FOLDER not in str(error):
+            raise
+        why = str(error.strerror or error).replace(_NO_FOLDER, "none can be written of")
+        return _told(
+            MachineError(
+                f"no temporary folder - {why}; set TMPDIR to a folder that can be written"
+            ),
+            debug,
+        )
     except Interrupted as stop:
         print(stop, file=sys.stderr)
         return stop.exit_code
@@ -81,9 +92,19 @@ def _run(
         return 130  # 128 + SIGINT
 
 
+def _told(fault: Fault, debug: bool) -> int:
+    """Prints a fault; returns its exit code."""
+    if debug:
+        traceback.print_exc()
+    # A path may hold an end of line; those before two spaces begin an item of a list.
+    line = re.sub(r"\n(?!  )", r"\\n", str(fault))
+    print(f"error: {line}", file=sys.stderr)
+    return fault.exit_code
+
+
 @contextlib.contextmanager
 def _terminated_as_interrupted() -> Iterator[None]:
-    """Lets SIGTERM end the program as Ctrl-C does, by an exception that cleans up."""
+    """Lets SIGTERM and SIGHUP end the program as Ctrl-C does, by an exception that cleans up."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -91,11 +112,13 @@ def _terminated_as_interrupted() -> Iterator[None]:
     def terminate(signum: int, frame: object) -> None:
         raise Interrupted(signum)
 
-    before = signal.signal(signal.SIGTERM, terminate)
+    ends = [signum for signum in signals.caught_here() if signum != signal.SIGINT]
+    before = {signum: signal.signal(signum, terminate) for signum in ends}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
 
 
 def _join_cluster() -> None:
@@ -119,9 +142,8 @@ def _one_line(message: Warning | str, *_: object, **__: object) -> str:
 
 def _drop_unwritten() -> None:
     """Sends what a closed pipe did not take to nowhere, or the exit would complain of it."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except BrokenPipeError:
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, stream.fileno())
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())

@@ -20,4 +20,6 @@ def _train(config: Config, own: Own) -> None:
     train.train(config, mirrored=True)
 
 
-COMMAND = Command(__doc__, _train, words=("train_data_path",), recipe=True, machines=True)
+COMMAND = Command(
+    __doc__, _train, words=("train_data_path",), recipe=True, lasting=True, machines=True
+)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from hw2.input.examples import Examples
-from hw2.input.files import decode, duplicates, near
+from hw2.input.files import decode, duplicates, perceptual
 from hw2.input.files.frame import Size
 from hw2.input.files.names import shown
 from hw2.input.files.rules import Rules
@@ -88,7 +88,7 @@ def within(one: Part) -> list[Pair]:
     found = hashes.pairs(one.hashes, one.there)
     found = found[_differ(one.digests[found[:, 0]], one.digests[found[:, 1]])]
     apart = one.classes[found[:, 0]] != one.classes[found[:, 1]]
-    bits = near.distances(one.hashes, found)
+    bits = perceptual.distances(one.hashes, found)
     rows = zip(found.tolist(), bits.tolist(), apart.tolist(), strict=True)
     listed = [[one.names[a], one.names[b], n, differ] for (a, b), n, differ in rows]
     return sorted(listed, key=lambda pair: pair[2])
@@ -107,12 +107,14 @@ def _between(one: Part, other: Part) -> list[Pair]:
     """Pairs a picture of each of two parts; of several equal hashes the first of a part stands."""
     first, second = _first_of_each_hash(one), _first_of_each_hash(other)
     every = np.union1d(one.hashes[first], other.hashes[second])
-    ends = np.concatenate([near.pairs(every), np.repeat(np.arange(len(every)), 2).reshape(-1, 2)])
+    ends = np.concatenate(
+        [perceptual.pairs(every), np.repeat(np.arange(len(every)), 2).reshape(-1, 2)]
+    )
     ends = np.concatenate([ends, ends[ends[:, 0] != ends[:, 1]][:, ::-1]])
     a = _at(one.hashes[first], every[ends[:, 0]])
     b = _at(other.hashes[second], every[ends[:, 1]])
     there = (a >= 0) & (b >= 0)
-    bits = near.distances(every, ends)[there]
+    bits = perceptual.distances(every, ends)[there]
     a, b = first[a[there]], second[b[there]]
     different = _differ(one.digests[a], other.digests[b])
     a, b, bits = a[different], b[different], bits[different]
@@ -158,6 +160,6 @@ def show(results: Sequence[dict[str, Any]], between: Sequence[Pair]) -> None:
 def _list(pairs: Sequence[Pair]) -> None:
     for one, other, bits, apart in pairs[:LISTED]:
         classes = ", of two classes" if apart else ""
-        print(f"  {one} ~ {other} ({bits} of {near.BITS} bits differ{classes})")
+        print(f"  {one} ~ {other} ({bits} of {perceptual.BITS} bits differ{classes})")
     if len(pairs) > LISTED:
         print(f"  and {len(pairs) - LISTED:,} more; all by --json")

@@ -13,11 +13,12 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
+from PIL import Image, ImageDraw, PngImagePlugin
 
 from hw2.commands.command import Command, Own, check_data
 from hw2.config.settings import Config, setting
@@ -27,6 +28,7 @@ from hw2.input.examples import Examples
 from hw2.input.files.names import shown
 from hw2.input.stream import order
 from hw2.jobs import data
+from hw2.report import fonts
 from hw2.runs import atomic
 from hw2.terminal import progress_bar
 
@@ -34,6 +36,7 @@ SMALLEST = 96  # side of a cell; smaller pictures are enlarged by whole numbers
 GAP, LINE = 4, 14  # pixels between cells, and of a line of text
 MARK = ("Software", "hw2.input.preview")  # by which a PNG is known as one of ours
 COLUMNS = ("as decoded", "in evaluation")  # before those of training
+LETTERS = 10  # named, of those that have no font
 DEVIATIONS = 2.0  # of standardized pictures, that black and white are away from the middle
 
 
@@ -97,16 +100,19 @@ def sheet(found: Sequence[Row]) -> Image.Image:
     side = max(SMALLEST, max(picture.shape[0] for row in found for picture in row.pictures[1:]))
     step, height = side + GAP, side + GAP + LINE
     page = Image.new("RGB", (count * step + GAP, len(found) * height + LINE + GAP), "white")
-    draw, font = ImageDraw.Draw(page), ImageFont.load_default(LINE - 4)
+    draw = ImageDraw.Draw(page)
     heads = [*COLUMNS, *(f"epoch {number}" for number in range(count - len(COLUMNS)))]
+    writer = fonts.Writer([*heads, *(text for row in found for text in row.texts)], LINE - 4)
     for column, head in enumerate(heads):
-        draw.text((GAP + column * step, 1), head, "black", font)
+        writer.draw(draw, (GAP + column * step, 1), head)
     for number, row in enumerate(found):
         top = LINE + GAP + number * height
         for column, (picture, text) in enumerate(zip(row.pictures, row.texts, strict=True)):
             left = GAP + column * step
             page.paste(_fitted(picture, side), (left, top))
-            draw.text((left, top + side + 1), _cut(text, font, side), "black", font)
+            writer.draw(draw, (left, top + side + 1), _cut(text, writer, side))
+    if writer.missing:
+        warnings.warn(_without_font(writer.missing), stacklevel=2)
     return page
 
 
@@ -175,9 +181,19 @@ def _fitted(picture: np.ndarray, side: int) -> Image.Image:
     return cell
 
 
-def _cut(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
+def _without_font(missing: set[str]) -> str:
+    """Says which letters of class names are drawn as escapes."""
+    letters = "".join(sorted(missing))
+    shown_letters = letters[:LETTERS] + ("..." if len(letters) > LETTERS else "")
+    return (
+        f"no font of this machine has the letters {shown_letters} - they are drawn as escapes; "
+        "install one, for example the package fonts-noto-cjk"
+    )
+
+
+def _cut(text: str, writer: fonts.Writer, width: int) -> str:
     """As much of a text as fits."""
-    while text and math.ceil(font.getlength(text)) > width:
+    while text and math.ceil(writer.width(text)) > width:
         text = text[:-1]
     return text
 

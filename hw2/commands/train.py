@@ -22,4 +22,4 @@ def _train(config: Config, own: Own) -> None:
     train.train(config)
 
 
-COMMAND = Command(__doc__, _train, words=("train_data_path",), recipe=True)
+COMMAND = Command(__doc__, _train, words=("train_data_path",), recipe=True, lasting=True)

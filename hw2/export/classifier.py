@@ -67,6 +67,7 @@ class Classifier(tf.Module):
 
         Returns:
           "class_names", strings `[N, classes]`, the most likely first, and their "probabilities".
+          N may be 0.
         """
         side, channels = self.preprocessing.image_size, self.preprocessing.channels
         images = tf.map_fn(
@@ -74,7 +75,10 @@ class Classifier(tf.Module):
             contents,
             fn_output_signature=tf.TensorSpec([side, side, channels], tf.float32),
         )
-        return self._sorted(self.probabilities(images))
+        # TensorFlow's convolution of no image at all has a wrong shape, so it gets a blank one.
+        count = tf.shape(contents)[0]
+        blank = tf.zeros([tf.cast(count == 0, tf.int32), side, side, channels])
+        return self._sorted(self.probabilities(tf.concat([images, blank], 0))[:count])
 
     def of_pixels(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
         """Classifies one image, uint8 `[h, w, 3]`; returns what `of_files` does, N = 1."""

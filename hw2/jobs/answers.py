@@ -15,6 +15,7 @@ from typing import TextIO
 from hw2.errors import UsageError, writing
 from hw2.input.files.names import shown
 from hw2.runs import atomic, cells
+from hw2.terminal import stream
 
 STDOUT = "-"
 LINES = (".jsonl", ".ndjson")  # file names that mean JSON lines
@@ -184,8 +185,7 @@ def opened(path: str) -> Iterator[TextIO]:
       RunError: The disk refuses the file.
     """
     if path == STDOUT:
-        # It is a TextIOWrapper, unless a program has replaced it.
-        sys.stdout.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
+        stream.show_all(sys.stdout)
         yield sys.stdout
         return
     with (

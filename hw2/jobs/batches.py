@@ -87,3 +87,22 @@ def make_batches(config: Config, workers: Workers, start: Start, start_step: int
 
     held_out = workers.distribute(evaluated)
     return Batches(workers.distribute(trained), held_out, examples, indices)
+
+
+def make_test_batches(
+    config: Config, workers: Workers, start: Start, test: Examples
+) -> Iterable[tuple]:
+    """Makes the batches of the test data, each picture once; a dry run has a single batch."""
+    count = min(len(test), config.batch_size) if config.dry_run else len(test)
+
+    def tested(*part: int) -> tf.data.Dataset:
+        return pipeline.evaluation_batches(
+            test,
+            np.arange(count),
+            preprocessing(start.spec),
+            batch_size=config.batch_size,
+            cache_mb=0,
+            part=Part(*part),
+        )
+
+    return workers.distribute(tested)

@@ -39,28 +39,33 @@ def evaluate(config: Config) -> None:
 
     Args:
       config: The settings. Without `test_data_path`, the held-out part of the training data is
-        scored; with `run_once` off, each new checkpoint is scored as it appears.
+        scored; with `run_once` off, each new checkpoint, or new best one, is scored once as it
+        appears.
 
     Raises:
       Fault: Something outside the program is wrong; the message has a remedy.
     """
     out = console.stderr()
     folder = run_folder.find(Path(config.checkpoint_dir or settings.run_folder(config)))
-    evaluator, seen = None, None
+    which = config.checkpoint
+    if which == "auto":
+        which = "best" if config.run_once else "last"
+    evaluator, scored = None, set()
+    before: list[Path] | None = None
     while True:
-        names = [path.name for path in checkpoints.listing(folder.checkpoints)]
-        if config.run_once or (names and names[-1] != seen):
-            checkpoint, tensors = trained.choose(
-                folder, config.checkpoint if config.run_once else "last"
-            )
-            evaluator = evaluator or _evaluator(config, folder, checkpoint, out)
-            with convolving(config, checkpoint):
-                scores = evaluator(checkpoint, tensors, config.weights)
-            _record(config, folder, checkpoint, scores, evaluator, out)
-            seen = checkpoint.path.name
-        elif seen is None:
+        now = checkpoints.listing(folder.checkpoints)
+        if config.run_once or (now and now != before):
+            checkpoint, tensors = trained.choose(folder, which)
+            key = (checkpoint.step, checkpoint.digest)
+            if key not in scored:  # what is new may be damaged, or not be the best
+                evaluator = evaluator or _evaluator(config, folder, checkpoint, out)
+                with convolving(config, checkpoint):
+                    scores = evaluator(checkpoint, tensors, config.weights)
+                _record(config, folder, checkpoint, scores, evaluator, out)
+                scored.add(key)
+        elif before is None:
             out.print(f"waiting for the first checkpoint of {folder.path}")
-            seen = ""
+        before = now
         if config.run_once:
             return
         time.sleep(config.eval_interval_secs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -21,7 +21,7 @@ from hw2.training import losses
 from hw2.training.hooks import Evaluation
 from hw2.training.logger import Logger
 from hw2.training.loop import Hook, Run, every
-from hw2.training.metrics import scorer
+from hw2.training.metrics import Scores, scorer
 from hw2.training.progress import Progress, Unfinished
 from hw2.training.saving import Saver
 from hw2.training.step import Steps
@@ -51,11 +51,13 @@ class Hooks:
 
     Attributes:
       evaluation: The one that scores the averaged weights.
+      score: Scores the averaged weights on batches, which the devices of all workers share.
       hooks: All, in the order in which to call them.
       writers: Those of them that write files.
     """
 
     evaluation: Evaluation
+    score: Callable[[Iterable[tuple]], Scores]
     hooks: Sequence[Hook]
     writers: Writers
 
@@ -88,7 +90,7 @@ def make_hooks(
     writers = writers or Writers()
     interval = build.steps_between(config, len(start.training))
     everything = [every(interval, evaluation), *more, *writers.hooks]
-    return Hooks(evaluation, everything, writers)
+    return Hooks(evaluation, lambda batches: score(batches, k), everything, writers)
 
 
 def _writers(
@@ -119,7 +121,7 @@ def _writers(
     def checkpoint_state(run: Run, unfinished: bool) -> dict[str, Any]:
         due = Unfinished(rate=run.rate, **run.metrics) if unfinished else None
         now = Progress(progress.plateau, evaluation.best, run.validation, logger.unlogged, due)
-        return start.record | convolution.record(start.checkpoint) | now.to_state()
+        return start.record | convolution.record(config, start.checkpoint) | now.to_state()
 
     saver = Saver(
         start.folder.checkpoints,
@@ -129,6 +131,7 @@ def _writers(
         keep=config.keep_checkpoints,
         keep_every=config.keep_every,
         stop_on_error=stop_on_error,
+        refused=evaluation.forget,
     )
     saver.saved_step = start.checkpoint.step if start.checkpoint else None
     hooks: list[Hook] = [logger]

@@ -10,7 +10,7 @@ import tensorflow as tf
 from hw2.errors import RunError
 from hw2.jobs import spec
 from hw2.jobs.spec import Spec
-from hw2.runs import checkpoints
+from hw2.runs import best, checkpoints
 from hw2.runs.checkpoints import Checkpoint
 from hw2.runs.folder import RunFolder
 from hw2.training import progress
@@ -19,7 +19,7 @@ from hw2.training.variables import named_variables
 
 
 def choose(folder: RunFolder, which: str) -> tuple[Checkpoint, dict[str, np.ndarray]]:
-    """Reads the "best" checkpoint of a run, or the "last", with its tensors.
+    """Reads the "last" checkpoint of a run, or else the best, with its tensors.
 
     A training that is running may remove a checkpoint while it is read; then a newer one is read.
 
@@ -101,7 +101,7 @@ def _choose(folder: RunFolder, which: str) -> tuple[Checkpoint, dict[str, np.nda
             f"no checkpoint in {folder.checkpoints} - training has not saved one yet; "
             "wait for it, or lower --save_checkpoint_steps"
         )
-    best_step = last.state["plateau"]["best_step"]
-    if which == "best" and best_step not in (-1, last.step):
-        last = checkpoints.at(folder.checkpoints, best_step)
-    return last, last.tensors()
+    found = last
+    if which != "last":
+        found = best.find(folder.checkpoints, last, check=progress.check) or last
+    return found, found.tensors()

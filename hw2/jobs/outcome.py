@@ -9,19 +9,18 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from hw2.config.settings import Config
 from hw2.errors import Interrupted, RunError
 from hw2.input.examples import Examples
-from hw2.jobs import model
-from hw2.jobs.evaluate import Evaluator
+from hw2.jobs import model, program
+from hw2.jobs.batches import make_test_batches
 from hw2.jobs.resume import State
 from hw2.jobs.start import Start
 from hw2.machines.workers import Workers
@@ -54,23 +53,60 @@ def interrupted(stop: Interrupted, step: int) -> Interrupted:
     )
 
 
+def score_test(
+    config: Config,
+    workers: Workers,
+    start: Start,
+    learner: Learner,
+    score: Callable[[Iterable[tuple]], Scores],
+    test: Examples | None,
+) -> Scores | None:
+    """Scores the best checkpoint on the test data, if there are any, each picture once.
+
+    To be called by every worker: all devices share the pictures, and a worker that computed with
+    the variables of the strategy by itself would wait for the others without end.
+
+    Args:
+      config: The settings.
+      workers: The workers of the training.
+      start: What the training started from.
+      learner: Its averaged weights become those of the best checkpoint.
+      score: Scores the averaged weights on batches.
+      test: The test data.
+
+    Raises:
+      RunError: No checkpoint is good, or workers see different ones.
+    """
+    if test is None:
+        return None
+    checkpoint, tensors = model.choose(start.folder, "best")
+    low, high = workers.barrier(checkpoint.step)
+    if low != high:  # a network disk may show a new folder late
+        raise RunError(
+            f"different checkpoints in {start.folder.path} - workers see steps {low} and {high} as "
+            "the best; rerun the command: the run is complete, and only its test is left"
+        )
+    model.restore_weights(learner.averaged, checkpoint, tensors, "ema")
+    return score(make_test_batches(config, workers, start, test))
+
+
 def conclude(
     config: Config,
     start: Start,
     state: State,
     best: Scores | None,
-    test: Examples | None,
+    tested: Scores | None,
     started: float,
     out: Console,
 ) -> None:
-    """Scores the best checkpoint on the test data, if there are any, and prints the results.
+    """Prints the results.
 
     Args:
       config: The settings.
       start: What the training started from.
       state: Where it has ended.
       best: Scores on the held-out pictures at the best step.
-      test: The test data.
+      tested: Scores of the best checkpoint on the test data, if there are any.
       started: When the program started, by `time.perf_counter`.
       out: Where people read.
     """
@@ -82,13 +118,9 @@ def conclude(
     if best:
         result |= {"val_top1": best.top1, "val_topk": best.topk, "k": best.k}
         result["best_step"] = state.progress.plateau.best_step
-    if test:
-        checkpoint, tensors = model.choose(folder, "best")
-        evaluator = Evaluator(
-            start.spec, test, np.arange(len(test)), config.batch_size, result["k"], config.loss
-        )
-        scores = evaluator(checkpoint, tensors, "ema")
-        result |= {"test_top1": scores.top1, "test_topk": scores.topk}
+    if tested:
+        result |= {"test_top1": tested.top1, "test_topk": tested.topk}
+        result["test_num_examples"] = tested.num_examples
     result["seconds"] = round(time.perf_counter() - started, 1)
     if config.dry_run:
         show_dry_run(result, out)
@@ -97,7 +129,8 @@ def conclude(
     commands = next_commands(folder.path, config.test_data_path, result["k"])
     sayings: list[str] = []
     with contextlib.suppress(RunError):  # a disk that refused the rows was reported before
-        sayings = diagnosis.diagnose_file(folder.path / "metrics.csv")
+        best_step = state.progress.plateau.best_step if best else None
+        sayings = diagnosis.diagnose_file(folder.path / "metrics.csv", best_step)
     show(result, commands, out, [] if config.overfit_batches else sayings)
 
 
@@ -165,13 +198,14 @@ def show_rate(curve: Curve, files: Sequence[Path], out: Console) -> None:
 
 def next_commands(folder: Path, test_data: str, k: int) -> list[list[str]]:
     """The commands that evaluate, show and repeat the run in a folder, as words."""
-    script = Path(sys.argv[0])
+    script = program.script()
     python = Path(sys.executable)
     with contextlib.suppress(OSError):  # the working folder may be gone
         if python.is_relative_to(Path.cwd()):
             python = python.relative_to(Path.cwd())
-    if script.name in ("hw2", "__main__.py"):
-        hw2 = ["hw2"] if shutil.which("hw2") == f"{script}" else [f"{python}", "-m", "hw2"]
+    if script is None:
+        installed = sys.argv and shutil.which("hw2") == sys.argv[0]
+        hw2 = ["hw2"] if installed else [f"{python}", "-m", "hw2"]
         evaluate, train = [*hw2, "eval", f"{folder}"], [*hw2, "train"]
     else:
         hw2, train = [f"{python}", "-m", "hw2"], [f"{python}", f"{script}"]

@@ -70,6 +70,11 @@ def resume(config: Config, learner: Learner, start: Start) -> tuple[Run, Progres
     restore(learner.tensors, found.tensors(), found)
     progress = progresses.from_state(found.state)
     plateau = progress.plateau
+    if start.best is None:
+        progress.best, plateau.best_step = None, -1
+    elif start.best.step != plateau.best_step:  # the best was damaged
+        progress.best = progresses.from_state(start.best.state).validation
+        plateau.best_step = start.best.step
     if start.new_data:  # scores on other pictures: the best has to be found again
         progress.best = progress.validation = None
         plateau.restart()

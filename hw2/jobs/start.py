@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,12 @@ from hw2.errors import RunError
 from hw2.input.examples import Examples
 from hw2.input.files import spelling
 from hw2.input.stream import order
-from hw2.jobs import build, data, settled
+from hw2.jobs import build, data, program, settled
 from hw2.jobs.record import record_of_run
 from hw2.jobs.spec import Spec, check_momentum, make_spec
 from hw2.machines import environment
 from hw2.machines.workers import Workers
-from hw2.runs import checkpoints, compatibility, lock
+from hw2.runs import best, checkpoints, compatibility, lock
 from hw2.runs import folder as run_folder
 from hw2.runs.checkpoints import Checkpoint
 from hw2.runs.folder import RunFolder
@@ -41,6 +41,7 @@ class Start:
       training: Indices of the examples to train on.
       validation: Indices of the held-out examples.
       checkpoint: The checkpoint to resume; None for a new run.
+      best: The best checkpoint so far; None if none was evaluated.
       spec: What must not change within a run.
       last_step: The step where training ends.
       record: What each checkpoint records besides its tensors and its progress, as JSON.
@@ -53,6 +54,7 @@ class Start:
     training: np.ndarray
     validation: np.ndarray
     checkpoint: Checkpoint | None
+    best: Checkpoint | None
     spec: Spec
     last_step: int
     record: dict[str, Any]
@@ -83,17 +85,22 @@ def open_run(
       RunError: The folder cannot be used, or holds another training.
     """
     folder = RunFolder(Path(settings.run_folder(config)))
-    found = workers.on_first(lambda: _begin(config, folder, examples, stack, out))
-    found = settled.renewed(found or _find_checkpoint(folder, examples))
+    drawn = folder  # whose split is used
+    if config.find_rate:
+        drawn, found, found_best = _look(config, workers, folder, examples, stack, out)
+    else:
+        opened = workers.on_first(lambda: _begin(config, folder, examples, stack, out))
+        found, found_best = opened or _find_checkpoints(folder, examples)
+    found = settled.renewed(found)
     examples = _named_as(found, examples)
     _check_shared(workers, found, folder)
     given, config = config, settled.settled(config, found)
-    training, validation = data.read_split(config, examples, folder, out)
+    training, validation = data.read_split(config, examples, drawn, out)
     if config.overfit_batches:
         mixed = training[order.permutation(len(training), config.seed, 0)]  # of all classes
         training = validation = mixed[: config.overfit_batches * config.batch_size]
     last_step = build.last_step(config, len(training))
-    spec = make_spec(config, examples, folder.split)
+    spec = make_spec(config, examples, drawn.split)
     if found:
         compatibility.check_same(found, spec, folder, new_data=config.accept_new_data)
         check_momentum(config, found)
@@ -104,15 +111,27 @@ def open_run(
     for note in (*notes, *build.notes(config, len(training), last_step)):
         out.print(f"  note: {note}", style="dim")
     return Start(
-        config, folder, examples, training, validation, found, spec, last_step, record, new_data
+        config,
+        folder,
+        examples,
+        training,
+        validation,
+        found,
+        found_best,
+        spec,
+        last_step,
+        record,
+        new_data,
     )
 
 
 def describe_run(config: Config, start: Start, run: Run) -> None:
     """Writes the settings of this start into the run folder; of a complete run, where its data is.
 
-    Evaluation and the report look for the data there.
+    Evaluation and the report look for the data there. A look for the rate leaves all as it is.
     """
+    if config.find_rate:
+        return
     if run.stop_reason is None:
         run_folder.describe(start.folder, *_description(config, start.examples))
     else:
@@ -129,34 +148,68 @@ def _begin(
     examples: Examples,
     stack: contextlib.ExitStack,
     out: Console,
-) -> Checkpoint | None:
+) -> tuple[Checkpoint | None, Checkpoint | None]:
     """Makes the run folder, locks it, and writes the split, on the first worker.
 
     Returns:
-      The checkpoint to resume, if there is one.
+      The checkpoint to resume and the best one, if there are any.
     """
-    run_folder.begin(folder.path, *_description(settled.settled(config, None), examples))
-    stack.enter_context(lock.held(folder.path))
+    _lock(config, folder, examples, stack)
     if aside := config.fresh and run_folder.put_aside(folder):
         out.print(f"moved the results of the run so far to {aside}")
-    found = _find_checkpoint(folder, examples, set_aside=True)
+    found, found_best = _find_checkpoints(folder, examples, repair=True)
     data.write_split(config, _named_as(found, examples), folder, found, out)
-    return found
+    return found, found_best
+
+
+def _look(
+    config: Config,
+    workers: Workers,
+    folder: RunFolder,
+    examples: Examples,
+    stack: contextlib.ExitStack,
+    out: Console,
+) -> tuple[RunFolder, Checkpoint | None, Checkpoint | None]:
+    """Opens a run folder to look at the run, and changes nothing of it.
+
+    Returns:
+      The folder of the split, which is a temporary one if the run's own does not apply; the
+      checkpoint to begin with and the best one, if there are any.
+    """
+    workers.on_first(lambda: _lock(config, folder, examples, stack))
+    found, found_best = (None, None) if config.fresh else _find_checkpoints(folder, examples)
+    if found and not config.accept_new_data:
+        return folder, found, found_best
+    drawn = RunFolder(Path(stack.enter_context(tempfile.TemporaryDirectory())))
+    if found:
+        drawn.split.write_bytes(folder.split.read_bytes())
+    data.write_split(config, _named_as(found, examples), drawn, found, out)
+    return drawn, found, found_best
+
+
+def _lock(
+    config: Config, folder: RunFolder, examples: Examples, stack: contextlib.ExitStack
+) -> None:
+    """Makes the run folder if it is new, and keeps other trainings out of it."""
+    run_folder.begin(folder.path, *_description(settled.settled(config, None), examples))
+    stack.enter_context(lock.held(folder.path))
 
 
 def _description(config: Config, examples: Examples) -> tuple[str, list[str]]:
     """The flagfile that repeats this run, and the names of the classes."""
-    return settings.to_flagfile(config, Path(sys.argv[0]).name), list(examples.class_names)
+    return settings.to_flagfile(config, program.words()), list(examples.class_names)
 
 
-def _find_checkpoint(
-    folder: RunFolder, examples: Examples, *, set_aside: bool = False
-) -> Checkpoint | None:
-    """Finds the newest good checkpoint, and refuses one with other classes than the data."""
-    found = checkpoints.newest(folder.checkpoints, set_aside=set_aside, check=progress.check)
-    if found:
-        compatibility.check_classes(found, _named_as(found, examples).class_names, folder)
-    return found
+def _find_checkpoints(
+    folder: RunFolder, examples: Examples, *, repair: bool = False
+) -> tuple[Checkpoint | None, Checkpoint | None]:
+    """Finds the newest good checkpoint and the best, and refuses other classes than the data's."""
+    check = progress.check
+    found = checkpoints.newest(folder.checkpoints, repair=repair, check=check)
+    if found is None:
+        return None, None
+    compatibility.check_classes(found, _named_as(found, examples).class_names, folder)
+    return found, best.find(folder.checkpoints, found, set_aside=repair, check=check)
 
 
 def _named_as(found: Checkpoint | None, examples: Examples) -> Examples:

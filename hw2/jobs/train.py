@@ -86,6 +86,8 @@ def _train(
     workers.on_first(lambda: made.writers.save(run))  # if a hook stopped it between two saves
     steps.release_signals()
 
-    # 5. What came of it. The others wait for the first worker, without which a cluster ends.
+    # 5. What came of it. All score the test data together; then the others wait for the first
+    # worker, without which a cluster ends.
     best = made.evaluation.best
-    workers.on_first(lambda: outcome.conclude(config, start, state, best, test, started, out))
+    tested = outcome.score_test(config, workers, start, state.learner, made.score, test)
+    workers.on_first(lambda: outcome.conclude(config, start, state, best, tested, started, out))

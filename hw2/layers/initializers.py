@@ -1,13 +1,15 @@
 """Initial values of weights."""
 
 import contextlib
+import contextvars
 import math
 from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
 
-_drawing = True
+# Of this thread: another one may make a model with weights meanwhile.
+_drawing = contextvars.ContextVar("drawing", default=True)
 
 
 def he_normal(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray | tf.Tensor:
@@ -23,7 +25,7 @@ def he_normal(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray | 
 
     Source: He et al., "Delving Deep into Rectifiers", 2015, arxiv.org/abs/1502.01852.
     """
-    if not _drawing:
+    if not _drawing.get():
         return tf.zeros(shape)
     scale = math.sqrt(2 / math.prod(shape[:-1]))
     return np.float32(scale) * rng.standard_normal(shape, np.float32)
@@ -36,10 +38,9 @@ def sizes_only() -> Iterator[None]:
     The variables belong to a graph that is never run, so the largest model costs nothing to
     measure.
     """
-    global _drawing
-    before, _drawing = _drawing, False
+    before = _drawing.set(False)
     try:
         with tf.Graph().as_default():
             yield
     finally:
-        _drawing = before
+        _drawing.reset(before)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
-
 import tensorflow as tf
 
-from hw2.ops import fusion
+from hw2 import ops
+from hw2.ops import norm
 
 
 class BatchNorm(tf.Module):
     """Normalizes each channel over the batch and all positions, then scales and shifts it.
 
+    With `frozen` set, it uses the moving statistics in training too, and leaves them as they are.
     With `synchronized` set, the replicas of a distribution strategy share one mean and variance,
     so that several devices train exactly what one would. Otherwise each replica uses the
     statistics of its own part of the batch.
@@ -33,8 +33,9 @@ class BatchNorm(tf.Module):
           channels: Length of the last axis.
           momentum: Fraction of the moving statistics that is kept at each training step.
           epsilon: Added to the variance.
-          relu: Whether ReLU follows. In the graph of a training step on a CPU, the gradient of a
-            large batch then needs only the input of the layer, and its output can be freed.
+          relu: Whether ReLU follows. Its gradient is zero exactly where its result is. In a
+            training step whose next convolution keeps patches, a byte for each value remembers
+            where that is, so that the result itself, of four bytes, can be freed.
         """
         super().__init__()
         self.scale = tf.Variable(tf.ones([channels]), name="scale")
@@ -44,7 +45,7 @@ class BatchNorm(tf.Module):
         self.mean = tf.Variable(tf.zeros([channels]), False, name="mean", aggregation=mean)
         self.variance = tf.Variable(tf.ones([channels]), False, name="variance", aggregation=mean)
         self.momentum, self.epsilon, self.relu = momentum, epsilon, relu
-        self.synchronized = False
+        self.synchronized = self.frozen = False
 
     def __call__(
         self, x: tf.Tensor, *, training: bool = False, seed: tf.Tensor | None = None
@@ -56,41 +57,22 @@ class BatchNorm(tf.Module):
         """
         if len(x.shape) == 2:
             return self(x[:, None, None, :], training=training)[:, 0, 0, :]
-        if not training:
+        if not training or self.frozen:
             y = self._fused(x, False)[0]
             return tf.nn.relu(y) if self.relu else y
         replicas = tf.distribute.get_replica_context().num_replicas_in_sync
         share = self.synchronized and replicas > 1
-        y, mean, variance = self._shared(x) if share else self._fused(x, True)
+        compiled = not share and norm.is_compiled(x)
+        if compiled:
+            y, mean, variance = self._compiled(x)
+        else:
+            y, mean, variance = self._shared(x) if share else self._fused(x, True)
         rest = 1 - self.momentum
         self.mean.assign_sub(rest * (self.mean - mean))
         self.variance.assign_sub(rest * (self.variance - variance))
-        if not self.relu:
+        if compiled or not self.relu:
             return y
-        if share or not fusion.pays(x):
-            return tf.nn.relu(y)
-        return self._rectified(y, x, mean, variance)
-
-    def _rectified(
-        self, y: tf.Tensor, x: tf.Tensor, mean: tf.Tensor, variance: tf.Tensor
-    ) -> tf.Tensor:
-        """Applies ReLU to `y`; the gradient reads `x` in its place, which batch norm keeps too."""
-        count = math.prod(x.shape[:3])
-        slope = self.scale * tf.math.rsqrt(variance * (count - 1) / count + self.epsilon)
-        shift = self.offset - mean * slope
-
-        @tf.custom_gradient
-        def apply(y, x, slope, shift):
-            def back(dy, x, slope, shift):
-                positive = tf.cast(x, slope.dtype) * slope + shift > 0
-                return tf.where(positive, dy, tf.zeros([], dy.dtype))
-
-            def grad(dy):
-                return fusion.fused(back)(dy, x, slope, shift), None, None, None
-
-            return tf.nn.relu(y), grad
-
-        return apply(y, x, slope, shift)
+        return tf.nn.relu(y) if ops.keeps_images(y) else _relu_by_mask(y)
 
     def _fused(self, x: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Normalizes by TensorFlow's kernel; returns the result, the mean and the variance.
@@ -108,6 +90,17 @@ class BatchNorm(tf.Module):
         )
         return y, mean, variance  # the variance over n - 1
 
+    def _compiled(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Normalizes by our kernel, with ReLU if it follows; returns as `_fused`.
+
+        Forward and back it takes 13 ms at [32, 100, 100, 64], where TensorFlow's takes 23.
+        """
+        y, mean, variance = norm.batch_norm(
+            x, self.scale, self.offset, epsilon=self.epsilon, relu=self.relu
+        )
+        count = tf.cast(tf.size(x) // x.shape[3], mean.dtype)
+        return y, mean, variance * count / tf.maximum(count - 1, 1)
+
     def _shared(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Normalizes by mean and variance over all replicas, in two passes; returns as `_fused`."""
         dtype, x = x.dtype, tf.cast(x, self.mean.dtype)
@@ -123,8 +116,28 @@ class BatchNorm(tf.Module):
         return tf.cast(y, dtype), mean, variance * count / tf.maximum(count - 1, 1)
 
 
+@tf.custom_gradient
+def _relu_by_mask(y: tf.Tensor):
+    """ReLU whose gradient keeps where `y` was positive, and not the result."""
+    # Never computed anew from the input of batch norm: where its mean is a thousand deviations,
+    # another order of the same arithmetic finds other signs.
+    positive = y > 0
+
+    def grad(dy):
+        return tf.where(positive, dy, tf.zeros([], dy.dtype))
+
+    return tf.nn.relu(y), grad
+
+
 def synchronize(model: tf.Module) -> None:
     """Makes every batch norm of a model share its statistics among replicas."""
     for module in model.submodules:
         if isinstance(module, BatchNorm):
             module.synchronized = True
+
+
+def freeze(model: tf.Module) -> None:
+    """Makes every batch norm of a model keep its moving statistics in training."""
+    for module in model.submodules:
+        if isinstance(module, BatchNorm):
+            module.frozen = True

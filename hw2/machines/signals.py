@@ -1,4 +1,10 @@
-"""SIGTERM and SIGINT: the first lets training save and stop, the second ends it at once."""
+"""Signals that end a training: the first lets it save and stop, the second ends it at once.
+
+SIGTERM and SIGINT are those of people and of systems that shut down. Some come again and again, or
+beside a SIGTERM, though nobody asks for haste, so that they never count as the first nor as the
+second: SIGHUP where the terminal is closed; SIGUSR1 and SIGUSR2, which queues such as Slurm and LSF
+send before the time is up; and SIGXCPU at a limit of processor time, once a second.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +18,29 @@ from collections.abc import Callable, Iterator
 
 from hw2.errors import Interrupted
 
-CAUGHT = (signal.SIGTERM, signal.SIGINT)
+_HANGUP = getattr(signal, "SIGHUP", None)  # which Windows has not, nor those that follow
+_WARNINGS = {
+    _HANGUP: "since the terminal is gone",
+    getattr(signal, "SIGUSR1", None): "before the queue ends it",
+    getattr(signal, "SIGUSR2", None): "before the queue ends it",
+    getattr(signal, "SIGXCPU", None): "since its processor time is used up",
+}
+CAUGHT = tuple(filter(None, (signal.SIGTERM, signal.SIGINT, *_WARNINGS)))
+
+
+def caught_here() -> list[signal.Signals]:
+    """Those of `CAUGHT` that this process does not ignore, as it does SIGHUP under `nohup`.
+
+    A warning of a queue that a program catches by itself is left to it.
+    """
+
+    def ours(signum: signal.Signals) -> bool:
+        now = signal.getsignal(signum)
+        if signum == _HANGUP:
+            return now is not signal.SIG_IGN
+        return signum not in _WARNINGS or now is signal.SIG_DFL
+
+    return [signum for signum in CAUGHT if ours(signum)]
 
 
 class Signals:
@@ -53,7 +81,7 @@ class Signals:
 
 @contextlib.contextmanager
 def caught() -> Iterator[Signals]:
-    """Catches both signals while the block runs, and restores the previous handlers after it.
+    """Catches the signals while the block runs, and restores the previous handlers after it.
 
     Python runs a handler only between two of its own instructions, which a kernel of TensorFlow
     can delay for minutes. A thread therefore waits for signals too, and ends the process at the
@@ -73,10 +101,10 @@ def caught() -> Iterator[Signals]:
     mine, wakes = socket.socketpair()
     wakes.setblocking(False)
     threading.Thread(target=_leave_at_the_second, args=(mine,), daemon=True).start()
-    before = {signum: signal.signal(signum, handle) for signum in CAUGHT}
+    before = {signum: signal.signal(signum, handle) for signum in caught_here()}
 
     def catch() -> None:
-        for signum in CAUGHT:
+        for signum in before:
             signal.signal(signum, handle)
 
     signals.catch = catch
@@ -97,8 +125,11 @@ def _leave_at_the_second(mine: socket.socket) -> None:
             for signum in numbers:
                 if signum not in CAUGHT:
                     continue
-                count += 1
                 name = signal.Signals(signum).name
+                if signum in _WARNINGS:
+                    _say(f"{name}: saving and stopping, {_WARNINGS[signum]}")
+                    continue
+                count += 1
                 if count > 1:
                     _say(f"stopped at once by a second {name}")
                     os._exit(128 + signum)
@@ -106,6 +137,6 @@ def _leave_at_the_second(mine: socket.socket) -> None:
 
 
 def _say(words: str) -> None:
-    if sys.stderr is not None:
+    if sys.__stderr__ is not None:
         with contextlib.suppress(OSError):
             os.write(2, f"{words}\n".encode())

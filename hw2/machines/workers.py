@@ -40,6 +40,9 @@ class Workers:
     def on_first(self, action: Callable[[], T]) -> T | None:
         """Calls `action` on the first worker alone, the only one that writes files.
 
+        The others wait, so the action must not do what all of them have to do at once: it makes
+        no variable in the scope of the strategy, and runs nothing on its devices.
+
         Returns:
           What `action` returns, or None on the other workers, which wait for it.
         """

@@ -29,6 +29,10 @@ def max_pool2d(
     The gradient goes to the first largest value in row order, as TensorFlow's on a CPU does, and
     is the same in every run.
 
+    A NaN is larger than every number: a window with one has NaN, as in PyTorch, so that a fault is
+    not lost on its way to the loss. It has no gradient. tf.nn on a CPU, and so "native", passes
+    over it, and so do the layers of a network where there is no kernel in C++.
+
     Args:
       x: `[N, H, W, C]`; any of N, H, W may be unknown.
       kernel: Rows and columns of the window: an int, a pair or `[1, kH, kW, 1]`.

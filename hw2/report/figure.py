@@ -6,6 +6,7 @@ import dataclasses
 import html
 import io
 import re
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -66,7 +67,9 @@ def panels(rows: int, columns: int, width: float, height: float, **options) -> t
 def svg(figure: Figure, alt: str) -> str:
     """Renders a figure as an SVG element whose colours follow the theme of the page."""
     buffer = io.StringIO()
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
+        # Letters stay text, which the browser draws in fonts of its own.
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :]

@@ -24,7 +24,8 @@ def table(one: Record, run: ScoredRun, config: Config, missing: list[str]) -> li
       A row for each; the first is the main figure of the page. What cannot be computed is left
       out, and the reason added to `missing`.
     """
-    main = _row(config.checkpoint, config.weights, run.data, run.checkpoint.step, run.answers)
+    which = "last" if config.checkpoint == "last" else "best"
+    main = _row(which, config.weights, run.data, run.checkpoint.step, run.answers)
     rows = [main]
     few = scored.sample(run.indices, SAMPLE)
     variants = [("best", run.checkpoint, run.tensors, few, run.data)]

@@ -48,20 +48,24 @@ def opened(path: str | os.PathLike[str]) -> Iterator[TextIO]:
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yields a temporary path for the block to write to, a file or a folder, then renames it.
 
-    A file replaces what has its name in one step. A folder cannot: what has its name is removed
-    just before. If the block raises an error, what it has written is removed.
+    A file replaces what has its name in one step; for a folder see `disk.put_folder`. If the block
+    raises an error, what it has written is removed.
 
     Raises:
       OSError: The disk refuses.
     """
     path = Path(os.path.abspath(path))
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    unique = f".{path.name}.{secrets.token_hex(4)}"
+    partial = path.with_name(f"{unique}.partial")
     try:
         yield partial
         _flush(partial)
         if partial.is_dir():
-            _remove(path)
-        os.replace(partial, path)
+            if not path.is_dir() or path.is_symlink():
+                path.unlink(missing_ok=True)
+            disk.put_folder(partial, path, path.with_name(f"{unique}.replaced"))
+        else:
+            os.replace(partial, path)
     except BaseException:
         with contextlib.suppress(OSError):
             _remove(partial)

@@ -54,13 +54,15 @@ class Point:
     val_top1: float
 
 
-def diagnose(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+def diagnose(rows: Iterable[Mapping[str, Any]], best_step: int | None = None) -> list[str]:
     """Says what the curves of a training show.
 
     Args:
       rows: The rows of `metrics.csv`, in order of steps, as `csv.DictReader` gives them or as
         numbers: "step", "loss", "accuracy", and where there was an evaluation "val_loss" and
         "val_top1" (else "" or None).
+      best_step: The step of the best checkpoint, if it is known: the disk may have refused the
+        one of the best evaluation.
 
     Returns:
       Sentences. The first begins with the verdict and a colon: overfit, underfit, not learning,
@@ -72,7 +74,7 @@ def diagnose(rows: Iterable[Mapping[str, Any]]) -> list[str]:
             f"too short: {_count(len(points), 'evaluation')} so far, and a verdict needs {FEWEST}; "
             "lower --save_checkpoint_steps, or train longer"
         ]
-    return [_verdict(points), *_besides(points)]
+    return [_verdict(points), *_besides(points, best_step)]
 
 
 def points_of(rows: Iterable[Mapping[str, Any]]) -> list[Point]:
@@ -98,8 +100,8 @@ def points_of(rows: Iterable[Mapping[str, Any]]) -> list[Point]:
     return points
 
 
-def diagnose_file(file: Path) -> list[str]:
-    """Says what the curves in a `metrics.csv` show.
+def diagnose_file(file: Path, best_step: int | None = None) -> list[str]:
+    """Says what the curves in a `metrics.csv` show; see `diagnose`.
 
     Raises:
       RunError: There is none, or it is something else.
@@ -107,7 +109,7 @@ def diagnose_file(file: Path) -> list[str]:
     try:
         with file.open(newline="", encoding="utf-8") as lines:
             rows = list(csv.DictReader(lines))
-            return diagnose(rows)
+            return diagnose(rows, best_step)
     except (OSError, ValueError, csv.Error) as error:
         why = (getattr(error, "strerror", None) or str(error)).lower()
         raise RunError(
@@ -150,7 +152,7 @@ def _verdict(points: Sequence[Point]) -> str:
     )
 
 
-def _besides(points: Sequence[Point]) -> list[str]:
+def _besides(points: Sequence[Point], best_step: int | None) -> list[str]:
     late, best = _late(points), _best(points)
     train, validation = _mean(late, "accuracy"), _mean(late, "val_top1")
     words = []
@@ -164,10 +166,10 @@ def _besides(points: Sequence[Point]) -> list[str]:
             "--label_smoothing helps, and --checkpoint=best is an earlier step"
         )
     if best not in late and best.val_top1 - validation > 2 * GAIN:
-        words.append(
-            f"the best was step {best.step} with {best.val_top1:.3f}, and its checkpoint is "
-            "kept: eval.py and predict.py use it"
-        )
+        kept = "and its checkpoint is kept: eval.py and predict.py use it"
+        if best_step not in (None, best.step):
+            kept = f"but its checkpoint is not there: eval.py and predict.py use step {best_step}"
+        words.append(f"the best was step {best.step} with {best.val_top1:.3f}, {kept}")
     turns = [
         min(abs(b.val_top1 - a.val_top1), abs(c.val_top1 - b.val_top1))
         for a, b, c in zip(points, points[1:], points[2:], strict=False)

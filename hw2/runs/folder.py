@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -106,8 +105,8 @@ def keep_split(folder: RunFolder, step: int) -> Path:
     """
     path = folder.path / f"split-until-{step:08d}.csv"
     if not path.exists():  # else the run was stopped before its first checkpoint with new data
-        with writing(path), atomic.replacing(path) as partial:
-            shutil.copyfile(folder.split, partial)
+        with writing(path):
+            atomic.write(path, folder.split.read_bytes())
     return path
 
 

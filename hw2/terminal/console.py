@@ -1,23 +1,35 @@
 """Consoles: lines are wrapped to fit a terminal, but stay whole in a file."""
 
-from rich.console import Console
+import sys
+from typing import Any, NoReturn
+
+import rich.console
+
+from hw2.terminal import stream
 
 PLAIN = 80  # columns of a table in a file
 
 
+class Console(rich.console.Console):
+    """A console that leaves it to the program what a closed pipe means."""
+
+    def on_broken_pipe(self) -> NoReturn:
+        raise BrokenPipeError
+
+
 def stderr(*, quiet: bool = False) -> Console:
-    """Returns the console for progress and warnings."""
-    return _console(stderr=True, quiet=quiet)
+    """Returns the console for progress and warnings, which nobody needs to read."""
+    return _console(stream.lasting(sys.stderr), stderr=True, quiet=quiet)
 
 
 def stdout() -> Console:
     """Returns the console for results."""
-    return _console()
+    return _console(stream.exact(sys.stdout))
 
 
-def _console(*, stderr: bool = False, quiet: bool = False) -> Console:
+def _console(file: Any, *, stderr: bool = False, quiet: bool = False) -> Console:
     """Makes a console that reads no markup, and writes no colours to a file or with `NO_COLOR`."""
-    out = Console(stderr=stderr, quiet=quiet, markup=False, emoji=False, highlight=False)
+    out = Console(file=file, stderr=stderr, quiet=quiet, markup=False, emoji=False, highlight=False)
     if not out.is_terminal:
         out.width, out.soft_wrap = PLAIN, True  # lines stay whole, to be searched
     return out

@@ -23,6 +23,7 @@ class Evaluation:
           best: Scores at `plateau.best_step`; None before the first evaluation.
         """
         self._evaluate, self._plateau, self.best = evaluate, plateau, best
+        self._before = best, plateau.best_step  # the best without this step
 
     def __call__(self, run: Run) -> None:
         """Evaluates this step.
@@ -38,8 +39,18 @@ class Evaluation:
                 f"learning rate {run.rate:g}; lower --learning_rate and start again, from the "
                 "last checkpoint if there is one"
             )
+        self._before = self.best, self._plateau.best_step
         self._plateau.update(run.validation.top1, run.step)
-        if self._plateau.best_step == run.step:
-            self.best = run.validation
+        # What the plateau rule has seen may be higher, if the disk refused the checkpoint of it.
+        if self.best is None or run.validation.top1 > self.best.top1:
+            self.best, self._plateau.best_step = run.validation, run.step
         if self._plateau.exhausted:
             run.stop(f"no gain over {self._plateau.without_gain} evaluations")
+
+    def forget(self, step: int) -> None:
+        """Lets the best be what it was before this step, which has no checkpoint.
+
+        The plateau rule still counts it: the course of a training never depends on its disk.
+        """
+        if self._plateau.best_step == step:
+            self.best, self._plateau.best_step = self._before

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -30,6 +31,7 @@ class Learner:
         clip_norm: float = 0.0,
         accumulate: int = 1,
         precision: str = "float32",
+        frozen: Collection[str] = (),
     ):
         """Builds the model twice, the second time to hold the averaged weights.
 
@@ -45,12 +47,17 @@ class Learner:
             parts are summed, and batch norm and dropout see one part at a time.
           precision: Type of images and activations: "float32", or "mixed_bfloat16" for products
             in bfloat16. Weights, sums and the loss are float32 either way.
+          frozen: Names of variables that training leaves as they are.
         """
         self._strategy = tf.distribute.get_strategy()
         self.model, self.averaged = build(), build()
         self._variables = named_variables(self.model)
         self._averages = named_variables(self.averaged)
-        self._trainable = trainable(self._variables)
+        self._trainable = {
+            name: variable
+            for name, variable in trainable(self._variables).items()
+            if name not in frozen
+        }
         self._statistics = [  # written by layers in the forward pass, unlike frozen weights
             variable
             for variable in self._variables.values()
@@ -100,9 +107,9 @@ class Learner:
     def not_finite(self, batch: tuple, *, step: int) -> numerics.Finding:
         """Finds where a step that `train_step` refused became infinite or NaN.
 
-        It runs the model again with every operation checked, and changes no variable.
+        It runs the model twice again, the second time with every operation checked. Both times
+        see the moving statistics as the step did, and no variable is changed in the end.
         """
-        before = [variable.numpy() for variable in self._statistics]
 
         def rows(images: tf.Tensor, labels: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
             logits = self._logits(images, self._dropout_seed(step))
@@ -117,13 +124,21 @@ class Learner:
             traced = tf.function(lambda *x: self._strategy.run(function, x), autograph=False)
             return self._strategy.experimental_local_results(traced(*inputs))
 
-        try:
+        with self._statistics_put_back():
             good = tf.concat(run(rows), 0).numpy()
+        with self._statistics_put_back():
             operation = numerics.first_not_finite(lambda: run(gradients))
+        return numerics.Finding(operation, tuple(int(row) for row in (~good).nonzero()[0]))
+
+    @contextlib.contextmanager
+    def _statistics_put_back(self) -> Iterator[None]:
+        """Undoes what the block does to the moving statistics."""
+        before = [variable.numpy() for variable in self._statistics]
+        try:
+            yield
         finally:
             for variable, value in zip(self._statistics, before, strict=True):
                 variable.assign(value)
-        return numerics.Finding(operation, tuple(int(row) for row in (~good).nonzero()[0]))
 
     def _train_step(
         self, batch: tuple, step: tf.Tensor, rate: tf.Tensor, leave: tf.Tensor

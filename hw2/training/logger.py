@@ -70,7 +70,7 @@ class Logger:
         self._frequency, self._batch_size, self._out = frequency, batch_size, out
         self._first = run.step + 1
         self._file = folder / "metrics.csv"
-        _keep_rows(self._file, run.step)
+        _keep_rows(self._file, run.step - run.hooks_due)  # a step whose hooks are due logs again
         self._events = events
         self._stop_on_error = stop_on_error
         self._waiting: list[list] = []  # rows that the disk refused
@@ -86,7 +86,8 @@ class Logger:
             disable=not out.is_interactive,
             expand=True,
             transient=True,
-            redirect_stdout=sys.stdout.isatty(),  # a file or a pipe gets what a hook prints
+            # A file or a pipe gets what a hook prints; it may be closed.
+            redirect_stdout=sys.stdout is not None and sys.stdout.isatty(),
         )
         self._task = self._bar.add_task("", total=run.last_step, completed=run.step)
 

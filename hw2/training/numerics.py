@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 import tensorflow as tf
 
-from hw2.errors import NotFinite
+from hw2.errors import NotFinite, UsageError
 
 _DETECTED = re.compile(r'in output \d+ of (?:eagerly-executing|graph) op "?(\w+)"?')
 _NODE = re.compile(r"\{\{node ([^}]+?)(?:_\d+)?\}\}")
+_CHECK = "DebugNumericSummaryV2"  # the operation of TensorFlow's check, which XLA has not
 SHOWN = 5  # pictures named in a message
 
 
@@ -35,7 +36,10 @@ def first_not_finite(function: Callable[[], object]) -> str | None:
     try:
         function()
     except tf.errors.InvalidArgumentError as error:
-        return operation_in(error)
+        operation = operation_in(error)
+        if operation is None:  # it failed in another way
+            raise
+        return operation
     finally:
         tf.debugging.disable_check_numerics()
     return None
@@ -51,12 +55,28 @@ def operation_in(error: tf.errors.OpError) -> str | None:
     return found[1] + place
 
 
+def is_compiled(error: tf.errors.OpError) -> bool:
+    """Whether a check failed because XLA compiles what it was to look into."""
+    return _CHECK in error.message and "XLA" in error.message
+
+
 @contextlib.contextmanager
 def naming_operation(step: int) -> Iterator[None]:
-    """Turns an error of `--check_numerics` in a step into `NotFinite`."""
+    """Turns an error of `--check_numerics` in a step into `NotFinite`.
+
+    Raises:
+      NotFinite: An operation has made a value that is not finite.
+      UsageError: The model compiles a part of itself, which cannot be checked.
+    """
     try:
         yield
     except tf.errors.InvalidArgumentError as error:
+        if is_compiled(error):
+            raise UsageError(
+                "--check_numerics cannot look into a part of the model that XLA compiles - "
+                "TensorFlow's check is no operation of XLA; call that part without "
+                "jit_compile=True, or leave out --check_numerics"
+            ) from error
         operation = operation_in(error)
         if operation is None:
             raise

@@ -29,6 +29,7 @@ class Saver:
         keep: int,
         keep_every: int = 0,
         stop_on_error: bool = True,
+        refused: Callable[[int], None] = lambda step: None,
     ):
         """Makes the hook. Set `saved_step` if the run is resumed from a checkpoint.
 
@@ -42,10 +43,12 @@ class Saver:
           keep_every: See `retention.prune`.
           stop_on_error: Whether a full disk ends the training before its last step, where it
             always does.
+          refused: Called with a step that has no checkpoint because the disk refused it, if
+            training goes on.
         """
         self._folder, self._variables, self._state = folder, variables, state
         self._best_step, self._keep, self._keep_every = best_step, keep, keep_every
-        self._stop_on_error = stop_on_error
+        self._stop_on_error, self._refused = stop_on_error, refused
         self.saved_step: int | None = None
 
     def __call__(self, run: Run) -> None:
@@ -61,16 +64,25 @@ class Saver:
             if self._stop_on_error or run.step == run.last_step or run.stop_reason:
                 raise
             warnings.warn(f"{error}; this training tries again at its next save", stacklevel=1)
+            self._refused(run.step)
 
     def finish(self, run: Run) -> None:
-        """Writes a checkpoint where training stops, unless this step has one already."""
+        """Writes a checkpoint where training stops, unless this step has one already.
+
+        The process that wrote it may have been killed before it removed old ones.
+        """
         if run.step != self.saved_step:
             self._save(run, unfinished=run.hooks_due)
+        elif run.step:
+            self._prune()
 
     def _save(self, run: Run, *, unfinished: bool) -> None:
         tensors = {name: variable.numpy() for name, variable in self._variables.items()}
         checkpoints.write(self._folder, run.step, tensors, self._state(run, unfinished))
         self.saved_step = run.step
+        self._prune()
+
+    def _prune(self) -> None:
         try:
             retention.prune(
                 self._folder,
@@ -90,25 +102,31 @@ def restore(
     Raises:
       RunError: Names are missing, not expected, or of another shape.
     """
+    words = differences(variables, values)
+    if words:
+        raise RunError(
+            f"another model in {checkpoint.path} - {words}; "
+            "give the --model, sizes and --optimizer it was trained with"
+        )
+    for name, variable in variables.items():
+        variable.assign(values[name])
+
+
+def differences(variables: Mapping[str, tf.Variable], values: Mapping[str, np.ndarray]) -> str:
+    """Says which names are missing, not expected or of another shape; "" if none is."""
     shapes = [
         f"{name} is {list(values[name].shape)}, the model's {list(variables[name].shape)}"
         for name in sorted(variables.keys() & values.keys())
         if tuple(variables[name].shape) != values[name].shape
     ]
-    differences = {
+    kinds = {
         "missing": sorted(variables.keys() - values.keys()),
         "not expected": sorted(values.keys() - variables.keys()),
         "of another shape": shapes,
     }
     words = [
         f"{len(names)} {kind}: {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"
-        for kind, names in differences.items()
+        for kind, names in kinds.items()
         if names
     ]
-    if words:
-        raise RunError(
-            f"another model in {checkpoint.path} - {'; '.join(words)}; "
-            "give the --model, sizes and --optimizer it was trained with"
-        )
-    for name, variable in variables.items():
-        variable.assign(values[name])
+    return "; ".join(words)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
+import warnings
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
@@ -64,9 +64,14 @@ class Steps:
     def _finding(self, batch: tuple, step: int) -> numerics.Finding | None:
         if not self._alone:  # the others would not take part in a second run
             return None
-        with contextlib.suppress(tf.errors.OpError):  # the message is good enough without it
+        try:
             return self._learner.not_finite(batch, step=step)
-        return None
+        except tf.errors.OpError as error:  # the message is good enough without it
+            why = error.message.strip().splitlines()[0]
+            if numerics.is_compiled(error):
+                why = "XLA compiles a part of the model, where no operation can be looked at"
+            warnings.warn(f"the first value that is not finite was not found: {why}", stacklevel=1)
+            return None
 
     def check(self) -> None:
         """Stops the training here if a signal has come to any of its processes.

@@ -83,11 +83,15 @@ def test_ctrl_c_exits_with_130(call, capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def test_sigterm_exits_with_143_and_what_was_caught_before_is_again(call, capsys):
-    before = signal.getsignal(signal.SIGTERM)
-    assert call(lambda config: os.kill(os.getpid(), signal.SIGTERM)) == 143
-    assert capsys.readouterr() == ("", "stopped by SIGTERM\n")
-    assert signal.getsignal(signal.SIGTERM) == before
+@pytest.mark.parametrize(
+    ("signum", "code"),
+    [(signal.SIGTERM, 143), pytest.param(signal.SIGHUP, 129, marks=pytest.mark.fault(89))],
+)
+def test_a_signal_has_its_exit_code_and_what_was_caught_before_is_again(call, capsys, signum, code):
+    before = signal.getsignal(signum)
+    assert call(lambda config: os.kill(os.getpid(), signum)) == code
+    assert capsys.readouterr() == ("", f"stopped by {signum.name}\n")
+    assert signal.getsignal(signum) == before
 
 
 def test_other_exceptions_stay_as_they_are(call, monkeypatch):
@@ -105,6 +109,7 @@ def test_other_exceptions_stay_as_they_are(call, monkeypatch):
         "import sys; sys.argv.append('--help'); launch.run(print)",
     ],
 )
+@pytest.mark.fault(72)
 def test_a_closed_pipe_is_quiet(code):
     reader, writer = os.pipe()
     os.close(reader)
@@ -169,6 +174,7 @@ def test_the_scripts_start_and_refuse(script):
         ),
     ],
 )
+@pytest.mark.fault(64)
 def test_a_bad_tf_config_stops_before_tensorflow(call, monkeypatch, capsys, value, words):
     monkeypatch.setenv("TF_CONFIG", value)
     monkeypatch.setattr(noise, "quiet_tensorflow", pytest.fail)

@@ -13,6 +13,7 @@ from hw2.input.sources import arrays
 from hw2.input.stream import order
 from hw2.input.transforms import preprocess
 from hw2.input.transforms.preprocess import Preprocessing
+from hw2.report import figure, fonts
 
 FLAGS = ["--short_side=10", "--crop_size=7", "--image_size=6", "--standardize=none"]
 P = Preprocessing(6, 1, 10, 7, True, 63.0, 0.2, 1.8, standardize="none")
@@ -124,3 +125,50 @@ def test_mistakes_are_one_line(command, monkeypatch, tmp_path, capsys, arguments
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ")
     assert words in line
+
+
+def row(*texts):
+    return preview.Row([np.zeros((9, 9, 3), np.uint8)] * len(texts), texts)
+
+
+def drawn(text):
+    """The pixels of a line of text under a picture."""
+    page = np.array(preview.sheet([row(text, "")]).convert("L"))
+    return page[-preview.LINE :] < 128
+
+
+@pytest.mark.fault(99)
+def test_classes_in_cyrillic_and_greek_are_letters_and_not_boxes():
+    for one, other in [("Ж", "Б"), ("λ", "π")]:
+        assert drawn(one).any()
+        assert (drawn(one) != drawn(other)).any()  # two boxes would be equal
+
+
+@pytest.mark.fault(99)
+def test_letters_without_a_font_are_escapes_and_named(monkeypatch):
+    monkeypatch.setattr(fonts, "_paths", lambda: iter([fonts.FIRST]))
+    words = (
+        "no font of this machine has the letters 中文 - they are drawn as escapes; install one, "
+        "for example the package fonts-noto-cjk"
+    )
+    with pytest.warns(UserWarning, match=f"^{words}$"):
+        escapes = drawn("中文")
+    np.testing.assert_array_equal(escapes, drawn("\\u4e2d\\u6587"))
+
+
+@pytest.mark.fault(99)
+def test_letters_are_taken_from_another_font_of_the_machine(monkeypatch):
+    other = fonts.FIRST.replace("DejaVuSans", "STIXGeneral")
+    [letter, *_] = sorted(fonts.letters(other) - fonts.letters(fonts.FIRST))
+    monkeypatch.setattr(fonts.font_manager, "findSystemFonts", lambda: ["/nonexistent.ttf", other])
+    writer = fonts.Writer(["a" + letter], 10)
+    assert not writer.missing
+    assert [part for part, _ in writer._parts("a" + letter + "b")] == ["a", letter, "b"]
+    assert drawn("a" + letter).any()
+
+
+@pytest.mark.fault(99)
+def test_a_figure_of_the_report_leaves_letters_to_the_browser():
+    made, axes = figure.panel()
+    axes.set_title("中文 Ж")
+    assert "中文 Ж" in figure.svg(made, "title")  # a warning would be an error

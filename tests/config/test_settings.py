@@ -228,6 +228,7 @@ def test_refuses_an_unknown_name_in_a_section_not_chosen():
         ),
     ],
 )
+@pytest.mark.fault(73)
 def test_refuses_on_the_command_line(arguments, message):
     refused(message.format("in the command line - "), *arguments)
 
@@ -275,7 +276,7 @@ def test_two_flags_that_clash_name_both_places():
         ("seed", 2**31, "in [0, 2147483647], got 2147483648"),
         ("num_gpus", -1, "at least 0, got -1"),
         ("weights", "emma", "ema or raw, got 'emma'"),
-        ("checkpoint", "", "best or last, got ''"),
+        ("checkpoint", "", "auto or best or last, got ''"),
     ],
 )
 def test_a_config_refuses_a_value_outside_its_rule(name, value, rule):

@@ -13,8 +13,10 @@ from hw2.config import settings
 from hw2.errors import DataError, RunError
 from hw2.jobs import evaluate
 from hw2.runs import checkpoints, disk
+from hw2.training.metrics import Scores
 
 
+@pytest.mark.fault(54)
 def test_evaluation_says_which_weights_and_each_class(train, tmp_path, capsys):
     train(tmp_path, "--max_steps=2")
     capsys.readouterr()
@@ -35,6 +37,7 @@ def test_evaluation_says_which_weights_and_each_class(train, tmp_path, capsys):
         evaluate.evaluate(settings.parse(["eval.py", f"--checkpoint_dir={tmp_path}"]))
 
 
+@pytest.mark.fault(68)
 def test_a_checkpoint_with_nan_is_refused_by_evaluation_too(train, tmp_path):
     train(tmp_path, "--max_steps=2")
     found = checkpoints.newest(tmp_path / "checkpoints")
@@ -80,3 +83,70 @@ def test_bad_pictures_are_counted_and_named(train, tmp_path, capsys):
     text = (run / "eval" / "bad.csv").read_text()
     assert "dark/7.png,bad picture in " in text
     assert "7.png - empty" in text
+
+
+@pytest.fixture
+def waiting(train, tmp_path, monkeypatch, capsys):
+    """Evaluates with `--norun_once`; returns the steps that were scored, in order.
+
+    Its argument are functions, of which one is called at each wait; then the evaluation is ended.
+    """
+    run = tmp_path / "run"
+    train(run, "--max_steps=1")
+    first = checkpoints.newest(run / "checkpoints")
+
+    def write(step, best_step):
+        plateau = {**first.state["plateau"], "best_step": best_step}
+        state = {**first.state, "step": step, "plateau": plateau}
+        values = {name: value + step for name, value in first.tensors().items()}
+        return checkpoints.write(run / "checkpoints", step, values, state)
+
+    class Evaluator:
+        skipped, trained_on = (), 0
+
+        def __call__(self, *arguments):
+            return Scores(0.5, 0.5, 1, 1.0, 10, ((5, 10),) * 10)
+
+    monkeypatch.setattr(evaluate, "_evaluator", lambda *arguments: Evaluator())
+
+    def call(events, *flags):
+        left = list(events)
+
+        def sleep(seconds):
+            if not left:
+                raise KeyboardInterrupt
+            left.pop(0)()
+
+        monkeypatch.setattr(evaluate.time, "sleep", sleep)
+        capsys.readouterr()
+        with pytest.raises(KeyboardInterrupt):
+            evaluate.evaluate(
+                settings.parse(["eval.py", f"--checkpoint_dir={run}", "--norun_once", *flags])
+            )
+        return [json.loads(line)["step"] for line in capsys.readouterr().out.splitlines()]
+
+    return call, write
+
+
+def nothing():
+    """What happens between two looks at a folder that does not change."""
+
+
+@pytest.mark.fault(109)
+@pytest.mark.fault(110)
+def test_waiting_scores_each_good_checkpoint_once_or_each_that_is_the_best(waiting):
+    call, write = waiting
+
+    def damaged():
+        (write(2, 1).path / "state.json").write_text("{}")
+
+    with pytest.warns(UserWarning, match="passed over: bad checkpoint in .*-00000002 - ") as told:
+        steps = call([damaged, nothing, nothing, lambda: write(3, 1), nothing])
+    assert steps == [1, 3]
+    assert len(told) == 1
+    # Step 2 stays damaged; it is none of the newest any more.
+    steps = call([lambda: write(4, 3), nothing, lambda: write(5, 5)], "--checkpoint=best")
+    assert steps == [1, 3, 5]
+    write(6, 6)
+    assert call([lambda: write(7, 6), lambda: write(7, 6)], "--checkpoint=last") == [6, 7]
+    assert call([lambda: write(8, 6), nothing]) == [7, 8]  # each new one is the default

@@ -1,12 +1,14 @@
 """Every layer by its definition in NumPy, in training and out of it."""
 
+import threading
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from hw2 import layers, ops
 from hw2.layers.dropout import dropout, spatial_dropout
-from hw2.layers.initializers import he_normal
+from hw2.layers.initializers import he_normal, sizes_only
 from hw2.layers.penalty import l2_penalty
 
 FLOAT32 = 1e-5  # a few hundred float32 sums, each rounded to 6e-8
@@ -42,6 +44,16 @@ def test_conv_is_convolution_and_bias(rng):
     conv.b.assign([1.0, 2.0, 3.0, 4.0])
     x = images(rng, 2, 7, 6, 3)
     close(conv(x), tf.nn.conv2d(x, conv.w, 2, "SAME") + conv.b)
+
+
+@pytest.mark.fault(127)
+def test_a_model_that_is_measured_in_one_thread_leaves_the_weights_of_another_alone(rng):
+    made = []
+    with sizes_only():
+        thread = threading.Thread(target=lambda: made.append(he_normal((3, 3, 2, 2), rng)))
+        thread.start()
+        thread.join()
+    assert np.all(made[0])
 
 
 @pytest.mark.parametrize("relu", [False, True])
@@ -104,7 +116,7 @@ def test_batch_norm_in_training_and_after(rng, shape):
 
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16])
-@pytest.mark.parametrize("side", [3, 64])  # large ones tell from x where the result is positive
+@pytest.mark.parametrize("side", [3, 64])
 def test_batch_norm_with_relu_is_relu_of_batch_norm(rng, side, dtype, training):
     x = tf.cast(rng.standard_normal((8, side, side, 9)) * 3 + 1, dtype)
     dy = tf.cast(rng.standard_normal(x.shape), dtype)
@@ -136,19 +148,92 @@ def test_batch_norm_with_relu_is_relu_of_batch_norm(rng, side, dtype, training):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-6 * abs(b).max())
 
 
-def test_the_result_of_batch_norm_with_relu_is_not_kept_for_the_gradient(rng):
-    norm = layers.BatchNorm(4, relu=True)
-    x = tf.constant(rng.standard_normal((4, 128, 128, 4)), tf.float32)
+def far_from_zero(rng, shape):
+    """Means of a thousand and a million deviations, and constant channels."""
+    x = rng.standard_normal(shape).astype(np.float32)
+    return x * [1, 1, 0, 0] + np.array([1e3, 1e6, 7, -0.3], np.float32)
 
-    @tf.function
-    def gradient(x):
+
+@pytest.mark.fault(116)
+@pytest.mark.fault(130)
+@pytest.mark.parametrize("algorithm", ["auto", "tensorflow_ops", "native"])
+@pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16])
+@pytest.mark.parametrize("side", [3, 128])  # from 2**18 values on a gradient may be compiled
+def test_relu_after_batch_norm_lets_pass_the_gradient_of_what_it_let_pass(
+    rng, algorithm, dtype, side
+):
+    x = tf.cast(far_from_zero(rng, (4, side, side, 4)), dtype)
+    dy = tf.cast(rng.standard_normal(x.shape), dtype)
+
+    def run(relu, dy):
+        norm = layers.BatchNorm(4, relu=relu)
+        norm.offset.assign([0.1, -0.1, 0, 1e-6])
+
+        @tf.function(autograph=False)
+        def traced(x, dy):
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                y = norm(x, training=True)
+            return [y, *tape.gradient(y, [x, norm.scale, norm.offset], dy)]
+
+        return [tf.cast(value, tf.float32).numpy() for value in traced(x, dy)]
+
+    with ops.algorithm(algorithm):
+        y, *ours = run(True, dy)
+        _, *apart = run(False, tf.where(y > 0, dy, 0))
+    for a, b in zip(ours, apart, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-6 * abs(b).max())
+
+
+@pytest.mark.fault(130)
+def test_a_constant_channel_at_zero_has_no_gradient_of_its_offset():
+    norm = layers.BatchNorm(4, relu=True)
+
+    @tf.function(autograph=False)
+    def by_offset(x):
+        with tf.GradientTape() as tape:
+            y = norm(x, training=True)
+        return tape.gradient(y, norm.offset)
+
+    levels = tf.constant([0.3125, 7.0, -3.5, 5.25])  # whose sums are exact, and so their mean
+    x = tf.ones([4, 128, 128, 1]) * levels
+    assert not np.any(layers.BatchNorm(4)(x, training=True))
+    np.testing.assert_array_equal(by_offset(x), np.zeros(4))
+
+
+@pytest.mark.fault(116)
+def test_relu_after_synchronized_batch_norm_has_the_sign_of_its_result(rng, two_devices):
+    with two_devices.scope():
+        norm = layers.BatchNorm(4, relu=True)
+        norm.synchronized = True
+
+    def step(x):
+        with tf.GradientTape() as tape:
+            y = norm(x, training=True)
+        return y, tape.gradient(y, norm.offset)
+
+    x = tf.constant(far_from_zero(rng, (4, 128, 128, 4)), tf.float32)
+    with ops.algorithm("tensorflow_ops"):
+        run = tf.function(lambda x: two_devices.run(step, (x,)), autograph=False)
+        y, by_offset = (two_devices.experimental_local_results(v)[0] for v in run(x))
+    np.testing.assert_array_equal(by_offset, np.sum(y.numpy() > 0, (0, 1, 2)))
+
+
+@pytest.mark.parametrize(("algorithm", "kept"), [("auto", "float32"), ("tensorflow_ops", "bool")])
+def test_what_relu_after_batch_norm_keeps_for_its_gradient(rng, algorithm, kept):
+    norm = layers.BatchNorm(4, relu=True)
+
+    def run(x):
         with tf.GradientTape() as tape:
             tape.watch(x)
             y = norm(x, training=True)
         return tape.gradient(y, x)
 
-    graph = gradient.get_concrete_function(x).graph
-    assert "ReluGrad" not in {op.type for op in graph.get_operations()}  # which reads the result
+    with ops.algorithm(algorithm):
+        traced = tf.function(run, autograph=False)
+        graph = traced.get_concrete_function(tf.TensorSpec([4, 8, 8, 4], tf.float32)).graph
+    types = {op.type for op in graph.get_operations()}
+    assert ("ReluGrad" in types, "SelectV2" in types) == (kept == "float32", kept == "bool")
 
 
 def test_synchronized_batch_norm_on_two_devices_is_the_whole_batch(rng, two_devices):

@@ -23,7 +23,17 @@ def handlers():
     return [signal.getsignal(signum) for signum in signals.CAUGHT]
 
 
-@pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("signum", "code"),
+    [
+        (signal.SIGTERM, 143),
+        (signal.SIGINT, 130),
+        pytest.param(signal.SIGHUP, 129, marks=pytest.mark.fault(89)),
+        pytest.param(signal.SIGUSR1, 138, marks=pytest.mark.fault(158)),
+    ],
+)
+@pytest.mark.fault(57)
+@pytest.mark.fault(58)
 def test_a_signal_in_a_step_saves_that_step_and_handlers_come_back(stop, tmp_path, signum, code):
     before = handlers()
     stopped = stop(tmp_path, 3, signum=signum)
@@ -35,6 +45,7 @@ def test_a_signal_in_a_step_saves_that_step_and_handlers_come_back(stop, tmp_pat
     ]
 
 
+@pytest.mark.fault(57)
 def test_a_signal_in_a_save_lets_it_end(train, stop, tmp_path, monkeypatch):
     plain = checkpoints.disk.write
     calls = []
@@ -56,6 +67,7 @@ def test_a_signal_in_a_save_lets_it_end(train, stop, tmp_path, monkeypatch):
     assert_same_run(tmp_path / "run", tmp_path / "whole")
 
 
+@pytest.mark.fault(57)
 def test_a_signal_while_the_graph_is_traced_or_before_is_not_lost(train, tmp_path, monkeypatch):
     from hw2.jobs import resume
     from hw2.training.learner import Learner
@@ -111,6 +123,7 @@ def test_a_signal_once_all_is_saved_leaves_at_once(train, tmp_path, monkeypatch)
     assert last(tmp_path)[0] == "step-00000002"
 
 
+@pytest.mark.fault(57)
 def test_a_second_signal_leaves_at_once_even_from_a_kernel():
     """Python hears of no signal while TensorFlow computes; the thread that waits for them does."""
     code = """
@@ -138,6 +151,95 @@ with signals.caught() as caught:
     _, err = process.communicate(timeout=30)
     assert process.returncode == 143
     assert err == "stopped at once by a second SIGTERM\n"
+
+
+WAITS = """
+import signal, time
+from hw2.machines import signals
+with signals.caught() as caught:
+    caught.defer()
+    print("ready", flush=True)
+    while caught.received is None or not ENOUGH:
+        time.sleep(0.01)
+print(signal.Signals(caught.received).name)
+"""
+
+
+@contextlib.contextmanager
+def waiting(enough="True"):
+    """A process that waits for a signal, or until it is killed."""
+    with subprocess.Popen(
+        [sys.executable, "-c", WAITS.replace("ENOUGH", enough)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout.readline() == "ready\n"
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.fault(89)
+def test_the_end_of_a_terminal_is_never_the_second_signal():
+    """The shell and the kernel send one each, and a logout SIGTERM beside them."""
+    with waiting(enough="False") as process:
+        for signum in (signal.SIGHUP, signal.SIGHUP, signal.SIGTERM, signal.SIGHUP):
+            process.send_signal(signum)
+            assert process.stderr.readline().startswith(f"{signum.name}: saving and stopping")
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 143
+
+
+@pytest.mark.fault(158)
+@pytest.mark.parametrize("signum", [signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU])
+def test_what_queues_send_before_the_end_saves(signum):
+    """Slurm sends SIGUSR1 or SIGUSR2, and a limit of processor time SIGXCPU once a second."""
+    with waiting(enough="False") as process:
+        for sent in (signum, signum, signal.SIGTERM, signum):
+            process.send_signal(sent)
+            assert process.stderr.readline().startswith(f"{sent.name}: saving and stopping")
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 143
+
+
+@pytest.mark.fault(158)
+def test_a_handler_of_the_programs_own_is_left_to_it():
+    seen = []
+    before = signal.signal(signal.SIGUSR1, lambda signum, frame: seen.append(signum))
+    try:
+        with signals.caught() as caught:
+            caught.defer()
+            os.kill(os.getpid(), signal.SIGUSR1)
+            caught.check()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert seen == [signal.SIGUSR1]
+
+
+@pytest.mark.fault(89)
+def test_a_signal_is_heard_though_nobody_reads_what_is_said_of_it():
+    with waiting() as process:
+        process.stderr.close()
+        process.send_signal(signal.SIGHUP)
+        assert process.stdout.readline() == "SIGHUP\n"
+        assert process.wait(30) == 0
+
+
+@pytest.mark.fault(89)
+def test_nohup_is_kept_to():
+    ignoring = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as a child inherits it
+    try:
+        with waiting() as process:
+            process.send_signal(signal.SIGHUP)
+            process.send_signal(signal.SIGTERM)
+            assert process.stdout.readline() == "SIGTERM\n"
+    finally:
+        signal.signal(signal.SIGHUP, ignoring)
 
 
 def test_off_the_main_thread_no_signal_is_caught():

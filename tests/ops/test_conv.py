@@ -1,5 +1,7 @@
 """conv2d and conv1d: worked example, definition, TensorFlow, gradients, graphs, refusals."""
 
+import threading
+
 import numpy as np
 import oracle
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from shapes import FLOAT32, FLOAT64, random
 
 from hw2 import ops
+from hw2.ops import conv
 
 # The algorithms that do every shape and have all derivatives.
 every_shape = pytest.mark.parametrize("algorithm", ["im2col", "extract_patches", "direct"])
@@ -282,3 +285,129 @@ def test_patches_computed_again_give_the_same_gradients(case):
         again = outcome(x, w, b, relu=True, **options)
     for one, other in zip(again, kept, strict=True):
         assert oracle.error(one, other) < FLOAT32
+
+
+def second_derivatives(x, w, b, algorithm):
+    """Of a smooth function of a convolution: by images, filters and bias, of the first ones."""
+
+    @tf.function(autograph=False)
+    def run(x, w, b):
+        with tf.GradientTape() as outer:
+            outer.watch([x, w, b])
+            with tf.GradientTape() as inner:
+                inner.watch([x, w, b])
+                y = tf.reduce_sum(ops.conv2d(x, w, bias=b, algorithm=algorithm) ** 3)
+            first = inner.gradient(y, [x, w, b])
+            total = tf.add_n([tf.reduce_sum(g**2) for g in first])
+        return outer.gradient(total, [x, w, b])
+
+    return run(x, w, b)
+
+
+@pytest.mark.fault(129)
+@pytest.mark.parametrize("algorithm", ["im2col", "extract_patches", "winograd", "pointwise"])
+def test_patches_computed_again_have_second_derivatives(algorithm):
+    kernel = 1 if algorithm == "pointwise" else 3
+    shapes = (2, 6, 6, 3), (kernel, kernel, 3, 4), (4,)
+    inputs = [tf.cast(random(*s, seed=i), tf.float32) for i, s in enumerate(shapes)]
+    kept = second_derivatives(*inputs, algorithm)
+    with ops.algorithm("auto", recompute=True):
+        again = second_derivatives(*inputs, algorithm)
+    for one, other in zip(again, kept, strict=True):
+        assert oracle.error(one, other) < 4 * FLOAT32
+
+
+@pytest.mark.fault(129)
+def test_patches_computed_again_have_third_derivatives_outside_of_graphs():
+    x = tf.cast(random(1, 4, 4, 2, seed=0), tf.float64)
+    w = tf.cast(random(3, 3, 2, 1, seed=1), tf.float64)
+
+    def of(function, order):
+        if order == 0:
+            return function
+        lower = of(function, order - 1)
+
+        def derivative(x):
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                y = tf.reduce_sum(lower(x) ** 2) if order > 1 else lower(x)
+            return tape.gradient(y, x)
+
+        return derivative
+
+    cubed = of(lambda x: tf.reduce_sum(ops.conv2d(x, w, algorithm="im2col") ** 4), 3)
+    kept = cubed(x)
+    with ops.algorithm("auto", recompute=True):
+        assert oracle.error(cubed(x), kept) < 1e-12
+
+
+class Blocks(threading.Thread):
+    """A thread that enters `with ops.algorithm(...)` and leaves it when it is told to."""
+
+    def __init__(self, name):
+        super().__init__(daemon=True)
+        self.name_of_algorithm = name
+        self.inside, self.leave, self.seen = threading.Event(), threading.Event(), []
+
+    def run(self):
+        with ops.algorithm(self.name_of_algorithm):
+            self.inside.set()
+            assert self.leave.wait(30)
+            self.seen.append(conv.default())
+        self.seen.append(conv.default())
+
+    def enter(self):
+        self.start()
+        assert self.inside.wait(30)
+        return self
+
+    def finish(self):
+        self.leave.set()
+        self.join(30)
+        return self.seen
+
+
+@pytest.mark.fault(127)
+@pytest.mark.parametrize("first_out", [0, 1])
+def test_blocks_of_two_threads_leave_nothing_behind(first_out):
+    threads = [Blocks("native").enter(), Blocks("im2col").enter()]
+    seen = [threads[first_out].finish(), threads[1 - first_out].finish()]
+    names = [("native", "im2col")[k] for k in (first_out, 1 - first_out)]
+    # out of its block, the first thread has the default of the other, which is still in one
+    assert seen == [names, [names[1], "auto"]]
+    assert conv.default() == "auto"
+
+
+@pytest.mark.fault(127)
+def test_a_block_of_another_thread_changes_no_default_within_ones_own():
+    with ops.algorithm("im2col"):
+        other = Blocks("native").enter()
+        assert conv.default() == "im2col"
+        with ops.algorithm("winograd"):
+            assert conv.default() == "winograd"
+        assert conv.default() == "im2col"
+        assert other.finish() == ["native", "im2col"]
+    assert conv.default() == "auto"
+
+
+@pytest.mark.fault(127)
+def test_blocks_that_are_left_in_another_order_leave_nothing_behind():
+    first, second = ops.algorithm("native"), ops.algorithm("im2col", recompute=True)
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert conv.default() == "im2col"
+    second.__exit__(None, None, None)
+    assert conv.default() == "auto"
+
+
+@pytest.mark.fault(127)
+def test_threads_of_replicas_have_the_block_of_the_thread_that_started_them(two_devices):
+    seen = []
+
+    def step():
+        seen.append(conv.default())
+
+    with ops.algorithm("native"), ops.algorithm("im2col"):
+        two_devices.run(step)
+    assert seen == ["im2col", "im2col"]

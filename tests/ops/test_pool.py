@@ -153,3 +153,42 @@ def test_what_the_default_stands_for(op):
         assert name not in nodes(dilations=2)  # which tf.nn has not
     with ops.algorithm("im2col"):
         assert not {name, f"Hw2{name}"} & nodes()
+
+
+@pytest.mark.fault(133)
+@both_ways
+@pytest.mark.parametrize("dtype", [tf.float16, tf.bfloat16, tf.float32, tf.float64])
+@pytest.mark.parametrize("traced", [False, True])
+def test_a_nan_is_the_largest_of_its_windows_and_has_no_gradient(algorithm, dtype, traced):
+    x = np.arange(36.0).reshape(1, 6, 6, 1)
+    x[0, 1, 1], x[0, 4, 4], x[0, 5, 0] = np.nan, np.nan, np.inf
+    x[0, 0, 5] = -np.inf
+
+    def run(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = ops.max_pool2d(x, 2, 2, algorithm=algorithm)
+        return y, tape.gradient(y, x)
+
+    call = tf.function(run, autograph=False) if traced else run
+    y, dx = (value.numpy().astype(float)[0, ..., 0] for value in call(tf.cast(x, dtype)))
+    expected = [[np.nan, 9, 11], [19, 21, 23], [np.inf, 33, np.nan]]
+    np.testing.assert_array_equal(y, expected)
+    ones = np.argwhere(dx).tolist()
+    assert ones == [[1, 3], [1, 5], [3, 1], [3, 3], [3, 5], [5, 0], [5, 3]]
+
+
+@pytest.mark.fault(133)
+@both_ways
+def test_windows_of_nan_alone_and_beside_padding(algorithm):
+    x = tf.fill([1, 3, 3, 1], np.float32(np.nan))
+    for options in ({}, {"padding": ((1, 1), (1, 1))}, {"dilations": 2, "padding": "SAME"}):
+        assert np.isnan(ops.max_pool2d(x, 2, 1, algorithm=algorithm, **options)).all()
+    assert np.isnan(ops.avg_pool2d(x, 2, 1, algorithm=algorithm)).all()
+
+
+@pytest.mark.fault(133)
+def test_the_docstring_says_what_becomes_of_a_nan():
+    about = " ".join(ops.max_pool2d.__doc__.split())
+    assert "A NaN is larger than every number: a window with one has NaN" in about
+    assert 'tf.nn on a CPU, and so "native", passes over it' in about

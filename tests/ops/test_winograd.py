@@ -159,3 +159,59 @@ def test_pointwise_refuses_by_name(x, w, options, words):
 def test_auto_takes_the_fastest_without_the_kernel(x, w, strides, name, monkeypatch):
     monkeypatch.setattr(library, "available", lambda: False)
     assert conv.chosen(tf.zeros(x), tf.zeros(w), geometry.window(w[:2], strides)) == name
+
+
+def with_spike(value):
+    x = values(2, 20, 20, 16).numpy()
+    x[0, 9, 9, 3] = value
+    return tf.constant(x), values(3, 3, 16, 8, seed=1)
+
+
+def by_tiles(x, w, tile, way):
+    if way == "kernel":
+        return ops.conv2d(x, w, algorithm=f"direct_winograd{tile}").numpy()
+    return winograd.conv2d(x, w, geometry.window(3), tile=tile).numpy()
+
+
+@pytest.mark.fault(132)
+@pytest.mark.parametrize("way", ["TensorFlow", "kernel"])
+@pytest.mark.parametrize("tile", [2, 3, 4, 5])
+@pytest.mark.parametrize("spike", [1, 1e3, 1e6, 1e30])
+def test_the_error_is_within_its_bound_whatever_a_pixel_is(tile, spike, way):
+    x, w = with_spike(spike)
+    truth = oracle.conv2d(x.numpy().astype(np.float64), w.numpy().astype(np.float64))
+    error = np.abs(by_tiles(x, w, tile, way) - truth)
+    filters = np.abs(w).sum((0, 1, 2))
+    largest = np.abs(x).max((1, 2, 3))[:, None, None, None]
+    assert (error <= winograd.BOUNDS[tile] * largest * filters).all()
+    # Beyond the tiles that see the pixel nothing is known of it.
+    error[0, 9 - tile - 1 : 9 + tile + 2, 9 - tile - 1 : 9 + tile + 2] = 0
+    assert (error <= winograd.BOUNDS[tile] * np.abs(x[1]).max() * 2 * filters).all()
+
+
+@pytest.mark.fault(132)
+@pytest.mark.parametrize("traced", [False, True])
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan, 3e38])
+def test_a_value_out_of_range_reaches_its_own_windows_alone(value, traced):
+    x, w = with_spike(value)
+
+    def gradients(x, w, algorithm):
+        with tf.GradientTape() as tape:
+            tape.watch([x, w])
+            y = ops.conv2d(x, w, algorithm=algorithm)
+        return [y, *tape.gradient(y, [x, w], tf.ones_like(y))]
+
+    call = tf.function(gradients, autograph=False) if traced else gradients
+    for ours, patches in zip(call(x, w, "winograd"), call(x, w, "im2col"), strict=True):
+        np.testing.assert_array_equal(ours, patches)
+    assert np.isfinite(call(x, w, "winograd")[0]).all((0, 3)).sum() >= 400 - 9
+
+
+@pytest.mark.fault(132)
+def test_the_compiled_kernel_keeps_such_a_value_to_the_tiles_that_see_it():
+    x, w = with_spike(np.inf)
+    for tile in (2, 3, 4, 5):
+        bad = ~np.isfinite(by_tiles(x, w, tile, "kernel")).all(3)
+        assert bad[0, 8:11, 8:11].all()
+        bad[0, 9 - tile : 9 + tile + 1, 9 - tile : 9 + tile + 1] = False
+        assert not bad.any()

@@ -70,6 +70,14 @@ def test_figures_and_flags_are_those_of_the_curves():
     assert any("the best was step 300 with 0.720" in words for words in rest)
 
 
+@pytest.mark.fault(121)
+def test_a_best_step_without_a_checkpoint_is_told():
+    curves = rows([0.5, 0.8, 0.95, 1.0], [0.5, 0.7, 0.72, 0.66], val_loss=[1.5, 1.0, 1.2, 1.6])
+    words = "the best was step 300 with 0.720, but its checkpoint is not there: eval.py and "
+    assert f"{words}predict.py use step 200" in diagnosis.diagnose(curves, 200)
+    assert not [said for said in diagnosis.diagnose(curves, 300) if "is not there" in said]
+
+
 def test_jumps_and_a_validation_above_training_are_told():
     jumping = [0.5, 0.7, 0.9, 0.75, 0.9, 0.7, 0.9, 0.8]
     words = diagnosis.diagnose(rows([0.7] * 8, jumping))

@@ -8,6 +8,8 @@ import time
 
 import numpy as np
 import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
 
 from hw2.input.sources import builtin, idx
 from hw2.runs import checkpoints
@@ -28,10 +30,18 @@ def until_step(folder, step, processes):
     raise AssertionError(machines.said(folder, 0))
 
 
+@pytest.mark.fault(63)
+@pytest.mark.fault(106)
 def test_a_worker_that_is_killed_ends_the_others_and_all_go_on(train, tmp_path):
+    """At the end both score the test data together: what one does alone would wait for ever."""
     folder = tmp_path / "two"
+    digits = load_digits()
+    for index in range(30):
+        picture = tmp_path / "test" / str(digits.target[index]) / f"{index}.png"
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.uint8(digits.images[index] * 15)).save(picture)
     flags = ["--max_steps=120", "--save_checkpoint_steps=40", "--mixup=0.4", "--cutmix=1"]
-    flags += ["--tensorboard", "--histogram_steps=20"]
+    flags += ["--tensorboard", "--histogram_steps=20", f"--test_data_path={tmp_path / 'test'}"]
     processes = machines.start(TINY, folder, *flags)
     until_step(folder, 40, processes)
     processes[1].kill()
@@ -47,7 +57,9 @@ def test_a_worker_that_is_killed_ends_the_others_and_all_go_on(train, tmp_path):
     assert machines.wait(processes, 120) == [0, 0], machines.said(folder, 1)
     assert "resuming from step " in machines.said(folder, 0)
     [line] = (tmp_path / "two.out0").read_text().splitlines()
-    assert json.loads(line)["step"] == 120
+    result = json.loads(line)
+    assert (result["step"], result["test_num_examples"]) == (120, 30)
+    assert result["test_top1"] > 0.5
     assert (tmp_path / "two.out1").read_text() == ""
 
     train(tmp_path / "one", *flags, "--logical_devices=2", mirrored=True)

@@ -10,13 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from hw2.errors import DataError, UsageError
-from hw2.input.files import near
+from hw2.input.files import perceptual
 from hw2.input.files.duplicates import DIGEST
 from hw2.input.files.frame import Frame, Size
 from hw2.input.scanning.survey import Report
 from hw2.runs import atomic
 
-SQUARE = Frame(near.SIDE, "stretch")
+SQUARE = Frame(perceptual.SIDE, "stretch")
 FILE = "perceptual-1.npz"  # raise the number when the same image gets another hash
 ROW = np.dtype([("digest", DIGEST), ("hash", np.uint64), ("none", np.bool_)])
 
@@ -59,7 +59,7 @@ def of(
 
     def hashed(index: int) -> int | None:
         try:
-            return near.hash_of(load(index, SQUARE))
+            return perceptual.hash_of(load(index, SQUARE))
         except DataError:
             return None
 
@@ -76,7 +76,7 @@ def of(
 def pairs(hashes: np.ndarray, there: np.ndarray) -> np.ndarray:
     """Lists pairs of near-duplicates, `[P, 2]`, among the images that have a hash."""
     kept = np.flatnonzero(there)
-    return kept[near.pairs(hashes[kept])]
+    return kept[perceptual.pairs(hashes[kept])]
 
 
 def check() -> None:

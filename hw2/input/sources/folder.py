@@ -144,18 +144,20 @@ class _Walk:
     def files(self, class_names: Sequence[str]) -> list[list[str]]:
         """Lists the names of each class's images in order; real folders before linked ones."""
         files: list[list[str]] = [[] for _ in class_names]
-        seen = set()
+        seen: set[tuple[int, int | str]] = set()
         real = collections.deque(enumerate(class_names))
         later: collections.deque[tuple[int, str]] = collections.deque()
         while real or later:
             label, folder = (real or later).popleft()
             path = os.path.join(self.root, folder)
-            status = os.stat(path)
+            status = layout.status(path)
             ignored = self.ignored.setdefault(label, Counts())
-            if (status.st_dev, status.st_ino) in seen:
+            # A disk without inode numbers gives 0 to every folder.
+            identity = (status.st_dev, status.st_ino or os.path.realpath(path))
+            if identity in seen:
                 ignored["links to folders read already"] += 1
                 continue
-            seen.add((status.st_dev, status.st_ino))
+            seen.add(identity)
             for entry in self._listed(folder, path, ignored):
                 name = f"{folder}/{entry.name}" if folder else entry.name
                 is_link = entry.is_symlink()

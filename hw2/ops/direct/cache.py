@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -22,12 +23,17 @@ def folder() -> Path | None:
 
 
 def replace(made: Path, path: Path) -> None:
-    """Puts a file in place whole: a machine that stops within leaves the old one, or none."""
+    """Puts a file in place whole: a machine that stops within leaves the old one, or none.
+
+    Network and user-space file systems often cannot flush a folder; then the name alone may be
+    lost with the power, and the file is made again.
+    """
     with made.open("rb") as file:
         os.fsync(file.fileno())
     os.replace(made, path)
-    descriptor = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

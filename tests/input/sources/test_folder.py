@@ -1,6 +1,8 @@
 import os
 import re
+import types
 import zlib
+from stat import S_ISDIR
 
 import numpy as np
 import pytest
@@ -237,3 +239,24 @@ def test_a_picture_that_vanishes_is_named(tmp_path):
     (tmp_path / "b" / "1.png").unlink()
     with pytest.raises(DataError, match=r"bad picture in .*b/1\.png - no such file; restore or"):
         examples.load(1, 4)
+
+
+@pytest.mark.fault(90)
+def test_a_disk_without_inode_numbers_has_all_its_classes(tmp_path, monkeypatch):
+    add(tmp_path, "cats/1.png", "cats/more/2.png", "dogs/1.png", "dogs/more/2.png")
+    (tmp_path / "dogs" / "again").symlink_to(tmp_path / "dogs" / "more")
+    real = os.stat
+
+    def stat(path, **options):
+        found = real(path, **options)
+        if not os.path.isdir(path):
+            return found
+        return types.SimpleNamespace(
+            st_dev=1, st_ino=0, st_mode=found.st_mode, st_mtime_ns=found.st_mtime_ns
+        )
+
+    monkeypatch.setattr(folder.os, "stat", stat)
+    monkeypatch.setattr(folder.os.path, "isdir", lambda path: S_ISDIR(real(path).st_mode))
+    examples = folder.read_folder(tmp_path)
+    assert examples.names == ("cats/1.png", "cats/more/2.png", "dogs/1.png", "dogs/more/2.png")
+    assert examples.notes == ("ignored 1 links to folders read already",)
