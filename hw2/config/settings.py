@@ -71,7 +71,7 @@ class Config:
     test_data_path: str = setting("", "scored by eval.py, and after training", path=DATA_SETS)
     validation_fraction: float = setting(0.2, "fraction of the training data to hold out", FRACTION)
     group_by: str = setting("", "keep together: regular expression, column:NAME", GROUPS)
-    split_file: str = setting("", "CSV of name and part, instead of drawing", path=())
+    split_file: str = setting("", "file of name,part instead of drawing", path=())
     image_size: int = setting(100, "side of the model's input, in pixels", at_least(1))
     short_side: int = setting(260, "images are first resized to this shorter side", at_least(1))
     fit: str = setting("crop", "crop, pad or stretch to a square", one_of(*FITS))
