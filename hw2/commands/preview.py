@@ -67,7 +67,6 @@ def rows(examples: Examples, config: Config, *, pictures: int, versions: int) ->
     if config.mixup or config.cutmix:
         chosen = chosen[: len(chosen) // 2 * 2]
     names = [shown(name) for name in examples.class_names]
-    loaded = [examples.load(int(index), p.short_side) for index in chosen]
     changed: list[tuple[list[np.ndarray], list[str]]] = [([], []) for _ in chosen]
     batches = pipeline.training_batches(
         examples,
@@ -85,8 +84,10 @@ def rows(examples: Examples, config: Config, *, pictures: int, versions: int) ->
                 changed[place][0].append(preprocess.visible(image, p, deviations=DEVIATIONS))
                 changed[place][1].append(_shares(label, names) if label.ndim else "")
     result = []
-    for index, picture, (images, texts) in zip(chosen, loaded, changed, strict=True):
-        seen = preprocess.evaluation(picture, p).numpy()
+    for index, (images, texts) in zip(chosen, changed, strict=True):
+        picture = examples.load(int(index), p.short_side)  # as it is, not yet fitted
+        fitted = examples.load(int(index), pipeline.loaded_size(p))
+        seen = preprocess.evaluation(fitted, p).numpy()
         seen = preprocess.visible(seen, p, deviations=DEVIATIONS)
         label = names[examples.labels[index]]
         result.append(Row([picture, seen, *images], [label, "", *texts]))

@@ -2,7 +2,8 @@
 
     hw2 scan FOLDER
     hw2 scan FOLDER --json
-    hw2 scan FOLDER --verify        # compares every file with what the last scan saw
+    hw2 scan FOLDER --verify            # compares every file with what the last scan saw
+    hw2 scan FOLDER --near_duplicates   # also tells pictures that look alike
 
 PATH, or --train_data_path, is any data set that training reads. Exits with 3 where training would
 refuse the data, or where a file has changed.
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
+from hw2.commands import near_duplicates
 from hw2.commands.command import Command, Own, check_data
 from hw2.config.settings import Config, setting
 from hw2.errors import DataError
@@ -93,15 +95,19 @@ def _scan(config: Config, own: Own) -> int:
             with _reporting("verifying", seen.listing) as report:
                 result["changed"] = list(scan.changed(seen, rules, report=report).values())
     leaks = [] if config.allow_leak else _leaks(surveys)
+    alike = _near(surveys, results, rules) if own.near_duplicates else []
     troubles, flags = _troubles(surveys, rules)
     if leaks and flags is not None:
         flags.append("--allow_leak")
     if own.json:
         plain = {"parts": results, "leaks": leaks, "notes": notes, "flags": flags}
+        plain |= {"near_leaks": alike} if own.near_duplicates else {}
         print(json.dumps(plain | {"troubles": [t.message for t in troubles]}, indent=2))
     else:
         for result in results:
             _show(result)
+        if own.near_duplicates:
+            near_duplicates.show(results, alike)
         _show_whole(config.train_data_path, leaks, notes, troubles, flags)
     bad = troubles or leaks or any(result.get("changed") for result in results)
     return DataError.exit_code if bad else 0
@@ -128,6 +134,11 @@ def _scan_whole(path: str, rules: Rules, own: Own) -> int:
         "classes": dict(zip(map(shown, examples.class_names), counts.tolist(), strict=True)),
         "notes": notes,
     }
+    if own.near_duplicates:
+        with progress_bar.reporting(f"comparing {shown(path)}", console.stderr()) as report:
+            result["near_duplicates"] = near_duplicates.within(
+                near_duplicates.part_of(examples, report)
+            )
     if own.json:
         print(json.dumps({"parts": [result]}, indent=2))
         return 0
@@ -136,6 +147,8 @@ def _scan_whole(path: str, rules: Rules, own: Own) -> int:
     out.print(f"{len(examples):,} images in {len(counts)} classes")
     for note in notes:
         out.print(f"note: {note}")
+    if own.near_duplicates:
+        near_duplicates.show([result], [])
     return 0
 
 
@@ -161,6 +174,19 @@ def _troubles(surveys: Sequence[Survey], rules: Rules) -> tuple[list[Trouble], l
 def _reporting(doing: str, listing: Listing) -> AbstractContextManager[scan.Report]:
     """A bar on stderr while the files of a listing are read."""
     return progress_bar.reporting(f"{doing} {shown(listing.source)}", console.stderr())
+
+
+def _near(
+    surveys: Sequence[Survey], results: Sequence[dict[str, Any]], rules: Rules
+) -> list[near_duplicates.Pair]:
+    """Pairs of pictures of two parts that look alike; those within a part go to its result."""
+    parts = []
+    for seen in surveys:
+        with _reporting("comparing", seen.listing) as report:
+            parts.append(near_duplicates.part(seen, rules, report))
+    for part, result in zip(parts, results, strict=True):
+        result["near_duplicates"] = near_duplicates.within(part)
+    return near_duplicates.across(parts)
 
 
 def _leaks(surveys: Sequence[Survey]) -> list[list[str]]:
@@ -262,6 +288,7 @@ COMMAND = Command(
         "json": setting(False, "print JSON, with every file"),
         "verify": setting(False, "read every file, and compare its content"),
         "header_only": setting(False, "read every file, but decode no pixel"),
+        "near_duplicates": setting(False, "also tell pictures that look alike"),
         "no_cache": setting(False, "neither read nor keep the record of a scan"),
     },
     reads=(

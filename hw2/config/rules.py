@@ -1,6 +1,7 @@
 """What the value of a setting must be, in words and as a test."""
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -35,6 +36,10 @@ FRACTION = Rule("in (0, 1)", lambda value: 0 < value < 1)
 EPOCHS = Rule("rising numbers as 60,110,150", lambda text: _rising(text))
 NUMBERS = Rule("numbers as 0.5,0.4,0.4", lambda text: _finite(text) is not None)
 DEVIATIONS = Rule("numbers above 0 as 0.2,0.2,0.2", lambda text: _positive(text))
+GROUPS = Rule(
+    "near_duplicates, column:NAME, or a regular expression with a group in ( )",
+    lambda text: _groups(text),
+)
 HALF = Rule("in [0, 0.5]", lambda value: 0 <= value <= 0.5)
 DEGREES = Rule("in [0, 180]", lambda value: 0 <= value <= 180)
 TEN = Rule("in [0, 10]", lambda value: 0 <= value <= 10)
@@ -109,6 +114,18 @@ def _rising(text: str) -> bool:
 def _positive(text: str) -> bool:
     numbers = _finite(text)
     return numbers is not None and min(numbers, default=1) > 0
+
+
+def _groups(text: str) -> bool:
+    """Whether a text says how pictures are grouped, or is empty."""
+    if text in ("", "near_duplicates"):
+        return True
+    if text.startswith("column:"):
+        return bool(text.removeprefix("column:").strip())
+    try:
+        return re.compile(text).groups > 0
+    except re.error:
+        return False
 
 
 def _finite(text: str) -> list[float] | None:

@@ -18,6 +18,7 @@ from hw2.config.choices import (
     CLASS_WEIGHTS,
     DATA_SETS,
     EXPORTS,
+    FITS,
     FORMS,
     LOSSES,
     OPTIMIZERS,
@@ -42,6 +43,7 @@ from hw2.config.rules import (
     EPOCHS,
     FOURTEEN,
     FRACTION,
+    GROUPS,
     HALF,
     LEFT_OR_NOT,
     NOT_EMPTY,
@@ -71,8 +73,11 @@ class Config:
     )
     test_data_path: str = setting("", "scored by eval.py, and after training", path=DATA_SETS)
     validation_fraction: float = setting(0.2, "fraction of the training data to hold out", FRACTION)
+    group_by: str = setting("", "keep together: regular expression, column:NAME", GROUPS)
+    split_file: str = setting("", "file of name,part instead of drawing", path=())
     image_size: int = setting(100, "side of the model's input, in pixels", at_least(1))
     short_side: int = setting(260, "images are first resized to this shorter side", at_least(1))
+    fit: str = setting("crop", "crop, pad or stretch to a square", one_of(*FITS))
     crop_size: int = setting(200, "smallest random crop; short_side: central crop", at_least(1))
     flip: bool = setting(True, "random left-right flips; --noflip for none")
     brightness: float = setting(63.0, "largest random change, of 255 levels", BYTE)

@@ -52,8 +52,9 @@ class Classifier(tf.Module):
         """
         p = self.preprocessing
         with tf.name_scope(PREPARE):
-            square = preprocess.with_channels(resize.square(image, p.short_side, whole), p)
-            return preprocess.standardized(resize.levels(square, p.image_size), p)
+            square = resize.square(image, p.short_side, whole, fit=p.fit, fill=round(p.fill))
+            levels = resize.levels(preprocess.with_channels(square, p), p.image_size)
+            return preprocess.standardized(levels, p)
 
     def probabilities(self, images: tf.Tensor) -> tf.Tensor:
         """Classifies what `prepared` makes: `[N, H, W, C]` to probabilities `[N, classes]`."""

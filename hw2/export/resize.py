@@ -16,14 +16,23 @@ BITS = 22  # of Pillow's weights behind the point, its Resample.c
 ROWS_FIRST = int(PIL.__version__.split(".")[0]) >= 13
 
 
-def square(image: tf.Tensor, side: int, whole: tf.Tensor | None = None) -> tf.Tensor:
-    """Scales an image so that its shorter side is `side`, and crops the central square.
+def square(
+    image: tf.Tensor,
+    side: int,
+    whole: tf.Tensor | None = None,
+    *,
+    fit: str = "crop",
+    fill: int = 0,
+) -> tf.Tensor:
+    """Scales an image to a square as `fit` says; "crop" takes the middle of a longer image.
 
     Args:
       image: uint8 `[h, w, c]`; h and w may be unknown.
       side: The side of the square, in pixels.
       whole: `[2]`, the full height and width if the image was decoded at a fraction of its size;
         they determine the aspect ratio. By default h and w.
+      fit: "crop", "pad" or "stretch", as in `hw2.input.files.frame`.
+      fill: The level that "pad" fills with.
 
     Returns:
       uint8 `[side, side, c]`.
@@ -32,8 +41,7 @@ def square(image: tf.Tensor, side: int, whole: tf.Tensor | None = None) -> tf.Te
     """
     size, channels = tf.shape(image)[:2], image.shape[2]
     whole = size if whole is None else whole
-    short = tf.minimum(whole[0], whole[1])
-    scaled = (2 * whole * side + short) // (2 * short)  # as `decode.scaled`
+    scaled = _scaled(whole, side, fit)
     tall = tf.constant(False)
     if ROWS_FIRST:
         fewer = size - scaled
@@ -43,12 +51,18 @@ def square(image: tf.Tensor, side: int, whole: tf.Tensor | None = None) -> tf.Te
     size, scaled = (tf.where(tall, tf.gather(pair, [1, 0]), pair) for pair in (size, scaled))
     image = tf.transpose(image, [1, 0, 2])  # [w, h, c]
     image = tf.reshape(image, [size[1], size[0] * channels])
-    image = _product(_weights(size[1], scaled[1], side), image)  # [side, h*c]
+    across = _places(scaled[1], side, fit)
+    image = _product(_weights(size[1], scaled[1], across), image)  # [side, h*c]
     image = tf.reshape(image, [side, size[0], channels])
     image = tf.transpose(image, [1, 0, 2])  # [h, side, c]
     image = tf.reshape(image, [size[0], side * channels])
-    image = _product(_weights(size[0], scaled[0], side), image)  # [side, side*c]
-    image = _laid(tf.reshape(image, [side, side, channels]), tall)
+    down = _places(scaled[0], side, fit)
+    image = _product(_weights(size[0], scaled[0], down), image)  # [side, side*c]
+    image = tf.reshape(image, [side, side, channels])
+    if fit == "pad":
+        inside = _inside(down, scaled[0])[:, None, None] & _inside(across, scaled[1])[:, None]
+        image = tf.where(inside, image, fill)
+    image = _laid(image, tall)
     return tf.cast(tf.reshape(image, [side, side, channels]), tf.uint8)
 
 
@@ -75,13 +89,36 @@ def _laid(image: tf.Tensor, tall: tf.Tensor) -> tf.Tensor:
     return tf.reshape(image, [shape[0], shape[1], channels])
 
 
-def _weights(length: tf.Tensor, scaled: tf.Tensor, side: int) -> tf.Tensor:
-    """`[side, length]` whole weights: the middle of an axis that is scaled from length to scaled.
+def _scaled(whole: tf.Tensor, side: int, fit: str) -> tf.Tensor:
+    """The height and width to which an image is scaled, as `frame.scaled` has them."""
+    if fit == "stretch":
+        return tf.constant([side, side])
+    by = (tf.maximum if fit == "pad" else tf.minimum)(whole[0], whole[1])
+    scaled = (2 * whole * side + by) // (2 * by)
+    return tf.maximum(scaled, 1) if fit == "pad" else scaled
+
+
+def _places(scaled: tf.Tensor, side: int, fit: str) -> tf.Tensor:
+    """`[side]`: which pixel of a scaled axis is at each place; beyond it those of padding are."""
+    if fit == "stretch":
+        return tf.range(side)
+    if fit == "pad":
+        return tf.range(side) - (side - scaled) // 2  # as `frame.before`
+    return (scaled - side) // 2 + tf.range(side)
+
+
+def _inside(places: tf.Tensor, scaled: tf.Tensor) -> tf.Tensor:
+    """Which places are of the image, and not of its padding."""
+    return (places >= 0) & (places < scaled)
+
+
+def _weights(length: tf.Tensor, scaled: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
+    """`[side, length]` whole weights of the old pixels of an axis at places of the scaled one.
 
     A triangle about the centre of each new pixel, over its sum, times 2**BITS, rounded. Division
     goes digit by digit, for nothing to leave 32 bits.
     """
-    new = (scaled - side) // 2 + tf.range(side)
+    new = tf.minimum(tf.maximum(places, 0), scaled - 1)  # padding is filled later
     new, old = 2 * new[:, None] + 1, 2 * tf.range(length)[None, :] + 1
     heights = 2 * tf.maximum(length, scaled) - tf.abs(old * scaled - new * length)
     heights = tf.maximum(heights, 0)  # [side, length]

@@ -15,6 +15,7 @@ from hw2.export.classifier import Classifier
 from hw2.input import pipeline
 from hw2.input.examples import Examples
 from hw2.input.files import decode
+from hw2.input.files.frame import Size
 from hw2.input.sources import arrays
 from hw2.jobs import spec
 from hw2.runs.checkpoints import Checkpoint
@@ -63,8 +64,8 @@ def choose(
         content = _content(examples, index, classifier)
         if not files:
             name, limit = examples.names[index], classifier.max_pixels
-            size = decode.inspect_in(content, name, decode=False, max_pixels=limit)
-            short_side = min(size.width, size.height)
+            seen = decode.inspect_in(content, name, decode=False, max_pixels=limit)
+            short_side = min(seen.width, seen.height)
             chosen[index] = decode.picture_in(content, name, short_side, max_pixels=limit)
             continue
         try:
@@ -100,11 +101,11 @@ def predicted(
       batch_size: Images at a time.
     """
 
-    def load(index: int, short_side: int) -> np.ndarray:
+    def load(index: int, size: Size) -> np.ndarray:
         picture = inputs[index]
         if isinstance(picture, bytes):
-            return examples.load(index, short_side)
-        return decode.resize(picture, short_side)
+            return examples.load(index, size)
+        return decode.resize(picture, size)
 
     channels = next((3 for one in inputs.values() if not isinstance(one, bytes)), None)
     given = dataclasses.replace(examples, load=load, channels=channels or examples.channels)
@@ -131,4 +132,4 @@ def _content(examples: Examples, index: int, classifier: Classifier) -> bytes:
     """The bytes of an image file; an image that came as an array becomes a PNG file."""
     if examples.content:
         return examples.content(index)
-    return arrays.png(examples.load(index, classifier.preprocessing.short_side))
+    return arrays.png(examples.load(index, pipeline.loaded_size(classifier.preprocessing)))

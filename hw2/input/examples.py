@@ -9,6 +9,7 @@ import numpy as np
 
 from hw2.errors import DataError
 from hw2.input.files import spelling
+from hw2.input.files.frame import Size
 from hw2.input.files.levels import Scale
 from hw2.input.files.names import all_differ, first_few
 
@@ -23,8 +24,8 @@ class Examples:
       labels: `[N]` int32, indices into `class_names`.
       class_names: One name per class.
       channels: Number of channels of every image: 3 for files; arrays keep their own.
-      load: `load(index, short_side)` returns image `index` as uint8 `[h, w, channels]`, scaled so
-        that its short side is `short_side` and its aspect is kept. Raises `DataError`.
+      load: `load(index, size)` returns image `index` as uint8 `[h, w, channels]`, scaled so that
+        its short side is `size` and its aspect is kept, or as a `Frame` says. Raises `DataError`.
       notes: Sentences about what the reader left out or found unusual, for the caller to print.
       digests: `[N]` hashes of the content, of dtype `duplicates.DIGEST`; empty where unknown.
       content: `content(index)` returns image `index` as the bytes of a file. None if images can
@@ -43,7 +44,7 @@ class Examples:
     labels: np.ndarray = dataclasses.field(repr=False)
     class_names: tuple[str, ...]
     channels: int
-    load: Callable[[int, int], np.ndarray] = dataclasses.field(repr=False)
+    load: Callable[[int, Size], np.ndarray] = dataclasses.field(repr=False)
     notes: tuple[str, ...] = ()
     digests: np.ndarray | None = dataclasses.field(default=None, repr=False)
     content: Callable[[int], bytes] | None = dataclasses.field(default=None, repr=False)
@@ -122,7 +123,7 @@ def without_empty_classes(examples: Examples) -> Examples:
         names=tuple(examples.names[i] for i in kept.tolist()),
         labels=numbers[examples.labels[kept]],
         class_names=tuple(examples.class_names[label] for label in classes),
-        load=lambda index, short_side: load(int(kept[index]), short_side),
+        load=lambda index, size: load(int(kept[index]), size),
         notes=(*examples.notes, f"classes without pictures are left out: {empty}"),
         digests=None if examples.digests is None else examples.digests[kept],
         content=content and (lambda index: content(int(kept[index]))),
@@ -147,10 +148,10 @@ def joined(train: Examples, validation: Examples) -> Examples:
         )
     count = len(train)
 
-    def load(index: int, short_side: int) -> np.ndarray:
+    def load(index: int, size: Size) -> np.ndarray:
         if index < count:
-            return train.load(index, short_side)
-        return validation.load(index - count, short_side)
+            return train.load(index, size)
+        return validation.load(index - count, size)
 
     first, second = train.content, validation.content
     digests = None

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from hw2.input.examples import Examples
+from hw2.input.files.frame import Frame, Size
 from hw2.input.stream import order
 from hw2.input.stream.loading import CHUNK, NO_IMAGE, stream
 from hw2.input.stream.loading import naming_errors as naming_errors
@@ -92,7 +93,7 @@ def training_batches(
         tf.data.Dataset.counter(start_step * batch_size // part.machines, CHUNK),
         places.find,
         functools.partial(places.augment, preprocessing),
-        short_side=preprocessing.short_side,
+        size=loaded_size(preprocessing),
         cache_mb=cache_mb,
         parallel_calls=parallel_calls,
     )
@@ -182,12 +183,18 @@ def evaluation_batches(
         tf.data.Dataset.range(0, mine, CHUNK),
         find,
         lambda image, position: preprocess.evaluation(image, preprocessing),
-        short_side=preprocessing.short_side,
+        size=loaded_size(preprocessing),
         cache_mb=cache_mb,
         parallel_calls=parallel_calls,
     )
     dataset = _batched(dataset.take(mine), batch_size, part, batches * part.devices)
     return dataset.prefetch(PREFETCHED)
+
+
+def loaded_size(preprocessing: Preprocessing) -> Size:
+    """The size to which images are loaded: their short side, or a frame that holds the whole."""
+    p = preprocessing
+    return p.short_side if p.fit == "crop" else Frame(p.short_side, p.fit, round(p.fill))
 
 
 def _mixer(

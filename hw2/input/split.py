@@ -13,6 +13,7 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 
 from hw2.errors import DataError
+from hw2.input import grouped
 from hw2.input.examples import Examples
 from hw2.input.files import duplicates, spelling
 from hw2.input.files.names import all_differ, first_few, shown
@@ -28,21 +29,27 @@ PARTS = ("train", "validation")
 _HEX = re.compile(r"(?:[0-9a-f]{2})*")
 
 
-def draw(examples: Examples, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def draw(
+    examples: Examples, fraction: float, seed: int, groups: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Splits examples as the source itself says, or else by drawing a fraction of every class.
 
-    Images with the same content get into the same part.
+    Images with the same content get into the same part, and so do those of a group.
 
     Args:
       examples: The examples to split.
       fraction: Fraction of the images for validation, in (0, 1).
       seed: The same seed draws the same images.
+      groups: The number of the group of each image, `[N]`, that of images with the same content
+        being the same.
 
     Returns:
       Indices for training and for validation, each sorted int64.
     """
     if examples.validation is not None:
         return np.flatnonzero(~examples.validation), np.flatnonzero(examples.validation)
+    if groups is not None:
+        return grouped.draw(examples.labels, groups, fraction, seed)
     first = _first_of_each(examples)
     if first is None:
         return stratified(examples.labels, fraction, seed)
@@ -150,12 +157,17 @@ def changes(path: str | os.PathLike[str], examples: Examples) -> str:
 
 
 def renewed(
-    path: str | os.PathLike[str], examples: Examples, fraction: float, seed: int
+    path: str | os.PathLike[str],
+    examples: Examples,
+    fraction: float,
+    seed: int,
+    groups: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Splits changed data: known images stay in their part, new ones are drawn.
 
-    An image is known by its name, or by its content if it was renamed. Where the source itself
-    says which images are for validation, it is followed instead.
+    An image is known by its name, or by its content if it was renamed. A new image of a group
+    with a known one follows it. Where the source itself says which images are for validation, it
+    is followed instead.
 
     Returns:
       Indices for training and for validation, each sorted int64.
@@ -165,13 +177,17 @@ def renewed(
     """
     rows = _read(path, examples.names)
     at, _ = _find(rows, examples)
-    training, drawn = draw(examples, fraction, seed)
+    training, drawn = draw(examples, fraction, seed, groups)
     if examples.validation is not None:
         return training, drawn
     validation = np.isin(np.arange(len(examples)), drawn)
     for before, now in duplicates.pairs(rows.digests, _digests(examples)):
         at[now] = before if at[now] < 0 else at[now]
     validation[at >= 0] = rows.validation[at[at >= 0]]
+    if groups is not None:
+        part_of = dict(zip(groups[at >= 0].tolist(), validation[at >= 0].tolist(), strict=True))
+        for new in np.flatnonzero(at < 0).tolist():
+            validation[new] = part_of.get(int(groups[new]), validation[new])
     return np.flatnonzero(~validation), np.flatnonzero(validation)
 
 
@@ -185,6 +201,16 @@ def trained_on(path: str | os.PathLike[str], examples: Examples) -> list[tuple[s
     train = np.flatnonzero(~rows.validation)
     found = duplicates.pairs(rows.digests[train], _digests(examples))
     return [(shown(rows.names[train[a]]), shown(examples.names[b])) for a, b in found]
+
+
+def trained_names(path: str | os.PathLike[str]) -> list[str]:
+    """Lists the names of the training images of a split.
+
+    Raises:
+      DataError: The file is damaged.
+    """
+    rows = _read(path, ())
+    return [rows.names[row] for row in np.flatnonzero(~rows.validation)]
 
 
 class _Rows(NamedTuple):

@@ -14,8 +14,9 @@ from rich.console import Console
 
 from hw2.config import flagfile, paths
 from hw2.config.settings import Config
-from hw2.errors import DataError, writing
-from hw2.input import source, split
+from hw2.errors import DataError, RunError, writing
+from hw2.input import groups as grouping
+from hw2.input import source, split, split_file
 from hw2.input.examples import Examples
 from hw2.input.files import levels
 from hw2.input.files.levels import Scale
@@ -24,6 +25,7 @@ from hw2.input.files.rules import Rules, among
 from hw2.input.scanning import imbalance
 from hw2.input.sources import builtin
 from hw2.input.stream import disk_cache
+from hw2.jobs import groups, leaks
 from hw2.runs import cells
 from hw2.runs import folder as run_folder
 from hw2.runs.checkpoints import Checkpoint
@@ -107,8 +109,15 @@ def held_out(
         examples, _, validation = of_run(config, folder, checkpoint, out)
         return examples, validation
     known = class_names_and_scale(checkpoint)
+    config = as_trained(config, checkpoint)
     examples = read_examples(config, config.test_data_path, "test", out, *known)
     return examples, np.arange(len(examples))
+
+
+def as_trained(config: Config, checkpoint: Checkpoint) -> Config:
+    """The settings, with those by which the data of a run are read."""
+    group_by = checkpoint.state["identity"].get("group_by", "")
+    return dataclasses.replace(config, group_by=group_by)
 
 
 def of_run(
@@ -129,7 +138,7 @@ def of_run(
             "gone; give --train_data_path with the place where it is now"
         )
     known = class_names_and_scale(checkpoint)
-    examples = read_examples(config, path, "train", out, *known)
+    examples = read_examples(as_trained(config, checkpoint), path, "train", out, *known)
     return examples, *split.read(folder.split, examples)
 
 
@@ -158,17 +167,54 @@ def write_split(
       DataError: A class has too few pictures to split.
       RunError: The folder cannot be written.
     """
+    if found is not None:
+        _check_given(config, examples, folder)
     if found is None:
-        parts = split.draw(examples, config.validation_fraction, config.seed)
+        parts = _parts(config, examples, out)
     elif config.accept_new_data and (words := split.changes(folder.split, examples)):
         out.print(f"  note: the data has changed, {words}; an epoch begins with it", style="dim")
         kept = run_folder.keep_split(folder, found.step)
-        parts = split.renewed(kept, examples, config.validation_fraction, config.seed)
+        keys = groups.of(config, examples, config.train_data_path, out)
+        together = None if keys is None else grouping.numbers(keys, examples.digests)
+        parts = split.renewed(kept, examples, config.validation_fraction, config.seed, together)
     else:
         return
     with writing(folder.split):
         split.write(folder.split, examples, *parts)
         write_skipped(folder.path / "skipped.csv", examples.skipped)
+
+
+def _parts(config: Config, examples: Examples, out: Console) -> tuple[np.ndarray, np.ndarray]:
+    """Splits the data of a new run: as a file says, or by drawing, and groups stay together."""
+    keys = groups.of(config, examples, config.train_data_path, out)
+    together = None if keys is None else grouping.numbers(keys, examples.digests)
+    if config.split_file:
+        parts = split_file.read(config.split_file, examples)
+        if trouble := leaks.leak_between(config, examples, *parts):
+            raise DataError(trouble.message)
+    else:
+        parts = split.draw(examples, config.validation_fraction, config.seed, together)
+    if keys is not None:
+        if trouble := groups.parted(config, keys, *parts):
+            raise DataError(trouble.message)
+        for note in grouping.notes(examples, keys, config.group_by, parts[1]):
+            out.print(f"  note: {note}", style="dim")
+    return parts
+
+
+def _check_given(config: Config, examples: Examples, folder: RunFolder) -> None:
+    """Refuses to resume with a file of the split that says something else than the run's own.
+
+    The run keeps its split, so the file may be gone.
+    """
+    if not os.path.exists(config.split_file) or split.changes(folder.split, examples):
+        return
+    given, own = split_file.read(config.split_file, examples), split.read(folder.split, examples)
+    if not all(map(np.array_equal, given, own)):
+        raise RunError(
+            f"another split in {shown(config.split_file)} - the run in {folder.path} has its own; "
+            "leave out --split_file, or start a new training with another --log_path"
+        )
 
 
 def read_split(

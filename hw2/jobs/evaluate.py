@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ from hw2.errors import DataError, writing
 from hw2.input import pipeline
 from hw2.input.examples import Examples
 from hw2.jobs import data as dataset
-from hw2.jobs import leaks
+from hw2.jobs import groups, leaks
 from hw2.jobs import model as trained
 from hw2.jobs.convolution import convolving
 from hw2.jobs.spec import Spec, preprocessing
@@ -130,7 +131,12 @@ def _evaluator(
         known_settings.get("loss", config.loss),
         focal_gamma=known_settings.get("focal_gamma", config.focal_gamma),
     )
-    known = leaks.trained_on(folder, examples, indices, out) if config.test_data_path else 0
+    known = 0
+    if config.test_data_path:
+        known = leaks.trained_on(folder, examples, indices, out)
+        place = dataset.place_of(config, folder, checkpoint)
+        placed = dataclasses.replace(config, train_data_path=place)
+        groups.warn(placed, folder, spec.get("group_by", ""), examples, out)
     return Evaluator(spec, examples, indices, config.batch_size, k, loss, trained_on=known)
 
 

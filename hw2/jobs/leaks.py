@@ -63,9 +63,18 @@ def words_of(count: int, total: int) -> str:
 
 def leak_of_parts(config: Config, examples: Examples) -> Trouble | None:
     """The trouble with a validation part that shares pictures with its training part."""
-    if examples.digests is None or examples.validation is None or config.allow_leak:
+    if examples.validation is None or config.split_file:
         return None
     training, held_out = (np.flatnonzero(examples.validation == part) for part in (False, True))
+    return leak_between(config, examples, training, held_out)
+
+
+def leak_between(
+    config: Config, examples: Examples, training: np.ndarray, held_out: np.ndarray
+) -> Trouble | None:
+    """The trouble with pictures that share their content across two parts of the data."""
+    if examples.digests is None or config.allow_leak:
+        return None
     found = duplicates.pairs(examples.digests[training], examples.digests[held_out])
     if found:
         names = [shown(name) for name in examples.names]

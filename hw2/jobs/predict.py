@@ -61,7 +61,7 @@ def predict(config: Config) -> None:
         checkpoint, tensors = trained.choose(folder, config.checkpoint)
     class_names, scale = data.class_names_and_scale(checkpoint)
     guesses = _guesses(config, header, len(class_names))
-    found = _pictures(config, class_names, scale, out)
+    found = _pictures(data.as_trained(config, checkpoint), class_names, scale, out)
     if header or config.ids == "stem":  # else rows are told apart by their order
         answer.check_ids(found.names, config.ids, config.data)
     form = Form(

@@ -19,7 +19,7 @@ from hw2.errors import UsageError
 from hw2.input import pipeline
 from hw2.input.examples import Examples
 from hw2.input.scanning.troubles import Trouble, Troubles
-from hw2.jobs import class_weights, data, leaks, spec
+from hw2.jobs import class_weights, data, groups, leaks, spec
 from hw2.jobs.convolution import convolving
 from hw2.machines import devices
 from hw2.machines.cluster import Cluster
@@ -104,6 +104,8 @@ def read_data(config: Config, out: Console) -> tuple[Examples, Examples | None]:
         test = tried(config.test_data_path, "test", train.class_names, train.scale)
         leak = leaks.leak(config, train, test)
         found += [leak] if leak else []
+    if not found:
+        found += groups.leaks(config, train, test, out)
     if found:
         raise Troubles(config.train_data_path, found, notes, train, _command())
     return train, test

@@ -49,6 +49,7 @@ def make_spec(config: Config, examples: Examples, split: Path) -> Spec:
         "scale": levels.plain(examples.scale),
         "split": hashlib.sha256(split.read_bytes()).hexdigest(),
         "validation_fraction": config.validation_fraction,
+        "group_by": config.group_by,
         "seed": config.seed,
         "batch_size": config.batch_size,
         "ema_decay": config.ema_decay,

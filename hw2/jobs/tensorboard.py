@@ -11,6 +11,7 @@ from rich.console import Console
 
 from hw2.config.settings import Config
 from hw2.errors import DataError
+from hw2.input import pipeline
 from hw2.input.examples import Examples
 from hw2.input.transforms import preprocess
 from hw2.input.transforms.preprocess import Preprocessing
@@ -64,9 +65,10 @@ def pictures(
         images = tf.distribute.get_strategy().experimental_local_results(steps.batch[0])[0]
         images = images[:PICTURES].numpy()
         found = {"pictures/2_augmented": preprocess.visible(images, p)}
+        size = pipeline.loaded_size(p)
         with contextlib.suppress(DataError):  # training from memory needs no files any more
             loaded = [
-                preprocess.central(tf.constant(examples.load(int(index), p.short_side)), p).numpy()
+                preprocess.central(tf.constant(examples.load(int(index), size)), p).numpy()
                 for index in at(step - 1)[: len(images)]
             ]
             found["pictures/1_loaded"] = np.rint(loaded).astype(np.uint8)

@@ -9,6 +9,8 @@ from hw2.errors import RunError
 from hw2.runs.checkpoints import Checkpoint
 from hw2.runs.folder import RunFolder
 
+USUAL = {"fit": "crop", "group_by": ""}  # what older runs do not record, and how they were
+
 
 def check_same(
     found: Checkpoint, identity: Mapping[str, Any], folder: RunFolder, *, new_data: bool = False
@@ -26,7 +28,7 @@ def check_same(
     """
     before = found.state["identity"]
     names = [n for n in identity if n != "scale" or n in before]  # older runs do not have it
-    was = _flat({name: before.get(name) for name in names})
+    was = USUAL | _flat({name: before.get(name, USUAL.get(name)) for name in names})
     now = _flat({name: identity[name] for name in names})
     changed = [name for name in {**now, **was} if was.get(name) != now.get(name)]
     if new_data:

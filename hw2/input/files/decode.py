@@ -16,8 +16,9 @@ from typing import BinaryIO, NamedTuple, TypeVar
 import numpy as np
 from PIL import Image, ImageFile
 
-from hw2.input.files import flat, formats, metadata, stand_ins
+from hw2.input.files import flat, formats, frame, metadata, stand_ins
 from hw2.input.files import trailing as extent
+from hw2.input.files.frame import Size
 from hw2.input.files.opening import Refused, check_size, naming, opened
 from hw2.input.files.rules import MAX_PIXELS
 
@@ -68,17 +69,17 @@ class Stamp(NamedTuple):
 
 def picture(
     path: str | os.PathLike[str],
-    short_side: int,
+    wanted: Size,
     *,
     max_pixels: int = MAX_PIXELS,
     min_size: int = 1,
     stamp: Stamp | None = None,
 ) -> np.ndarray:
-    """Decodes a file to uint8 `[h, w, 3]`, scaled to a short side of `short_side` pixels.
+    """Decodes a file to uint8 `[h, w, 3]`, scaled to a short side or to a frame.
 
     Args:
       path: A JPEG, PNG, GIF, BMP or WebP file with any name.
-      short_side: Short side of the result, in pixels; the aspect is kept.
+      wanted: Short side of the result, in pixels, where the aspect is kept; or its frame.
       max_pixels: Larger images are refused by their header, before memory is allocated.
       min_size: Images with a shorter side are refused.
       stamp: Size and time at the scan; a file that has changed since is refused.
@@ -87,18 +88,18 @@ def picture(
       DataError: The file cannot be read as an image; the message names it and the reason.
 
     Cost: a large JPEG is decoded at a half, quarter or eighth of its size, as long as that
-    leaves twice `short_side`.
+    leaves twice the short side that is wanted.
     """
     with naming(path), opened(path) as file:
         if stamp and stamp_of(os.fstat(file.fileno())) != stamp:
             raise Refused("content changed since scan", "rerun the command, which scans again")
-        return _despite_metadata(file, _decoded, short_side, max_pixels, min_size)
+        return _despite_metadata(file, _decoded, wanted, max_pixels, min_size)
 
 
 def picture_in(
     content: bytes,
     name: str,
-    short_side: int,
+    wanted: Size,
     *,
     max_pixels: int = MAX_PIXELS,
     min_size: int = 1,
@@ -113,7 +114,7 @@ def picture_in(
         if digest is not None and digest_of(content) != digest:
             raise Refused("content changed since scan", "rerun the command, which scans again")
         file = _nonempty(content)
-        return _despite_metadata(file, _decoded, short_side, max_pixels, min_size)
+        return _despite_metadata(file, _decoded, wanted, max_pixels, min_size)
 
 
 def header(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Header:
@@ -188,21 +189,14 @@ def stamp_of(status: os.stat_result) -> Stamp:
     return Stamp(status.st_size, (status.st_mtime_ns + 2**63) % 2**64 - 2**63)
 
 
-def resize(picture: np.ndarray, short_side: int) -> np.ndarray:
-    """Scales uint8 `[h, w, c]` to a short side, exactly as `picture` scales what it decodes."""
+def resize(picture: np.ndarray, wanted: Size) -> np.ndarray:
+    """Scales uint8 `[h, w, c]`, exactly as `picture` scales what it decodes."""
     height, width, channels = picture.shape
-    size = scaled((width, height), short_side)
-    if size == (width, height):
-        return picture
-    planes = [Image.fromarray(np.ascontiguousarray(picture[..., c])) for c in range(channels)]
-    return np.stack([np.asarray(_resized(plane, size)) for plane in planes], axis=-1)
-
-
-def scaled(size: tuple[int, int], short_side: int) -> tuple[int, int]:
-    """Returns width and height, scaled so that the shorter of them is `short_side`."""
-    short = min(size)
-    width, height = ((2 * side * short_side + short) // (2 * short) for side in size)  # rounded
-    return width, height
+    size = frame.scaled((width, height), wanted)
+    if size != (width, height):
+        planes = [Image.fromarray(np.ascontiguousarray(picture[..., c])) for c in range(channels)]
+        picture = np.stack([np.asarray(_resized(plane, size)) for plane in planes], axis=-1)
+    return frame.padded(picture, wanted)
 
 
 def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
@@ -210,7 +204,7 @@ def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     return image if image.size == size else image.resize(size, Image.Resampling.BILINEAR)
 
 
-def _despite_metadata(file: BinaryIO, read: Callable[..., Result], *options: int | bool) -> Result:
+def _despite_metadata(file: BinaryIO, read: Callable[..., Result], *options: Size | bool) -> Result:
     """Calls `read(file, *options)`, and again without the metadata of the file if that fails."""
     try:
         return read(file, *options)
@@ -225,12 +219,12 @@ def _despite_metadata(file: BinaryIO, read: Callable[..., Result], *options: int
     return read(io.BytesIO(bare), *options)
 
 
-def _decoded(file: BinaryIO, short_side: int, max_pixels: int, min_size: int) -> np.ndarray:
+def _decoded(file: BinaryIO, wanted: Size, max_pixels: int, min_size: int) -> np.ndarray:
     image = _header(file, max_pixels, min_size)
-    size = scaled(image.size, short_side)
+    size, side = frame.scaled(image.size, wanted), frame.side_of(wanted)
     bits = metadata.significant_bits(file)
     image = _verified(file, image)
-    image.draft(None, (2 * short_side, 2 * short_side))
+    image.draft(None, (2 * side, 2 * side))
     image.load()
     orientation = _orientation(image)
     upright: Image.Image = image
@@ -238,7 +232,7 @@ def _decoded(file: BinaryIO, short_side: int, max_pixels: int, min_size: int) ->
         upright = image.transpose(UPRIGHT[orientation])
         size = size if orientation < 5 else size[::-1]  # 5 to 8 turn it on its side
     rgb = _rgb(upright, bits, opaque=image.format == "BMP")
-    return np.asarray(_resized(rgb, size))
+    return frame.padded(np.asarray(_resized(rgb, size)), wanted)
 
 
 def _inspected(content: bytes, max_pixels: int, min_size: int, decode: bool) -> Found:

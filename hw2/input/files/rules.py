@@ -9,6 +9,8 @@ from typing import Any
 
 from hw2.input.files.levels import Scale
 
+NEAR_DUPLICATES = "near_duplicates"  # as group_by
+COLUMN = "column:"
 MAX_PIXELS = 100_000_000  # 300 MB as RGB
 
 
@@ -26,6 +28,7 @@ class Rules:
       skip_conflicts: Whether images that are in several classes are left out, with a note.
       skip_empty_class: Whether a class without images is left out, with a note.
       allow_same_folders: Whether all classes may hold folders of the same names.
+      group_by: What says which images belong together. A list may have the column that it names.
       levels: The value of white in arrays, if the user says it; 0 if not.
       scale: The scale of the training data, if it came from an array.
       decode: Whether the scan decodes every image; otherwise it checks the header only, and
@@ -45,6 +48,7 @@ class Rules:
     skip_conflicts: bool = False
     skip_empty_class: bool = False
     allow_same_folders: bool = False
+    group_by: str = ""
     levels: float = 0.0
     scale: Scale | None = None
     decode: bool = True
@@ -62,6 +66,11 @@ class Rules:
                 "max_pixels and min_size must be at least 1, got "
                 f"{self.max_pixels} and {self.min_size}."
             )
+
+
+def group_column(group_by: str) -> str:
+    """The column of a list that says which images belong together; "" where no column does."""
+    return group_by.removeprefix(COLUMN).strip().lower() if group_by.startswith(COLUMN) else ""
 
 
 def among(settings: Mapping[str, Any]) -> Rules:

@@ -16,6 +16,7 @@ from hw2.errors import DataError
 from hw2.input.examples import Examples
 from hw2.input.files import decode, duplicates, flat, formats
 from hw2.input.files.decode import Stamp
+from hw2.input.files.frame import Size
 from hw2.input.files.names import first_few, shown
 from hw2.input.files.rules import Rules
 from hw2.input.scanning import judgement, manifest
@@ -241,21 +242,21 @@ def _misnamed(names: Sequence[str], records: np.ndarray) -> np.ndarray:
 
 def _readers(
     listing: Listing, rules: Rules, good: np.ndarray, records: np.ndarray
-) -> tuple[Callable[[int, int], np.ndarray], Callable[[int], bytes]]:
+) -> tuple[Callable[[int, Size], np.ndarray], Callable[[int], bytes]]:
     """Makes the functions that load a usable image, and that read its bytes."""
     limits = {"max_pixels": rules.max_pixels, "min_size": rules.min_size}
 
-    def load(index: int, short_side: int) -> np.ndarray:
+    def load(index: int, size: Size) -> np.ndarray:
         stamp = Stamp(int(records["size"][index]), int(records["mtime_ns"][index]))
-        return decode.picture(listing.path(good[index]), short_side, stamp=stamp, **limits)
+        return decode.picture(listing.path(good[index]), size, stamp=stamp, **limits)
 
     read = listing.read
     if read is None:
         return load, lambda index: decode.content_of(listing.path(good[index]))
 
-    def load_record(index: int, short_side: int) -> np.ndarray:
+    def load_record(index: int, size: Size) -> np.ndarray:
         place, digest = listing.place(good[index]), bytes(records["digest"][index])
         content = read(good[index])
-        return decode.picture_in(content, place, short_side, digest=digest, **limits)
+        return decode.picture_in(content, place, size, digest=digest, **limits)
 
     return load_record, lambda index: read(good[index])

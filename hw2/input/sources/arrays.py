@@ -15,6 +15,7 @@ from hw2.errors import DataError
 from hw2.input.examples import Examples
 from hw2.input.files import decode, flat
 from hw2.input.files.duplicates import DIGEST
+from hw2.input.files.frame import Size
 from hw2.input.files.names import shown
 from hw2.input.files.opening import check_size, naming
 from hw2.input.files.rules import Rules
@@ -134,5 +135,5 @@ def check(path: str | os.PathLike[str], images: np.ndarray, rules: Rules) -> Non
         check_size(images.shape[2], images.shape[1], rules.max_pixels, rules.min_size)
 
 
-def _load(image: Callable[[int], np.ndarray], index: int, short_side: int) -> np.ndarray:
-    return decode.resize(image(index), short_side)
+def _load(image: Callable[[int], np.ndarray], index: int, size: Size) -> np.ndarray:
+    return decode.resize(image(index), size)

@@ -12,7 +12,7 @@ from hw2.errors import DataError
 from hw2.input.examples import Examples
 from hw2.input.files import links, spelling
 from hw2.input.files.names import first_few, shown
-from hw2.input.files.rules import Rules
+from hw2.input.files.rules import Rules, group_column
 from hw2.input.scanning import scan
 from hw2.input.scanning.listing import Listing
 from hw2.input.sources.rows import FORM, bad, rows_of
@@ -61,6 +61,7 @@ def listing(
     path = os.fspath(path)
     rows = rows_of(path)
     line, header = next(rows)
+    header, rows = _without(group_column(rules.group_by if rules else ""), header, rows)
     swapped = len(header) == 2 and header[0] in CLASS and header[1] in FILE
     if not swapped and (len(header) != 2 or header[0] not in FILE or header[1] not in CLASS):
         raise bad(path, line, f"expected the header file,class, got {_quoted(header)}", FORM)
@@ -85,6 +86,7 @@ def to_classify(
     path = os.fspath(path)
     rows = rows_of(path)
     line, header = next(rows)
+    header, rows = _without(group_column(rules.group_by if rules else ""), header, rows)
     if len(header) == 2 and header[0] in CLASS and header[1] in FILE:
         header, rows = header[::-1], _turned(rows)
     if not 1 <= len(header) <= 2 or header[0] not in FILE or header[-1] not in (*FILE, *CLASS):
@@ -99,6 +101,26 @@ def to_classify(
     labels[labelled] = _known(path, [texts[row] for row in labelled], where, class_names)
     root, refused, classes = os.path.dirname(path), _refused(path, names, rules), tuple(class_names)
     return Listing(root, names, labels, classes, source=path, lines=lines, refused=refused)
+
+
+def column(path: str | os.PathLike[str], name: str) -> dict[str, str]:
+    """Reads a further column of a list: its text for each file.
+
+    Raises:
+      DataError: There is no such column.
+    """
+    path = os.fspath(path)
+    rows = rows_of(path)
+    line, header = next(rows)
+    files = [at for at, word in enumerate(header) if word in FILE and word != name]
+    if name not in header or not files:
+        why = f"no column {shown(repr(name))} in the header {_quoted(header)}"
+        raise bad(path, line, why, "add it, or name another")
+    at, file = header.index(name), files[0]
+    folders: dict[str, dict[str, str]] = {}
+    return {
+        _there(path, _checked_name(path, line, row[file]), folders): row[at] for line, row in rows
+    }
 
 
 def is_list(path: str | os.PathLike[str]) -> bool:
@@ -290,6 +312,16 @@ def _utf8(text: str) -> str:
 def _first(labels: np.ndarray, lines: Sequence[int]) -> Callable[[int], str]:
     """Makes the function that says in which line a class is first named."""
     return lambda label: f" (line {lines[int(np.flatnonzero(labels == label)[0])]})"
+
+
+def _without(
+    name: str, header: list[str], rows: Iterator[tuple[int, list[str]]]
+) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
+    """Leaves out a column, if there is one of that name beside file and class."""
+    if name not in header or len(header) < 2:
+        return header, rows
+    at = header.index(name)
+    return header[:at] + header[at + 1 :], ((line, row[:at] + row[at + 1 :]) for line, row in rows)
 
 
 def _turned(rows: Iterator[tuple[int, list[str]]]) -> Iterator[tuple[int, list[str]]]:

@@ -10,7 +10,8 @@ import numpy as np
 
 from hw2.errors import DataError
 from hw2.input.examples import Examples
-from hw2.input.files import decode, formats, spelling
+from hw2.input.files import decode, formats, frame, spelling
+from hw2.input.files.frame import Size
 from hw2.input.files.names import first_few, shown
 from hw2.input.files.rules import Rules
 from hw2.input.scanning import scan
@@ -31,14 +32,14 @@ class Pictures:
       names: The names in the results: the path below a folder or a list, the index in an array.
       labels: `[N]` int32 indices into the model's classes; -1 for an image without a label.
       channels: Number of channels of every image: 3 for files; arrays keep their own.
-      load: `load(index, short_side)` as in `Examples`. Raises `DataError` for a bad image.
+      load: `load(index, size)` as in `Examples`. Raises `DataError` for a bad image.
       notes: Sentences about what was left out or is unusual.
     """
 
     names: Sequence[str] = dataclasses.field(repr=False)
     labels: np.ndarray = dataclasses.field(repr=False)
     channels: int
-    load: Callable[[int, int], np.ndarray] = dataclasses.field(repr=False)
+    load: Callable[[int, Size], np.ndarray] = dataclasses.field(repr=False)
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -55,12 +56,13 @@ class Pictures:
             batch is ready.
         """
 
-        def load(index: int, short_side: int) -> np.ndarray:
+        def load(index: int, size: Size) -> np.ndarray:
             try:
-                return self.load(index, short_side)
+                return self.load(index, size)
             except DataError as error:
                 failed(index, error)
-                return np.zeros([short_side, short_side, self.channels], np.uint8)
+                side = frame.side_of(size)
+                return np.zeros([side, side, self.channels], np.uint8)
 
         return Examples(
             tuple(self.names), np.maximum(self.labels, 0), tuple(class_names), self.channels, load
@@ -152,16 +154,14 @@ def _in_folder(
 def _of_listing(listing: Listing, rules: Rules) -> Pictures:
     max_pixels, min_size = rules.max_pixels, rules.min_size
 
-    def load(index: int, short_side: int) -> np.ndarray:
+    def load(index: int, size: Size) -> np.ndarray:
         listing.check(index)
         if listing.read is not None:
             content, place = listing.read(index), listing.place(index)
-            return decode.picture_in(
-                content, place, short_side, max_pixels=max_pixels, min_size=min_size
-            )
+            return decode.picture_in(content, place, size, max_pixels=max_pixels, min_size=min_size)
         try:
             path = listing.path(index)
-            return decode.picture(path, short_side, max_pixels=max_pixels, min_size=min_size)
+            return decode.picture(path, size, max_pixels=max_pixels, min_size=min_size)
         except DataError as error:  # messages about a list name its line
             message = str(error).replace(shown(listing.path(index)), listing.place(index), 1)
             raise DataError(message) from error
@@ -187,8 +187,8 @@ def _of_records(paths: Sequence[str], class_names: Sequence[str], rules: Rules) 
 
 
 def _of_array(opened: npy.Opened) -> Pictures:
-    def load(index: int, short_side: int) -> np.ndarray:
-        return decode.resize(opened.picture(index), short_side)
+    def load(index: int, size: Size) -> np.ndarray:
+        return decode.resize(opened.picture(index), size)
 
     count, channels = opened.shape[0], opened.shape[3]
     return Pictures(_numbers(count), opened.labels, channels, load, opened.notes)

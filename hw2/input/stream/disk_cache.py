@@ -28,6 +28,7 @@ from hw2.errors import writing
 from hw2.input.examples import Examples
 from hw2.input.files import decode
 from hw2.input.files.duplicates import DIGEST
+from hw2.input.files.frame import Frame, Size
 from hw2.input.files.names import shown
 
 ROW = np.dtype(
@@ -69,18 +70,18 @@ def kept(
         return dataclasses.replace(examples, notes=(*examples.notes, note))
     with writing(folder):
         os.makedirs(folder, exist_ok=True)
-    caches: dict[int, DiskCache] = {}
+    caches: dict[Size, DiskCache] = {}
     lock = threading.Lock()
 
-    def load(index: int, short_side: int) -> np.ndarray:
+    def load(index: int, size: Size) -> np.ndarray:
         with lock:
-            if short_side not in caches:
-                path = os.path.join(folder, _rules(short_side))
-                caches[short_side] = DiskCache(path, reserve=reserve, warn=warn or _warn)
-        cache, digest = caches[short_side], bytes(digests[index])
+            if size not in caches:
+                path = os.path.join(folder, _rules(size))
+                caches[size] = DiskCache(path, reserve=reserve, warn=warn or _warn)
+        cache, digest = caches[size], bytes(digests[index])
         picture = cache.get(digest)
         if picture is None:
-            picture = examples.load(index, short_side)
+            picture = examples.load(index, size)
             if digest and decode.digest_of(content(index)) == digest:
                 cache.put(digest, picture)
         return picture
@@ -197,11 +198,12 @@ class DiskCache:
                 os.close(descriptor)
 
 
-def _rules(short_side: int) -> str:
-    """Names the folder by what pixels depend on besides the content: side, decoder, libraries."""
+def _rules(size: Size) -> str:
+    """Names the folder by what pixels depend on besides the content: size, decoder, libraries."""
     parts = [decode.VERSION, PIL.__version__, *(features.version(n) for n in ("jpg", "webp"))]
     digest = hashlib.blake2b(repr(parts).encode(), digest_size=4).hexdigest()
-    return f"decoded-{short_side}-{digest}"
+    words = "-".join(map(str, size)) if isinstance(size, Frame) else size
+    return f"decoded-{words}-{digest}"
 
 
 def _segments(folder: str) -> list[str]:

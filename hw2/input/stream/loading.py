@@ -11,6 +11,8 @@ import tensorflow as tf
 
 from hw2.errors import DataError
 from hw2.input.examples import Examples
+from hw2.input.files import frame
+from hw2.input.files.frame import Size
 from hw2.input.stream.memory_cache import Cache
 
 CHUNK = 16  # images per call into Python; a third cheaper than one call for each
@@ -25,7 +27,7 @@ def stream(
     find: Callable[[np.ndarray], np.ndarray],
     change: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
     *,
-    short_side: int,
+    size: Size,
     cache_mb: int,
     parallel_calls: int,
 ) -> tf.data.Dataset:
@@ -36,14 +38,14 @@ def stream(
       starts: Every `CHUNK`th position, int64.
       find: Maps positions, `[CHUNK]` int64, to the indices of the examples there.
       change: Maps a uint8 image `[h, w, channels]` and its position to the model's input.
-      short_side: Short side of the loaded images, in pixels.
+      size: Short side or frame of the loaded images, in pixels.
       cache_mb: Memory for loaded images, in MB.
       parallel_calls: Number of threads that load, and of threads that preprocess.
 
     Returns:
       A dataset of preprocessed images, int32 labels and float32 weights, in order.
     """
-    load = _loader(examples, find, short_side, cache_mb)
+    load = _loader(examples, find, size, cache_mb)
 
     def chunk(start: tf.Tensor) -> tuple[tf.Tensor | tf.RaggedTensor, ...]:
         dtypes = [tf.int64, tf.int32, tf.float32, tf.int64, tf.uint8]
@@ -78,11 +80,12 @@ def naming_errors() -> Iterator[None]:
 
 
 def _loader(
-    examples: Examples, find: Callable[[np.ndarray], np.ndarray], short_side: int, cache_mb: int
+    examples: Examples, find: Callable[[np.ndarray], np.ndarray], size: Size, cache_mb: int
 ) -> Callable[[np.ndarray], tuple[np.ndarray, ...]]:
     """Makes the loader of chunks: from a start to positions, labels, weights, shapes and bytes."""
-    cached = Cache(lambda index: examples.load(index, short_side), megabytes=cache_mb)
-    blank = np.zeros([short_side, short_side, examples.channels], np.uint8)
+    cached = Cache(lambda index: examples.load(index, size), megabytes=cache_mb)
+    side = frame.side_of(size)
+    blank = np.zeros([side, side, examples.channels], np.uint8)
 
     def load(start: np.ndarray) -> tuple[np.ndarray, ...]:
         positions = start + np.arange(CHUNK)

@@ -11,6 +11,7 @@ import tensorflow as tf
 from hw2.input.transforms import augment
 from hw2.input.transforms.rand_augment import LARGEST, rand_augment
 
+FITS = ("crop", "pad", "stretch")
 STANDARDS = ("image", "channel", "given", "none")
 STATISTICS = {  # mean and deviation of red, green and blue in [0, 1], by name
     # ImageNet's training images, as given by github.com/pytorch/vision.
@@ -26,6 +27,9 @@ class Preprocessing:
       image_size: Side of the square that the model sees, in pixels.
       channels: Channels that the model sees, 1 or 3; grey is repeated, colour becomes luma.
       short_side: Short side of a loaded image, and side of the largest square crop.
+      fit: What becomes of the aspect when an image is loaded: "crop" keeps it, and the middle is
+        seen; "pad" keeps it and fills the rest with `fill`, and "stretch" does not keep it, so
+        that the whole is loaded as a square of `short_side`.
       crop_size: Side of the smallest crop, to which every crop is scaled. If it equals
         `short_side`, cropping is not random but central, as in evaluation.
       flip: Whether half of the images are mirrored left to right.
@@ -77,6 +81,7 @@ class Preprocessing:
     standardize: str = "image"
     mean: tuple[float, ...] = ()
     deviation: tuple[float, ...] = ()
+    fit: str = "crop"
 
     def __post_init__(self) -> None:
         for name in ("image_size", "short_side", "crop_size"):
@@ -104,6 +109,8 @@ class Preprocessing:
         for name, high in _LIMITS.items():
             if not 0 <= getattr(self, name) <= high:
                 raise ValueError(f"{name} must be in [0, {high}], got {getattr(self, name)}.")
+        if self.fit not in FITS:
+            raise ValueError(f"fit must be {', '.join(FITS)}, got {self.fit!r}.")
         if self.scale == 1:
             raise ValueError("scale must be below 1, got 1.")
         if self.standardize not in STANDARDS:

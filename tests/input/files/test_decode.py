@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from hw2.errors import DataError
-from hw2.input.files import decode, metadata
+from hw2.input.files import decode, frame, metadata
 from tests.input.faulty import noise
 from tests.input.handmade import chunk, png
 
@@ -65,7 +65,7 @@ def test_short_side_is_scaled_and_aspect_kept(tmp_path, photo):
     [((80, 60), 30, (40, 30)), ((3, 2), 3, (5, 3)), ((7, 7), 4, (4, 4)), ((1, 100), 2, (2, 200))],
 )
 def test_scaled_rounds_half_up(size, short_side, expected):
-    assert decode.scaled(size, short_side) == expected
+    assert frame.scaled(size, short_side) == expected
 
 
 def test_a_large_jpeg_is_decoded_small_and_right(tmp_path, photo):
