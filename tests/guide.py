@@ -175,3 +175,6 @@ def furnish(folder: Path) -> None:
     drawings(folder / "OTHER_FOLDER", "cat dog", 2)
     drawings(folder / "PICTURES", "unsorted", 3)
     np.save(folder / "test.npy", np.zeros([3, 12, 14, 3], np.uint8))
+    rng = np.random.default_rng(4)
+    np.save(folder / "tenbit.npy", rng.integers(0, 1024, [12, 12, 14, 1], np.uint16))
+    np.save(folder / "tenbit_labels.npy", np.arange(12) % 2)
