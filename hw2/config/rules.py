@@ -33,6 +33,7 @@ HALF = Rule("in [0, 0.5]", lambda value: 0 <= value <= 0.5)
 DEGREES = Rule("in [0, 180]", lambda value: 0 <= value <= 180)
 TEN = Rule("in [0, 10]", lambda value: 0 <= value <= 10)
 FOURTEEN = Rule("in [0, 14]", lambda value: 0 <= value <= 14)
+DECAY_OR_NOT = Rule("in [0, 1), or -1", lambda value: 0 <= value < 1 or value == -1)
 SHARE = Rule("in [0, 1]", lambda value: 0 <= value <= 1)
 CHANNELS = Rule("0, 1 or 3", lambda value: value in (0, 1, 3))
 LEFT_OR_NOT = Rule("at least 0, or -1", lambda value: value >= 0 or value == -1)  # -1: left open
@@ -45,6 +46,8 @@ ORDERED = (
     ("saturation_min", "saturation_max"),
 )
 SGD = ("sgd", "sgdw")
+WITH_MOMENTUM = (*SGD, "rmsprop")
+WITH_EPSILON = ("adagrad", "adam", "adamw", "rmsprop")
 # Names of settings, a test of their values together, and the rule in words.
 TOGETHER = (
     (

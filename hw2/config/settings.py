@@ -34,6 +34,7 @@ from hw2.config.rules import (
     BYTE,
     CHANNELS,
     DECAY,
+    DECAY_OR_NOT,
     DEGREES,
     DEVIATIONS,
     EPOCHS,
@@ -135,9 +136,10 @@ class Config:
     loss: str = recorded("cross_entropy", f"{', '.join(LOSSES)}", one_of(*LOSSES))
     label_smoothing: float = recorded(0.0, "probability spread over all classes", DECAY)
     optimizer: str = setting("adam", f"{', '.join(OPTIMIZERS)}", one_of(*OPTIMIZERS))
-    momentum: float = recorded(0.9, "momentum of sgd and sgdw", DECAY)
+    momentum: float = recorded(-1.0, "-1: 0.9 for sgd, sgdw; 0 for rmsprop", DECAY_OR_NOT)
     nesterov: bool = recorded(False, "Nesterov momentum, for sgd and sgdw")
-    weight_decay: float = recorded(-1.0, "-1: 0.01 for adamw, 0 for sgd, sgdw", LEFT_OR_NOT)
+    epsilon: float = recorded(-1.0, "-1: 1e-8 for adam, adamw, else 1e-7", LEFT_OR_NOT)
+    weight_decay: float = recorded(-1.0, "-1: 0.01 for adamw, else 0", LEFT_OR_NOT)
     clip_norm: float = recorded(0.0, "largest gradient norm; 0 for no limit", at_least(0))
     learning_rate: float = recorded(1e-3, "learning rate after warm-up", ABOVE_0)
     schedule: str = recorded("constant", f"{', '.join(SCHEDULES)}", one_of(*SCHEDULES))

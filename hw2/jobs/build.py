@@ -71,6 +71,7 @@ def learner(config: Config, spec: Spec, *, load_pretrained: bool = True) -> Lear
             variables,
             momentum=config.momentum,
             nesterov=config.nesterov,
+            epsilon=config.epsilon,
             weight_decay=config.weight_decay,
         ),
         loss=losses.smoothed(losses.LOSSES[config.loss], config.label_smoothing),

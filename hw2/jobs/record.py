@@ -38,7 +38,8 @@ def record_of_run(
     if config.schedule == "cosine":
         values["last_step"] = last_step
     now = {"environment": runs_on, "settings": values}
-    history = _history(found, now) if found else []
+    usual = {name: settled.usual(config)[name] for name in ("momentum", "epsilon")}
+    history = _history(found, now, usual) if found else []
     since = compatibility.began(found, spec)
     if compatibility.has_other_pictures(found, spec):
         history = [*history, {"step": since, "changes": ["the data has changed"]}]
@@ -52,17 +53,21 @@ def record_of_run(
     }
 
 
-def _history(found: Checkpoint, now: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _history(
+    found: Checkpoint, now: Mapping[str, Mapping[str, Any]], usual: Mapping[str, Any]
+) -> list[dict[str, Any]]:
     """Lists what has changed at each start of a run; warns if something has at this one.
 
     Args:
       found: The checkpoint to resume.
       now: "environment" and "settings".
+      usual: What older checkpoints do not record, as it was in all of them.
     """
     # A checkpoint from before a flag existed was trained with the default of that flag; one that
     # is not of a cosine has no last step.
     defaults = {name: settings.FIELDS[name].default for name in settings.RECORDED}
     defaults |= {name: value for name, value in now["settings"].items() if name == "last_step"}
+    defaults |= usual
     old = {**found.state, "settings": defaults | found.state["settings"]}
     changes = [words for part in now for words in environment.changes(old[part], now[part])]
     before = found.state.get("history", [])

@@ -5,7 +5,7 @@ the replica's own copy of each variable; the copies stay equal without further c
 
 Weight decay comes in two kinds. That of "sgd" is added to the gradient, decay * weight, and goes
 through the momentum, as in PyTorch and timm: it is L2 regularization, and with a momentum of 0.9
-shrinks a weight ten times as much. That of "adamw" and "sgdw" is decoupled: it shrinks a weight by
+shrinks a weight ten times as much. That of all others is decoupled: it shrinks a weight by
 rate * decay before the step, and never enters the gradient or its running means, as in Keras. Both
 leave out variables of one axis, which are biases and the scales and offsets of normalization.
 Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2017,
@@ -21,8 +21,12 @@ from typing import Protocol
 import numpy as np
 import tensorflow as tf
 
-NAMES = ("adam", "adamw", "sgd", "sgdw")
-LEAST_RATE = 1e-4  # below it, rounding hides what a step of plain SGD changes
+from hw2.training.adagrad import Adagrad
+from hw2.training.lion import Lion
+from hw2.training.rmsprop import Rmsprop
+from hw2.training.slots import LEAST_RATE, decay, slot
+
+NAMES = ("adagrad", "adam", "adamw", "lion", "rmsprop", "sgd", "sgdw")
 
 
 class Optimizer(Protocol):
@@ -75,8 +79,8 @@ class Adam(tf.Module):
     ):
         """Makes two slots, initially zero, for each variable."""
         super().__init__()
-        self.mean = {name: _slot(v) for name, v in variables.items()}
-        self.square = {name: _slot(v) for name, v in variables.items()}
+        self.mean = {name: slot(v) for name, v in variables.items()}
+        self.square = {name: slot(v) for name, v in variables.items()}
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
         self.weight_decay = weight_decay
         self._variables = list(variables.values())
@@ -97,7 +101,7 @@ class Adam(tf.Module):
             self._variables, self.mean.values(), self.square.values(), gradients, strict=True
         )
         for variable, mean, square, gradient in slots:
-            _decay(variable, self.weight_decay, rate)
+            decay(variable, self.weight_decay, rate)
             count = tf.cast(step + 1, variable.dtype)
             tf.raw_ops.ResourceApplyAdam(
                 var=variable.handle,
@@ -146,7 +150,7 @@ class Sgd(tf.Module):
             raise ValueError("nesterov must come with momentum above 0, got 0.")
         self.momentum, self.nesterov = momentum, nesterov
         self.weight_decay, self.decoupled = weight_decay, decoupled
-        self.velocity = {name: _slot(v) for name, v in variables.items()} if momentum else {}
+        self.velocity = {name: slot(v) for name, v in variables.items()} if momentum else {}
         self._named, self._variables = dict(variables), list(variables.values())
 
     @property
@@ -160,17 +164,17 @@ class Sgd(tf.Module):
             return {}
         result = {}
         for name, old in before.items():
-            decay = self.weight_decay if old.ndim > 1 else 0.0
+            share = self.weight_decay if old.ndim > 1 else 0.0
             if not self.velocity:
-                result[name] = ((1 - rate * decay) * old - self._named[name].numpy()) / rate
+                result[name] = ((1 - rate * share) * old - self._named[name].numpy()) / rate
                 continue
             velocity = self.velocity[name].numpy()
             result[name] = (self.momentum * old - velocity) / rate
-            if decay and not self.decoupled:
+            if share and not self.decoupled:
                 change = velocity
                 if self.nesterov:
                     change = self.momentum * velocity - rate * result[name]
-                result[name] -= decay * (self._named[name].numpy() - change)
+                result[name] -= share * (self._named[name].numpy() - change)
         return result
 
     def apply(self, gradients: Sequence[tf.Tensor], *, rate: tf.Tensor, step: tf.Tensor) -> None:
@@ -180,7 +184,7 @@ class Sgd(tf.Module):
             self._variables, velocities, gradients, strict=True
         ):
             if self.decoupled:
-                _decay(variable, self.weight_decay, rate)
+                decay(variable, self.weight_decay, rate)
             elif self.weight_decay and len(variable.shape) > 1:
                 gradient += self.weight_decay * variable.read_value()
             lr = tf.cast(rate, variable.dtype)
@@ -205,6 +209,7 @@ def make(
     *,
     momentum: float = 0.9,
     nesterov: bool = False,
+    epsilon: float = 1e-8,
     weight_decay: float = 0.0,
 ) -> Optimizer:
     """Makes an optimizer by name.
@@ -213,8 +218,9 @@ def make(
       name: One of `NAMES`; "adam" has no weight decay, and the head of this file tells the kinds
         of the others.
       variables: By name.
-      momentum: For "sgd" and "sgdw".
+      momentum: For "sgd", "sgdw" and "rmsprop".
       nesterov: For "sgd" and "sgdw".
+      epsilon: For "adagrad", "adam", "adamw" and "rmsprop".
       weight_decay: For all but "adam".
 
     Raises:
@@ -226,10 +232,16 @@ def make(
         raise ValueError(
             f"adam must have weight_decay 0, got {weight_decay}; adamw is Adam with weight decay."
         )
-    if name not in ("sgd", "sgdw"):
-        if nesterov:
-            raise ValueError(f"nesterov must come with sgd or sgdw, got {name}.")
-        return Adam(variables, weight_decay=weight_decay)
+    if nesterov and name not in ("sgd", "sgdw"):
+        raise ValueError(f"nesterov must come with sgd or sgdw, got {name}.")
+    if name in ("adam", "adamw"):
+        return Adam(variables, epsilon=epsilon, weight_decay=weight_decay)
+    if name == "adagrad":
+        return Adagrad(variables, epsilon=epsilon, weight_decay=weight_decay)
+    if name == "rmsprop":
+        return Rmsprop(variables, momentum=momentum, epsilon=epsilon, weight_decay=weight_decay)
+    if name == "lion":
+        return Lion(variables, weight_decay=weight_decay)
     return Sgd(
         variables,
         momentum=momentum,
@@ -246,15 +258,3 @@ def clipped(gradients: Sequence[tf.Tensor], largest: float) -> list[tf.Tensor]:
     arxiv.org/abs/1211.5063.
     """
     return tf.clip_by_global_norm(gradients, largest)[0]
-
-
-def _slot(variable: tf.Variable) -> tf.Variable:
-    return tf.Variable(tf.zeros(variable.shape, variable.dtype), trainable=False)
-
-
-def _decay(variable: tf.Variable, decay: float, rate: tf.Tensor) -> None:
-    if decay and len(variable.shape) > 1:
-        share = tf.cast(rate * decay, variable.dtype)
-        tf.raw_ops.AssignSubVariableOp(
-            resource=variable.handle, value=share * variable.read_value()
-        )
