@@ -5,7 +5,7 @@ FLAGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train test test-all soak lint format verify wheel docs docs-serve tensorboard clean
+.PHONY: train test test-all soak fuzz lint format verify wheel docs docs-serve tensorboard clean
 
 train: $(VENV)/installed
 	$(BIN)/python train.py --flagfile=config.cfg
@@ -18,6 +18,10 @@ test-all: $(VENV)/installed-dev
 
 soak: $(VENV)/installed-dev
 	$(BIN)/python -m tests.training.soak
+
+# make fuzz FLAGS="300 random csv npy": so many damaged files, a seed, and formats
+fuzz: $(VENV)/installed-dev
+	$(BIN)/python -m tests.input.mutate $(or $(FLAGS),5000 random)
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

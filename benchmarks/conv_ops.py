@@ -20,6 +20,7 @@ import interleaved
 import machine
 import numpy as np
 
+from hw2.errors import UsageError
 from hw2.terminal import noise
 
 PARTS = {"": "forward and gradients", " fwd": "forward"}  # by the mark behind an algorithm's name
@@ -50,7 +51,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="of the drawn shapes")
     parser.add_argument("--count", type=int, default=60, help="of the drawn shapes")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
-    parser.add_argument("--algorithms", default="", help="of ops.conv2d, by commas; all by default")
+    parser.add_argument(
+        "--algorithms",
+        default="",
+        help="of ops.conv2d, or MODULE:FUNCTION, by commas; all of ops.conv2d by default",
+    )
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument(
         "--seconds", type=float, default=1.0, help="of a shape at least, by more rounds"
@@ -63,11 +68,17 @@ def _options() -> argparse.Namespace:
 def _algorithms(options: argparse.Namespace) -> list[str]:
     """Those to time beside "native"; ends the program where one is not there."""
     from hw2 import ops
+    from hw2.ops import own
 
     there = ["auto", *(name for name in ops.ALGORITHMS if name != "native")]
     wanted = [name for name in options.algorithms.split(",") if name]
     for name in wanted:
-        if name not in there:
+        if own.is_own(name):
+            try:
+                own.convolution(name)
+            except UsageError as fault:
+                raise SystemExit(str(fault)) from None
+        elif name not in there:
             raise SystemExit(f"--algorithms must be of {','.join(there)}, got {name!r}")
     return wanted or there
 
@@ -94,7 +105,7 @@ def _row(
     for name in ("native", *algorithms):
         try:
             calls |= _calls(name, shape, x, w, dy)
-        except ValueError as error:  # it refuses the shape, or is not there
+        except (UsageError, ValueError) as error:  # it refuses the shape, or is not there
             if name == "native":
                 raise SystemExit(f"tf.nn.conv2d has no {shape}: {error}") from None
     times = interleaved.seconds(calls, rounds=options.rounds, least=options.seconds)

@@ -64,8 +64,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--peers",
         default=PEERS,
-        help="keras, torch, or any algorithm of ops.conv2d, which _recompute computes patches "
-        "again for; _bfloat16 behind the name is mixed precision. Default: %(default)s",
+        help="keras, torch, MODULE:FUNCTION, or any algorithm of ops.conv2d, which _recompute "
+        "computes patches again for; _bfloat16 behind the name is mixed precision. "
+        "Default: %(default)s",
     )
     parser.add_argument(
         "--torch_python",

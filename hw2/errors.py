@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 from collections.abc import Iterator
 
@@ -10,10 +11,23 @@ class Fault(Exception):
     """Something outside the program is wrong; raise a subclass, which sets the exit code.
 
     The message is one line, `<what> in <path>[:line] - <why>; <remedy>`. `command.run` prints it
-    as `error: <message>`, with a traceback only under `--debug`.
+    as `error: <message>`, with a traceback only under `--debug`. Whatever a terminal would obey or
+    could not show, such as a control character of a file name, is escaped; a line that begins with
+    two spaces is an item of a list, and stays one.
     """
 
     exit_code: int
+
+    def __init__(self, message: str = ""):
+        super().__init__(_UNSHOWN.sub(_escaped, message))
+
+
+_UNSHOWN = re.compile(r"(?!\n  )[^ -~]")  # all but printable ASCII, to be looked at
+
+
+def _escaped(found: re.Match[str]) -> str:
+    character = found[0]
+    return character if character.isprintable() else character.encode("unicode_escape").decode()
 
 
 class UsageError(Fault):

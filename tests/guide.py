@@ -14,7 +14,12 @@ import pytest
 from PIL import Image
 
 from hw2.config import settings
+from hw2.models import MODELS
+from hw2.models.weights import fetch, stored
+from hw2.models.weights.maps import ORIGINS
+from hw2.models.weights.stored import Weights
 from hw2.terminal import noise
+from hw2.training.variables import named_variables
 
 ROOT = Path(__file__).parents[1]
 PAGES = ["README.md", "CONTRIBUTING.md"]
@@ -136,11 +141,36 @@ def drawings(folder: Path, classes: str, seed: int) -> Path:
     return folder
 
 
+def cells(folder: Path) -> None:
+    """Makes a little package of solar cells, four of each kind and probability."""
+    data = folder / "elpv_dataset" / "data"
+    (data / "images").mkdir(parents=True)
+    (data.parent / "__init__.py").touch()
+    rng = np.random.default_rng(0)
+    kinds = [(kind, p) for kind in ("mono", "poly") for p in (0, 1 / 3, 2 / 3, 1)] * 4
+    lines = []
+    for number, (kind, probability) in enumerate(kinds, start=1):
+        name = f"images/cell{number:04}.png"
+        Image.fromarray(rng.integers(0, 255, (9, 9), np.uint8)).save(data / name)
+        lines.append(f"{name}  {probability}  {kind}\n")
+    (data / "labels.csv").write_text("".join(lines))
+
+
+def weights(cache: Path, name: str) -> None:
+    """Stands for `hw2 weights NAME`: weights as they are drawn at random."""
+    model = MODELS[name]((32, 32, 3), 1000, seed=0)
+    tensors = {key: variable.numpy() for key, variable in named_variables(model).items()}
+    digest = fetch.PACKAGES[name].sha256
+    found = Weights(name, ORIGINS[name].preprocessing, digest, tensors)
+    stored.write(fetch.path_of(name, cache), found)
+
+
 def furnish(folder: Path) -> None:
     """Puts what a clone has, and the data that the guides speak of, into a folder."""
     for path in ROOT.iterdir():
         if not path.name.startswith(".") and path.name not in ("runs", "site"):
             (folder / path.name).symlink_to(path)
+    cells(folder)
     drawings(folder / "FOLDER", "cat dog", 1)
     drawings(folder / "OTHER_FOLDER", "cat dog", 2)
     drawings(folder / "PICTURES", "unsorted", 3)

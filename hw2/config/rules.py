@@ -20,6 +20,12 @@ def one_of(*choices: str) -> Rule:
     return Rule(" or ".join(choices), lambda value: value in choices)
 
 
+def one_of_or_own(*choices: str) -> Rule:
+    """One of the choices, or MODULE:FUNCTION, a function in a module of the user's."""
+    words = f"{', '.join(choices)} or MODULE:FUNCTION"
+    return Rule(words, lambda value: value in choices or _names_function(value))
+
+
 ANYTHING = Rule("", lambda value: True)
 NOT_EMPTY = Rule("a name", bool)
 ABOVE_0 = Rule("above 0", lambda value: value > 0)
@@ -36,6 +42,7 @@ FOURTEEN = Rule("in [0, 14]", lambda value: 0 <= value <= 14)
 DECAY_OR_NOT = Rule("in [0, 1), or -1", lambda value: 0 <= value < 1 or value == -1)
 SHARE = Rule("in [0, 1]", lambda value: 0 <= value <= 1)
 CHANNELS = Rule("0, 1 or 3", lambda value: value in (0, 1, 3))
+OWN_PRODUCT = Rule("MODULE:FUNCTION", lambda value: not value or _names_function(value))
 LEFT_OR_NOT = Rule("at least 0, or -1", lambda value: value >= 0 or value == -1)  # -1: left open
 SEED = Rule("in [0, 2147483647]", lambda value: 0 <= value < 2**31)  # fits every seed argument
 
@@ -76,11 +83,21 @@ TOGETHER = (
         "--mean and --deviation must come with --standardize=given, which needs them",
     ),
     (
+        ("conv_algorithm", "product"),
+        lambda algorithm, product: not product or algorithm in ("auto", "im2col"),
+        "--product must come with --conv_algorithm=im2col, or auto, which then is im2col",
+    ),
+    (
         ("init_from", "new_head"),
         lambda init_from, new_head: init_from or not new_head,
         "--new_head must come with --init_from",
     ),
 )
+
+
+def _names_function(text: str) -> bool:
+    module, colon, function = text.partition(":")
+    return bool(module and colon and function.isidentifier())
 
 
 def numbers_of(text: str) -> list[float]:

@@ -45,12 +45,14 @@ from hw2.config.rules import (
     NOT_EMPTY,
     NUMBERS,
     ORDERED,
+    OWN_PRODUCT,
     SEED,
     SHARE,
     TEN,
     TOGETHER,
     at_least,
     one_of,
+    one_of_or_own,
 )
 
 
@@ -116,14 +118,15 @@ class Config:
     bottlenecks: int = model_option(8, "layers in each block of densenet_fine", at_least(1))
     kernel_size: int = model_option(5, "side of the kernels of simple_cnn", at_least(1))
     pretrained: str = model_option(
-        "none", "Keras weights: imagenet, or a file", NOT_EMPTY, path=WEIGHTS
+        "none", "trained weights: a name, or a file", NOT_EMPTY, path=WEIGHTS
     )
-    freeze: bool = model_option(False, "inception_resnet_v2: train only the head")
+    freeze: bool = model_option(False, "train only the last layer, the head")
     width: int = model_option(64, "channels of the first layer of resnet9", at_least(1))
 
     conv_algorithm: str = recorded(
-        "auto", "convolution: auto, im2col or native", one_of(*ALGORITHMS)
+        "auto", "auto, im2col, native or MODULE:FUNCTION", one_of_or_own(*ALGORITHMS)
     )
+    product: str = recorded("", "MODULE:FUNCTION, your product in im2col", OWN_PRODUCT)
     recompute_patches: bool = recorded(False, "less memory in training, but more time")
     precision: str = recorded("float32", " or ".join(PRECISIONS), one_of(*PRECISIONS))
 

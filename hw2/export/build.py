@@ -20,6 +20,7 @@ from hw2.export.classifier import Classifier
 from hw2.export.samples import Picture
 from hw2.jobs import data, predict, spec
 from hw2.jobs import model as trained
+from hw2.jobs.convolution import convolving
 from hw2.machines import failures
 from hw2.runs import atomic
 from hw2.runs import folder as run_folder
@@ -67,23 +68,24 @@ def export(run: str, config: Config) -> None:
 
     # Against what: held-out images with the answers of prediction, and for int8 images of the
     # training, whose activations set the ranges of the 8 bits.
-    guess = predict.guesser(checkpoint, tensors, len(class_names), config.weights)
-    compared = _compared(config, folder, checkpoint, classifier, guess, out)
-    seen = _trained_on(config, folder, checkpoint, classifier, out) if config.int8 else ()
+    with convolving(config, checkpoint):  # as the run was trained
+        guess = predict.guesser(checkpoint, tensors, len(class_names), config.weights)
+        compared = _compared(config, folder, checkpoint, classifier, guess, out)
+        seen = _trained_on(config, folder, checkpoint, classifier, out) if config.int8 else ()
 
-    # The file gets its name only once it was loaded again and agrees.
-    about = {"class_names": json.dumps(class_names)}
-    with writing(path, "make room, or give another --output"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic.replacing(path) as partial:
-            with noise.without_noise():
-                classify = _write(config.format, classifier, partial, about, seen)
-                found = [classify(picture.given) for picture in compared]
-            measured = agreement.measure(compared, found)
-            if config.int8:
-                measured |= agreement.int8_cost(compared, found)
-            else:
-                agreement.check(compared, found, path)
+        # The file gets its name only once it was loaded again and agrees.
+        about = {"class_names": json.dumps(class_names)}
+        with writing(path, "make room, or give another --output"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic.replacing(path) as partial:
+                with noise.without_noise():
+                    classify = _write(config.format, classifier, partial, about, seen)
+                    found = [classify(picture.given) for picture in compared]
+                measured = agreement.measure(compared, found)
+                if config.int8:
+                    measured |= agreement.int8_cost(compared, found)
+                else:
+                    agreement.check(compared, found, path)
 
     # What came of it, for people and for programs.
     size = sum(f.stat().st_size for f in ([path] if path.is_file() else path.rglob("*")))

@@ -31,7 +31,7 @@ def write(
       samples: Training images `[h, w, 3]`. If given, the model's weights and activations are
         quantized to 8 bits; the preprocessing and the last softmax are not.
     """
-    with ops.algorithm("native"):
+    with ops.portable():
         function = classifier.portable().get_concrete_function()
     converter = _converter(function, classifier)
     with _quiet():

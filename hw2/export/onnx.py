@@ -42,7 +42,7 @@ def write(classifier: Classifier, path: Path, about: Mapping[str, str]) -> None:
     import tf2onnx
 
     function = classifier.portable()
-    with ops.algorithm("native"):
+    with ops.portable():
         model, _ = tf2onnx.convert.from_function(function, function.input_signature, opset=OPSET)
     onnx.helper.set_model_props(model, dict(about))
     onnx.checker.check_model(model)

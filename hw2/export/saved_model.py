@@ -21,7 +21,7 @@ def write(classifier: Classifier, path: Path) -> None:
     """
     files = tf.TensorSpec([None], tf.string, name="pictures")
     pixels = tf.TensorSpec([None, None, 3], tf.uint8, name="picture")
-    with ops.algorithm("native"):
+    with ops.portable():
         signatures = {
             name: tf.function(call, input_signature=[spec], autograph=False)
             for name, call, spec in (

@@ -12,7 +12,7 @@ from hw2.input.files.names import shown
 from hw2.input.files.rules import Rules
 from hw2.input.scanning import scan
 from hw2.input.scanning.troubles import Troubles
-from hw2.input.sources import arrays, builtin, folder, idx, layout, npy, shards, table
+from hw2.input.sources import arrays, builtin, folder, idx, layout, mistaken, npy, shards, table
 from hw2.input.sources.layout import Layout
 
 PARTS = ("train", "validation", "test")
@@ -66,16 +66,14 @@ def read(
                 raise DataError(f"no data in {shown(file)} - no such file; {FORMS}")
         return npy.read_arrays(images, labels, part, rules, class_names=class_names, report=report)
     if not os.path.isfile(path):
-        why = "neither a file nor a folder" if os.path.lexists(path) else "no such folder"
-        raise DataError(f"no data in {shown(path)} - {why}; {FORMS}")
+        raise mistaken.error(path, FORMS)
     if path.endswith(npy.SUFFIXES):
         return npy.read_arrays(path, None, part, rules, class_names=class_names, report=report)
     if path.endswith(".csv") and table.is_list(path):
         return table.read_list(path, rules, class_names=class_names, report=report)
     if found := shards.find(path, part):
         return shards.reader().read_shards(found, rules, class_names=class_names, report=report)
-    why = "labels without images" if path.endswith(".csv") else "a file of another kind"
-    raise DataError(f"no data in {shown(path)} - {why}; {FORMS}")
+    raise mistaken.error(path, FORMS)
 
 
 def _folder(

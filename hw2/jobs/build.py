@@ -11,7 +11,7 @@ from rich.table import Table
 from hw2.config.rules import numbers_of
 from hw2.config.settings import Config
 from hw2.errors import DataError
-from hw2.jobs.spec import Spec, build_model, image_shape
+from hw2.jobs.spec import Spec, build_model, frozen_variables, image_shape
 from hw2.layers import norm
 from hw2.layers.penalty import l2_penalty
 from hw2.models import summary
@@ -78,6 +78,7 @@ def learner(config: Config, spec: Spec, *, load_pretrained: bool = True) -> Lear
         clip_norm=config.clip_norm,
         accumulate=config.accumulate,
         precision=config.precision,
+        frozen=frozen_variables(spec),
     )
 
 

@@ -121,7 +121,7 @@ def _writers(
     def checkpoint_state(run: Run, unfinished: bool) -> dict[str, Any]:
         due = Unfinished(rate=run.rate, **run.metrics) if unfinished else None
         now = Progress(progress.plateau, evaluation.best, run.validation, logger.unlogged, due)
-        return start.record | convolution.record(start.checkpoint) | now.to_state()
+        return start.record | convolution.record(config, start.checkpoint) | now.to_state()
 
     saver = Saver(
         start.folder.checkpoints,

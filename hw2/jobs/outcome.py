@@ -19,7 +19,7 @@ from rich.table import Table
 from hw2.config.settings import Config
 from hw2.errors import Interrupted, RunError
 from hw2.input.examples import Examples
-from hw2.jobs import model
+from hw2.jobs import model, program
 from hw2.jobs.batches import make_test_batches
 from hw2.jobs.resume import State
 from hw2.jobs.start import Start
@@ -198,13 +198,14 @@ def show_rate(curve: Curve, files: Sequence[Path], out: Console) -> None:
 
 def next_commands(folder: Path, test_data: str, k: int) -> list[list[str]]:
     """The commands that evaluate, show and repeat the run in a folder, as words."""
-    script = Path(sys.argv[0])
+    script = program.script()
     python = Path(sys.executable)
     with contextlib.suppress(OSError):  # the working folder may be gone
         if python.is_relative_to(Path.cwd()):
             python = python.relative_to(Path.cwd())
-    if script.name in ("hw2", "__main__.py"):
-        hw2 = ["hw2"] if shutil.which("hw2") == f"{script}" else [f"{python}", "-m", "hw2"]
+    if script is None:
+        installed = sys.argv and shutil.which("hw2") == sys.argv[0]
+        hw2 = ["hw2"] if installed else [f"{python}", "-m", "hw2"]
         evaluate, train = [*hw2, "eval", f"{folder}"], [*hw2, "train"]
     else:
         hw2, train = [f"{python}", "-m", "hw2"], [f"{python}", f"{script}"]

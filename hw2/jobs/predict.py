@@ -21,12 +21,13 @@ from hw2.input.files.levels import Scale
 from hw2.input.sources import unlabelled
 from hw2.input.sources.unlabelled import Pictures
 from hw2.jobs import answers as answer
-from hw2.jobs import data
+from hw2.jobs import data, pretrained
 from hw2.jobs import model as trained
 from hw2.jobs.answers import Answer, Form
 from hw2.jobs.convolution import convolving
 from hw2.jobs.spec import preprocessing
 from hw2.machines import failures
+from hw2.models.weights.fetch import PACKAGES
 from hw2.runs import folder as run_folder
 from hw2.runs.checkpoints import Checkpoint
 from hw2.terminal import console, progress_bar
@@ -48,12 +49,16 @@ def predict(config: Config) -> None:
     """
     started = time.perf_counter()
     out = console.stderr()
+    config, untrained = _without_training(config)
     if not config.data:
         raise UsageError("--data must name the pictures, got nothing; give a folder, or one file")
     answer.check(config.output, overwrite=config.overwrite)
     header, lines = _header_and_lines(config)
-    folder = run_folder.find(Path(config.checkpoint_dir or settings.run_folder(config)))
-    checkpoint, tensors = trained.choose(folder, config.checkpoint)
+    if untrained:
+        checkpoint, tensors = pretrained.checkpoint(config.model)
+    else:
+        folder = run_folder.find(Path(config.checkpoint_dir or settings.run_folder(config)))
+        checkpoint, tensors = trained.choose(folder, config.checkpoint)
     class_names, scale = data.class_names_and_scale(checkpoint)
     guesses = _guesses(config, header, len(class_names))
     found = _pictures(config, class_names, scale, out)
@@ -191,6 +196,18 @@ class Tally:
             return counts
         top1, topk = self.first / self.labelled, self.among / self.labelled
         return counts | {"top1": top1, "topk": topk, "k": self.k}
+
+
+def _without_training(config: Config) -> tuple[Config, bool]:
+    """Whether fetched weights classify, instead of a run; the pictures are then the only word.
+
+    The answers go to stdout if there is no other place for them.
+    """
+    if config.model not in PACKAGES or (config.data and config.checkpoint_dir):
+        return config, False
+    data = config.data or config.checkpoint_dir
+    output = config.output or answer.STDOUT
+    return dataclasses.replace(config, data=data, output=output), True
 
 
 def _header_and_lines(config: Config) -> tuple[list[str], bool]:

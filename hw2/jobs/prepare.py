@@ -67,7 +67,7 @@ def workers(config: Config, cluster: Cluster, *, mirrored: bool, out: Console) -
         out.print(f"devices: {names}{where}, {each} of {config.batch_size} pictures a step on each")
     with noise.without_noise():
         fusion.warm_up()
-    conv.prepare(config.conv_algorithm)
+    conv.prepare(config.conv_algorithm, config.product)
     return Workers(cluster, strategy)
 
 
@@ -123,7 +123,7 @@ def computing(
     """Puts the strategy, the convolution algorithm and checks of values in force for the block."""
     with (
         strategy.scope(),
-        convolving(config, found, recompute=config.recompute_patches),
+        convolving(config, found, recompute=config.recompute_patches, training=True),
         pipeline.naming_errors(),
     ):
         if not config.check_numerics:

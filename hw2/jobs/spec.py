@@ -21,12 +21,15 @@ from hw2.errors import RunError, UsageError
 from hw2.input.examples import Examples
 from hw2.input.files import levels
 from hw2.input.transforms.preprocess import STATISTICS, Preprocessing
+from hw2.jobs import pretrained
+from hw2.layers import norm
 from hw2.models import MODELS
 from hw2.models.pretrained import IMAGENET, NONE
 from hw2.runs.checkpoints import Checkpoint
 from hw2.training.variables import named_variables
 
 Spec = dict[str, Any]
+OF_ALL = ("pretrained", "freeze")  # options of the setting that every model has, see `build_model`
 
 
 def make_spec(config: Config, examples: Examples, split: Path) -> Spec:
@@ -58,16 +61,23 @@ def make_spec(config: Config, examples: Examples, split: Path) -> Spec:
 def preprocessing_options(config: Config, channels: int) -> dict[str, Any]:
     """The arguments of `Preprocessing` that the settings describe, as plain JSON.
 
+    With pretrained weights, standardization and channels are those that the weights were trained
+    with.
+
     Args:
       config: The settings.
       channels: How many channels the data has.
 
     Raises:
-      UsageError: The numbers of means and deviations do not fit the channels.
+      UsageError: The numbers of means and deviations do not fit the channels, or the settings do
+        not fit the pretrained weights.
+      RunError: The pretrained weights cannot be read.
     """
     fields = {field.name for field in dataclasses.fields(Preprocessing)} - {"mean", "deviation"}
     found = {name: value for name, value in sorted(vars(config).items()) if name in fields}
     found["channels"] = config.channels or channels
+    if needed := pretrained.needs(config, _options_taken(config.model)):
+        return found | pretrained.preprocessing(config, needed)
     if config.standardize in STATISTICS:
         found |= STATISTICS[config.standardize] | {"standardize": "given"}
     elif config.standardize == "given":
@@ -98,25 +108,46 @@ def build_model(spec: Spec, *, load_pretrained: bool = True) -> tf.Module:
 
     Args:
       spec: The spec of the training.
-      load_pretrained: False where a checkpoint will set all weights that train. Pretrained
-        weights are then read only if they are frozen, since no checkpoint holds these.
+      load_pretrained: False where a checkpoint will set all weights that it holds. Pretrained
+        weights are then read only for `inception_resnet_v2` with a frozen base, which no
+        checkpoint holds.
 
     Raises:
       RunError: The file of pretrained weights is missing or has changed.
     """
     make = constructor(spec["model"])
     options = dict(spec.get("model_options", {}))
-    digest = options.pop("pretrained_sha256", None)
+    taken = _options_taken(spec["model"])
+    name = options.pop("weights", None)
+    digest = options.pop("weights_sha256", options.pop("pretrained_sha256", None))
+    freeze = "freeze" not in taken and options.pop("freeze", False)
     read = load_pretrained or options.get("freeze")
-    if digest and read and _digest(options["pretrained"]) != digest:
-        raise RunError(
-            f"other weights in {options['pretrained']} - not the file that training began with; "
-            "put that back"
-        )
+    if digest and not name and read and _digest(options["pretrained"]) != digest:
+        raise _other_weights(options["pretrained"])
     if "pretrained" in options:
         options["load_pretrained"] = load_pretrained
     classes = len(spec["class_names"])
-    return make(image_shape(spec), classes, seed=spec["seed"], l2=spec["l2"], **options)
+    model = make(image_shape(spec), classes, seed=spec["seed"], l2=spec["l2"], **options)
+    if name and load_pretrained:
+        weights = pretrained.read(name, spec["model"])
+        if weights.sha256 != digest:
+            raise _other_weights(name)
+        pretrained.assign(model, weights, name, head_variables(spec))
+    if freeze:
+        norm.freeze(model)
+    return model
+
+
+def frozen_variables(spec: Spec) -> set[str]:
+    """Names the variables that training leaves as they are: all but the head's, or none.
+
+    `inception_resnet_v2` has none, since it hides what it freezes.
+    """
+    frozen = spec.get("model_options", {}).get("freeze")
+    if not frozen or "freeze" in _options_taken(spec["model"]):
+        return set()
+    model = build_model(spec, load_pretrained=False)
+    return set(named_variables(model)) - head_variables(spec)
 
 
 def head_variables(spec: Spec) -> set[str]:
@@ -156,9 +187,12 @@ def check_model(config: Config) -> None:
       UsageError: There is no such model, or it has no such option.
     """
     taken = _options_taken(config.model)
+    if config.pretrained != NONE and not pretrained.reads_itself(config.pretrained, taken):
+        keras = [model for model in MODELS if "pretrained" in _options_taken(model)]
+        pretrained.check(config.pretrained, config.model, keras)
     for name in MODEL_OPTIONS:
         value = getattr(config, name)
-        if name not in taken and value != FIELDS[name].default:
+        if name not in (*taken, *OF_ALL) and value != FIELDS[name].default:
             others = [model for model in MODELS if name in _options_taken(model)]
             raise UsageError(
                 f"--{name} must go with {', '.join(others)}, got {value!r} for "
@@ -196,12 +230,28 @@ def _options_taken(name: str) -> set[str]:
 
 
 def _model_options(config: Config) -> dict[str, Any]:
-    """The options of the model; a file of weights is given by its absolute path and its hash."""
-    options = {name: getattr(config, name) for name in sorted(_options_taken(config.model))}
-    if options.get("pretrained", NONE) not in (NONE, IMAGENET):
+    """The options of the model; weights are given by name or absolute path, and by their hash."""
+    taken = _options_taken(config.model)
+    options = {name: getattr(config, name) for name in sorted(taken)}
+    if config.freeze:
+        options["freeze"] = True
+    if config.pretrained in (NONE, IMAGENET) and "pretrained" in taken:
+        return options
+    if config.pretrained != NONE and pretrained.reads_itself(config.pretrained, taken):
         path = os.path.abspath(options["pretrained"])
-        options |= {"pretrained": path, "pretrained_sha256": _digest(path)}
+        return options | {"pretrained": path, "pretrained_sha256": _digest(path)}
+    if config.pretrained != NONE:
+        options |= {"pretrained": NONE} if "pretrained" in taken else {}
+        name = pretrained.name_of(config.pretrained, config.model)
+        weights = pretrained.read(name, config.model, tensors=False)
+        options |= {"weights": name, "weights_sha256": weights.sha256}
     return options
+
+
+def _other_weights(path: str) -> RunError:
+    return RunError(
+        f"other weights in {path} - not the file that training began with; put that back"
+    )
 
 
 def _digest(path: str) -> str:

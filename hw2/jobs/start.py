@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from hw2.errors import RunError
 from hw2.input.examples import Examples
 from hw2.input.files import spelling
 from hw2.input.stream import order
-from hw2.jobs import build, data, settled
+from hw2.jobs import build, data, program, settled
 from hw2.jobs.record import record_of_run
 from hw2.jobs.spec import Spec, check_momentum, make_spec
 from hw2.machines import environment
@@ -198,7 +197,7 @@ def _lock(
 
 def _description(config: Config, examples: Examples) -> tuple[str, list[str]]:
     """The flagfile that repeats this run, and the names of the classes."""
-    return settings.to_flagfile(config, Path(sys.argv[0]).name), list(examples.class_names)
+    return settings.to_flagfile(config, program.words()), list(examples.class_names)
 
 
 def _find_checkpoints(

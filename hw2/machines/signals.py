@@ -1,7 +1,9 @@
-"""SIGTERM, SIGINT and SIGHUP: the first lets training save and stop, the second ends it at once.
+"""Signals that end a training: the first lets it save and stop, the second ends it at once.
 
-SIGHUP comes when the terminal is closed, often twice or beside a SIGTERM, though nobody asks for
-haste: it never counts as the first nor as the second.
+SIGTERM and SIGINT are those of people and of systems that shut down. Some come again and again, or
+beside a SIGTERM, though nobody asks for haste, so that they never count as the first nor as the
+second: SIGHUP where the terminal is closed; SIGUSR1 and SIGUSR2, which queues such as Slurm and LSF
+send before the time is up; and SIGXCPU at a limit of processor time, once a second.
 """
 
 from __future__ import annotations
@@ -16,13 +18,29 @@ from collections.abc import Callable, Iterator
 
 from hw2.errors import Interrupted
 
-_HANGUP = getattr(signal, "SIGHUP", None)  # which Windows has not
-CAUGHT = tuple(filter(None, (signal.SIGTERM, signal.SIGINT, _HANGUP)))
+_HANGUP = getattr(signal, "SIGHUP", None)  # which Windows has not, nor those that follow
+_WARNINGS = {
+    _HANGUP: "since the terminal is gone",
+    getattr(signal, "SIGUSR1", None): "before the queue ends it",
+    getattr(signal, "SIGUSR2", None): "before the queue ends it",
+    getattr(signal, "SIGXCPU", None): "since its processor time is used up",
+}
+CAUGHT = tuple(filter(None, (signal.SIGTERM, signal.SIGINT, *_WARNINGS)))
 
 
 def caught_here() -> list[signal.Signals]:
-    """Those of `CAUGHT` that this process does not ignore, as it does SIGHUP under `nohup`."""
-    return [s for s in CAUGHT if s != _HANGUP or signal.getsignal(s) is not signal.SIG_IGN]
+    """Those of `CAUGHT` that this process does not ignore, as it does SIGHUP under `nohup`.
+
+    A warning of a queue that a program catches by itself is left to it.
+    """
+
+    def ours(signum: signal.Signals) -> bool:
+        now = signal.getsignal(signum)
+        if signum == _HANGUP:
+            return now is not signal.SIG_IGN
+        return signum not in _WARNINGS or now is signal.SIG_DFL
+
+    return [signum for signum in CAUGHT if ours(signum)]
 
 
 class Signals:
@@ -107,11 +125,11 @@ def _leave_at_the_second(mine: socket.socket) -> None:
             for signum in numbers:
                 if signum not in CAUGHT:
                     continue
-                if signum == _HANGUP:
-                    _say("SIGHUP: saving and stopping, since the terminal is gone")
+                name = signal.Signals(signum).name
+                if signum in _WARNINGS:
+                    _say(f"{name}: saving and stopping, {_WARNINGS[signum]}")
                     continue
                 count += 1
-                name = signal.Signals(signum).name
                 if count > 1:
                     _say(f"stopped at once by a second {name}")
                     os._exit(128 + signum)

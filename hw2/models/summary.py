@@ -166,6 +166,9 @@ def _multiply_adds(op: tf.Operation) -> int:
     if op.type == "Conv2D":
         kh, kw, channels, _ = op.inputs[1].shape
         return math.prod(op.outputs[0].shape) * kh * kw * channels
+    if op.type == "DepthwiseConv2dNative":
+        kh, kw, _, _ = op.inputs[1].shape
+        return math.prod(op.outputs[0].shape) * kh * kw
     if op.type in ("MatMul", "BatchMatMulV2"):
         transposed = op.get_attr("transpose_a" if op.type == "MatMul" else "adj_x")
         return math.prod(op.outputs[0].shape) * op.inputs[0].shape[-2 if transposed else -1]

@@ -5,6 +5,7 @@ from hw2.ops.conv import algorithm as algorithm
 from hw2.ops.conv import conv1d as conv1d
 from hw2.ops.conv import conv2d as conv2d
 from hw2.ops.conv import keeps_images as keeps_images
+from hw2.ops.conv import portable as portable
 from hw2.ops.depthwise import depthwise_conv2d as depthwise_conv2d
 from hw2.ops.depthwise import separable_conv2d as separable_conv2d
 from hw2.ops.local import locally_connected2d as locally_connected2d

@@ -17,6 +17,7 @@ from hw2.ops import (
     geometry,
     im2col,
     native,
+    own,
     pointwise,
     tensors,
     timing,
@@ -43,13 +44,15 @@ CHOOSING = ("auto", "fastest", "tensorflow_ops")
 
 
 class _Block:
-    """A `with algorithm(...)` that is open: its algorithm, and whether patches are recomputed."""
+    """A `with algorithm(...)` that is open: its algorithm, whether patches are recomputed, and the
+    name of the user's product.
+    """
 
-    def __init__(self, name: str, recompute: bool):
-        self.name, self.recompute = name, recompute
+    def __init__(self, name: str, recompute: bool, product: str):
+        self.name, self.recompute, self.product = name, recompute, product
 
 
-_OUTSIDE = _Block("auto", False)
+_OUTSIDE = _Block("auto", False, "")
 # Those that are open in this thread, and in all: a replica's thread has none of its own.
 _mine: contextvars.ContextVar[tuple[_Block, ...]] = contextvars.ContextVar("blocks", default=())
 _all: list[_Block] = []
@@ -85,8 +88,8 @@ def conv2d(
         "direct_winograd2" to 5, which refuse what they cannot do; "native", `tf.nn.conv2d` itself;
         "auto", the fastest of ours for the shapes; "fastest", which may be TensorFlow's too;
         "tensorflow_ops", the best by rule of those written in TensorFlow operations, as if there
-        were no kernel; or None for the default, which is "auto" unless a `with algorithm(...)` says
-        otherwise.
+        were no kernel; "MODULE:FUNCTION", a function of yours, see hw2/ops/own.py; or None for the
+        default, which is "auto" unless a `with algorithm(...)` says otherwise.
 
     Returns:
       `[N, H', W', O]`. float16 and bfloat16 are summed in float32 and rounded once; the gradient
@@ -104,7 +107,7 @@ def conv2d(
     if bias is not None and bias.shape != w.shape[3:]:
         raise ValueError(f"bias must be [{w.shape[3]}], one for each filter, got {bias.shape}.")
     name = chosen(x, w, window, algorithm)
-    compute = ALGORITHMS[name]
+    compute = _computation(name)
 
     def apply(x, w, bias=None):
         return compute(x, w, window, Finish(bias, relu))
@@ -169,6 +172,8 @@ def chosen(x: tf.Tensor, w: tf.Tensor, window: Window, algorithm: str | None = N
     that XLA compiles, and in a SavedModel, which is read where there is no hw2.
     """
     name = _check_name(default() if algorithm is None else algorithm)
+    if name == "auto" and _innermost().product:
+        return "im2col"
     if name not in CHOOSING:
         return name
     if name == "tensorflow_ops":
@@ -182,7 +187,7 @@ def chosen(x: tf.Tensor, w: tf.Tensor, window: Window, algorithm: str | None = N
 
 
 @contextlib.contextmanager
-def algorithm(name: str, *, recompute: bool = False) -> Iterator[None]:
+def algorithm(name: str, *, recompute: bool = False, product: str = "") -> Iterator[None]:
     """Makes an algorithm the default of every `conv2d` called, or traced, inside the block.
 
     Where several threads are in blocks, each has the default of its own innermost one. A thread
@@ -193,11 +198,15 @@ def algorithm(name: str, *, recompute: bool = False) -> Iterator[None]:
       name: As for `conv2d`.
       recompute: Whether patches, and images in another basis, are computed again for the
         gradient rather than kept for it: less memory for more time.
+      product: "MODULE:FUNCTION", a product of yours that im2col takes; "auto" is im2col with one.
 
     Raises:
       ValueError: There is no such algorithm.
+      UsageError: There is no such function of yours.
     """
-    block = _Block(_check_name(name), recompute)
+    if product:
+        own.product(product)
+    block = _Block(_check_name(name), recompute, product)
     _all.append(block)
     _mine.set((*_mine.get(), block))
     try:
@@ -207,9 +216,29 @@ def algorithm(name: str, *, recompute: bool = False) -> Iterator[None]:
         _mine.set(tuple(other for other in _mine.get() if other is not block))
 
 
-def prepare(name: str) -> None:
-    """Builds the kernel if an algorithm may take it, before a progress bar is on the terminal."""
-    if name.startswith(("auto", "fastest", "direct")) and not fusion.gpus():
+def portable() -> contextlib.AbstractContextManager[None]:
+    """Makes every `conv2d` in the block one that a model file can have: a function of yours where
+    it is the default, else `tf.nn.conv2d`.
+    """
+    block = _innermost()
+    if own.is_own(block.name) or block.product:
+        return algorithm(block.name, product=block.product)
+    return algorithm("native")
+
+
+def prepare(name: str, product: str = "") -> None:
+    """Builds the kernel if an algorithm may take it, before a progress bar is on the terminal.
+
+    A function of the user's is called once, so that a mistake in it is told before a run begins.
+
+    Args:
+      name: As for `algorithm`, and so is `product`.
+
+    Raises:
+      UsageError: A function of the user's cannot be had, or has a mistake.
+    """
+    own.try_out(name, product)
+    if _takes_kernel(name, product) and not fusion.gpus():
         library.available()
 
 
@@ -227,12 +256,27 @@ def _innermost() -> _Block:
 
 def kernel_pays(x: tf.Tensor) -> bool:
     """Whether ops with a kernel but other algorithms than `conv2d` take it for these images."""
-    return default().startswith(("auto", "fastest", "direct")) and options.usable(x)
+    block = _innermost()
+    return _takes_kernel(block.name, block.product) and options.usable(x)
 
 
 def keeps_images(x: tf.Tensor) -> bool:
     """Whether convolutions by default keep these images for their gradient, and not patches."""
     return _innermost().recompute or default() == "native" or kernel_pays(x)
+
+
+def _takes_kernel(name: str, product: str) -> bool:
+    """Whether an algorithm may take the compiled kernel."""
+    return name.startswith(("auto", "fastest", "direct")) and not own.is_own(name) and not product
+
+
+def _computation(name: str) -> Callable[[tf.Tensor, tf.Tensor, Window, Finish], tf.Tensor]:
+    """What computes a convolution by the algorithm of this name."""
+    if own.is_own(name):
+        return own.convolution(name)
+    if name == "im2col" and (product := _innermost().product):
+        return functools.partial(im2col.conv2d, product=own.product(product))
+    return ALGORITHMS[name]
 
 
 def _by_rule(x: tf.Tensor, w: tf.Tensor, window: Window, with_kernel: bool) -> str:
@@ -283,6 +327,9 @@ def _of_row(value: int | Sequence[int], data_format: str) -> int | Sequence[int]
 
 
 def _check_name(name: str) -> str:
+    if own.is_own(name):
+        own.convolution(name)  # which refuses what it cannot find
+        return name
     names = (*CHOOSING, *ALGORITHMS)
     if name not in names:
         raise ValueError(f"algorithm must be one of {', '.join(names)}, got {name!r}.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from hw2.ops import groups
@@ -12,7 +14,14 @@ from hw2.ops.tensors import UNFINISHED, Finish, length, widen
 FEW = 4  # up to so many channels patches are laid out in columns; from 8 on rows are faster
 
 
-def conv2d(x: tf.Tensor, w: tf.Tensor, window: Window, finish: Finish = UNFINISHED) -> tf.Tensor:
+def conv2d(
+    x: tf.Tensor,
+    w: tf.Tensor,
+    window: Window,
+    finish: Finish = UNFINISHED,
+    *,
+    product: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
+) -> tf.Tensor:
     """Multiplies the patch matrix of the images by the filter matrix.
 
     Args:
@@ -20,6 +29,7 @@ def conv2d(x: tf.Tensor, w: tf.Tensor, window: Window, finish: Finish = UNFINISH
       w: `[kH, kW, C, O]`, of the same dtype.
       window: Its kernel is (kH, kW).
       finish: Applied to the result, over its last axis.
+      product: Multiplies the matrices, with gradients of its own; None for `tf.matmul`.
 
     Returns:
       `[N, H', W', O]`.
@@ -38,11 +48,11 @@ def conv2d(x: tf.Tensor, w: tf.Tensor, window: Window, finish: Finish = UNFINISH
     number = x.shape[3] // c if c else 1
     rows, columns = window.axes(length(x, 1), length(x, 2))
     filters = groups.filter_matrix(w, number)
-    if x.shape[3] <= FEW and number == 1:
+    if x.shape[3] <= FEW and number == 1 and product is None:
         y = _product(unfold_columns(x, window), filters, columns=True)
     else:
         patches = unfold(groups.to_batch(x, number), *window)  # [groups*N, H', W', kH*kW*C]
-        y = _product(groups.pixel_matrix(patches, number), filters)
+        y = (product or _product)(groups.pixel_matrix(patches, number), filters)
     if number == 1:
         y = finish(y)
     y = tf.reshape(y, [number * length(x, 0), rows.out, columns.out, o // number])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -31,6 +31,7 @@ class Learner:
         clip_norm: float = 0.0,
         accumulate: int = 1,
         precision: str = "float32",
+        frozen: Collection[str] = (),
     ):
         """Builds the model twice, the second time to hold the averaged weights.
 
@@ -46,12 +47,17 @@ class Learner:
             parts are summed, and batch norm and dropout see one part at a time.
           precision: Type of images and activations: "float32", or "mixed_bfloat16" for products
             in bfloat16. Weights, sums and the loss are float32 either way.
+          frozen: Names of variables that training leaves as they are.
         """
         self._strategy = tf.distribute.get_strategy()
         self.model, self.averaged = build(), build()
         self._variables = named_variables(self.model)
         self._averages = named_variables(self.averaged)
-        self._trainable = trainable(self._variables)
+        self._trainable = {
+            name: variable
+            for name, variable in trainable(self._variables).items()
+            if name not in frozen
+        }
         self._statistics = [  # written by layers in the forward pass, unlike frozen weights
             variable
             for variable in self._variables.values()

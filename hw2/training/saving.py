@@ -102,25 +102,31 @@ def restore(
     Raises:
       RunError: Names are missing, not expected, or of another shape.
     """
+    words = differences(variables, values)
+    if words:
+        raise RunError(
+            f"another model in {checkpoint.path} - {words}; "
+            "give the --model, sizes and --optimizer it was trained with"
+        )
+    for name, variable in variables.items():
+        variable.assign(values[name])
+
+
+def differences(variables: Mapping[str, tf.Variable], values: Mapping[str, np.ndarray]) -> str:
+    """Says which names are missing, not expected or of another shape; "" if none is."""
     shapes = [
         f"{name} is {list(values[name].shape)}, the model's {list(variables[name].shape)}"
         for name in sorted(variables.keys() & values.keys())
         if tuple(variables[name].shape) != values[name].shape
     ]
-    differences = {
+    kinds = {
         "missing": sorted(variables.keys() - values.keys()),
         "not expected": sorted(values.keys() - variables.keys()),
         "of another shape": shapes,
     }
     words = [
         f"{len(names)} {kind}: {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"
-        for kind, names in differences.items()
+        for kind, names in kinds.items()
         if names
     ]
-    if words:
-        raise RunError(
-            f"another model in {checkpoint.path} - {'; '.join(words)}; "
-            "give the --model, sizes and --optimizer it was trained with"
-        )
-    for name, variable in variables.items():
-        variable.assign(values[name])
+    return "; ".join(words)

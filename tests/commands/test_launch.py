@@ -109,6 +109,7 @@ def test_other_exceptions_stay_as_they_are(call, monkeypatch):
         "import sys; sys.argv.append('--help'); launch.run(print)",
     ],
 )
+@pytest.mark.fault(72)
 def test_a_closed_pipe_is_quiet(code):
     reader, writer = os.pipe()
     os.close(reader)
@@ -173,6 +174,7 @@ def test_the_scripts_start_and_refuse(script):
         ),
     ],
 )
+@pytest.mark.fault(64)
 def test_a_bad_tf_config_stops_before_tensorflow(call, monkeypatch, capsys, value, words):
     monkeypatch.setenv("TF_CONFIG", value)
     monkeypatch.setattr(noise, "quiet_tensorflow", pytest.fail)

@@ -10,6 +10,7 @@ from hw2.config.settings import Config
 from hw2.errors import UsageError
 from hw2.input.sources import builtin, npy
 from hw2.models import pretrained
+from hw2.models.weights import fetch
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +33,7 @@ def test_every_path_begins_at_home(home, name):
 @pytest.mark.fault(91)
 def test_every_flag_that_is_a_path_is_known_as_one():
     texts = {n for n, f in settings.FIELDS.items() if isinstance(f.default, str)}
-    words = ("folder", "file of", "images to classify", "Keras weights", "scored by")
+    words = ("folder", "file of", "images to classify", "trained weights", "scored by")
     named = {n for n in texts if any(w in settings.FIELDS[n].metadata["text"] for w in words)}
     assert set(settings.PATHS) == (named - {"section"}) | {"train_data_path"}
 
@@ -87,5 +88,5 @@ def test_the_words_that_are_no_paths_are_those_of_the_sources():
     from hw2.config import choices
 
     assert set(choices.DATA_SETS) == set(builtin.NAMES)
-    assert set(choices.WEIGHTS) == {pretrained.NONE, pretrained.IMAGENET}
+    assert set(choices.WEIGHTS) == {pretrained.NONE, pretrained.IMAGENET, *fetch.PACKAGES}
     assert set(paths.ARRAYS) == set(npy.SUFFIXES)

@@ -228,6 +228,7 @@ def test_refuses_an_unknown_name_in_a_section_not_chosen():
         ),
     ],
 )
+@pytest.mark.fault(73)
 def test_refuses_on_the_command_line(arguments, message):
     refused(message.format("in the command line - "), *arguments)
 

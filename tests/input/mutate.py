@@ -1,113 +1,51 @@
-"""Reads damaged copies of good files, many of each format: a process that a crash would end.
+"""Damages good files of every format, and reads them in processes of limited memory and time.
 
-    python tests/input/mutate.py COUNT SEED FORMAT...
+    python -m tests.input.mutate COUNT SEED [FORMAT...]
 
-Prints one line of JSON: for each format, how many copies were read, and how many refused by name.
-What is neither ends the process with an error that says which copy it was.
+A seed of `random` draws one. Prints the seed; each finding with the command that repeats it; and
+for each format how many files were accepted and how many refused, and by how many MB the peak of
+memory rose for the worst. Exits with 1 if there is a finding: a traceback, a crash, a hang,
+another picture or class, or more memory than `PEAK`.
 """
 
 import faulthandler
-import gzip
-import io
 import json
+import os
+import random
+import re
 import resource
 import signal
 import struct
+import subprocess
 import sys
 import tempfile
+import traceback
 import zlib
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from hw2.errors import DataError
-from hw2.input import source
-from hw2.input.files import decode
+from tests.input import intact, judges
 
+ROOT = Path(__file__).parents[2]
 SECONDS = 20  # for one file, of the processor: they take milliseconds
-MAX_PIXELS = 4_000_000
-PICTURES = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
-OTHERS = ("npy", "npz", "csv", "idx", "tfrecord")
-
-
-def pictures(format: str) -> list[bytes]:
-    """Good files of a format, of several kinds."""
-    rng = np.random.default_rng(0)
-    photo = Image.fromarray(rng.integers(0, 256, [12, 16, 3], np.uint8))
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    kinds = {
-        "JPEG": [
-            (photo, {}),
-            (photo, {"exif": exif, "progressive": True}),
-            (photo.convert("CMYK"), {}),
-            (photo.convert("L"), {"optimize": True}),
-        ],
-        "PNG": [
-            (photo, {"exif": exif}),
-            (photo.quantize(9), {"transparency": 3}),
-            (photo.convert("RGBA"), {}),
-            (Image.fromarray(rng.integers(0, 2**16, [9, 9], np.uint16)), {}),
-        ],
-        "GIF": [(photo, {}), (photo.quantize(9), {"transparency": 3, "comment": b"x"})],
-        "BMP": [(photo, {}), (photo.convert("1"), {}), (photo.quantize(9), {})],
-        "WEBP": [(photo, {}), (photo.convert("RGBA"), {"lossless": True, "exif": exif})],
-    }[format]
-    if format in ("GIF", "PNG", "WEBP"):
-        moving = {"save_all": True, "append_images": [photo.rotate(90), photo.rotate(180)]}
-        kinds.append((photo, moving))
-        if format == "WEBP":
-            kinds.append((photo.convert("RGBA"), moving))
-    return [_saved(image, format, options) for image, options in kinds]
-
-
-def _saved(image: Image.Image, format: str, options: dict) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, format, **options)
-    return buffer.getvalue()
-
-
-def others(kind: str) -> list[bytes]:
-    """Good files that hold many pictures, or name them."""
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, [4, 5, 6], np.uint8)
-    buffer = io.BytesIO()
-    if kind == "npy":
-        np.save(buffer, images)
-        floats = io.BytesIO()
-        np.save(floats, images / 255)
-        return [buffer.getvalue(), floats.getvalue()]
-    if kind == "npz":
-        np.savez(buffer, images=images, labels=np.arange(4) % 2)
-        packed = io.BytesIO()
-        np.savez_compressed(packed, images=images, labels=np.arange(4) % 2)
-        return [buffer.getvalue(), packed.getvalue()]
-    if kind == "csv":
-        return [
-            b"file,class\nx.png,a\ny.png,b\n",
-            b'\xef\xbb\xbffile,class\r\n"x.png",1\r\ny.png,2',
-        ]
-    if kind == "idx":
-        plain = struct.pack(">HBB3I", 0, 8, 3, *images.shape) + images.tobytes()
-        return [plain, gzip.compress(plain)]
-    import tensorflow as tf
-
-    from hw2.input.sources import records
-
-    with tempfile.NamedTemporaryFile() as file, tf.io.TFRecordWriter(file.name) as writer:
-        for number, content in enumerate(pictures("PNG")):
-            writer.write(records.example(content, "ab"[number % 2], number % 2, f"{number}.png"))
-        writer.flush()
-        return [Path(file.name).read_bytes()]
+PEAK = 256  # MB, for one file, above what the process has with a good one
+MEMORY = 2**30  # bytes, of addresses, above what the process has at its start
+COMMAND = (sys.executable, "-W", "ignore", "-m", "tests.input.mutate")
+FORMATS = (
+    *intact.PICTURES,
+    *intact.REFUSED,
+    *intact.ARRAYS,
+    *("csv", "flagfile", "manifest", "decoded", "state", "tensors", "tfrecord"),
+)
 
 
 def mutated(content: bytes, format: str, rng: np.random.Generator) -> bytes:
     """Changes a few bytes, or cuts, doubles, swaps or takes out a piece."""
     data = bytearray(content)
-    for _ in range(rng.integers(1, 5)):
+    for _ in range(min(rng.geometric(0.6), 4)):  # one damage, most often
         at, other = sorted(rng.integers(0, max(len(data), 1), 2).tolist())
-        kind = rng.integers(0, 8)
+        kind = rng.integers(0, 9)
         if kind <= 2 and data:  # most damage is small
             data[at] = rng.integers(0, 256)
         elif kind == 3 and data:
@@ -118,11 +56,21 @@ def mutated(content: bytes, format: str, rng: np.random.Generator) -> bytes:
             data[other:] = b"" if rng.random() < 0.5 else data[at:other]
         elif kind == 6:
             data[at:at] = data[at : min(other, at + 40)]
-        else:
+        elif kind == 7:
             del data[at : min(other, at + 20)]
+        else:  # words that readers of text and of headers trip over
+            data[at : at + int(rng.integers(0, 3))] = WORDS[rng.integers(0, len(WORDS))]
     if format == "PNG" and rng.random() < 0.7:  # else few copies come past the checksums
         _mend(data)
     return bytes(data)
+
+
+WORDS = (
+    *(b",", b'"', b"\n", b"\r", b"\0", b";", b"\t", b" ", b"-1", b"0", b"1e999", b"nan", b"--"),
+    *(b"\xff\xfe", b"\xef\xbb\xbf", b"\xed\xa0\x80", "\u00e9".encode(), "e\u0301".encode()),
+    *("\u00a0".encode(), "\u2028".encode(), "\u202e".encode(), b"../", b"[", b"]", b"=", b"#"),
+    *(b"9999999999999999999999", b"\\", b"'", b"{", b"}", b"(", b")", b"99999999", b"|O", b">f2"),
+)
 
 
 def _mend(data: bytearray) -> None:
@@ -136,78 +84,133 @@ def _mend(data: bytearray) -> None:
         at = end + 4
 
 
-def read(path: Path, format: str) -> bool:
-    """Whether a file is accepted; what is refused must be refused by name."""
-    try:
-        if format in PICTURES:
-            decode.inspect(path, max_pixels=MAX_PIXELS)
-            picture = decode.picture(path, 12, max_pixels=MAX_PIXELS)
-            if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
-                raise RuntimeError(f"{picture.dtype} {picture.shape} is no picture")
-            if min(picture.shape[:2]) != 12:
-                raise RuntimeError(f"{picture.shape} has another short side")
-            return True
-        examples = source.read(path.parent if format == "idx" else path)
-        for index in range(len(examples)):
-            picture = examples.load(index, 12)
-            if picture.dtype != np.uint8 or picture.shape[2] != examples.channels:
-                raise RuntimeError(f"{picture.dtype} {picture.shape} is no picture")
-        return True
-    except DataError as error:
-        # An unknown header of a list, or a class too few: the folder or the file is named.
-        if str(path) not in str(error) or "Traceback" in str(error):
-            raise RuntimeError(f"the file is not named: {error}") from error
-        return False
+def work(seed: int, count: int, start: int, *formats: str) -> None:
+    """Reads `count` damaged files of each format, from place `start` on; prints a line for each.
 
-
-def main(count: int, seed: int, *formats: str) -> None:
-    """Damages and reads `count` files of each format."""
+    This runs in a process of its own. Each file depends on the seed, its format and its number.
+    """
     faulthandler.enable()
-    soft = 4 * 2**30 + (2**33 if "tfrecord" in formats else 0)
-    resource.setrlimit(resource.RLIMIT_AS, (soft, soft))
-    signal.signal(signal.SIGVTALRM, lambda *_: (_ for _ in ()).throw(TimeoutError("it hangs")))
-    results = {}
+    limit = (_memory("VmSize") << 10) + MEMORY + ("tfrecord" in formats) * 2**33  # TensorFlow
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    signal.signal(signal.SIGVTALRM, _hangs)
     with tempfile.TemporaryDirectory() as folder:
-        for format in formats:
-            rng = np.random.default_rng([seed, (*PICTURES, *OTHERS).index(format)])
-            good = pictures(format) if format in PICTURES else others(format)
-            path = _prepared(Path(folder), format)
+        for number, format in enumerate(formats):
+            first = max(start - number * count, 0)
+            if first >= count:
+                continue
+            path, good = judges.prepared(Path(folder), format)
+            read = judges.judge(format)
             for content in good:  # or nothing would be shown by what is refused
                 path.write_bytes(content)
-                if not read(path, format):
-                    raise RuntimeError(f"a good {format} is refused")
-            accepted = 0
-            for number in range(count):
-                content = mutated(good[number % len(good)], format, rng)
-                path.write_bytes(content)
-                signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS)
-                try:
-                    accepted += read(path, format)
-                except BaseException as error:
-                    kept = Path(tempfile.gettempdir()) / f"hw2-{format}-{seed}-{number}"
-                    kept.write_bytes(content)
-                    raise RuntimeError(f"{format} {number} of seed {seed}, see {kept}") from error
-                finally:
-                    signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-            results[format] = [accepted, count - accepted]
-    print(json.dumps(results))
+                if read(path) == (format in intact.REFUSED):
+                    raise RuntimeError(f"a good {format} is misjudged")
+            for index in range(first, count):
+                path.write_bytes(damaged(good, format, seed, index))
+                place = number * count + index
+                print(json.dumps([place, *_outcome(read, path)]), flush=True)
 
 
-def _prepared(folder: Path, format: str) -> Path:
-    """Where the damaged file goes, and what has to be beside it."""
-    place = folder / format
-    place.mkdir()
-    if format == "npy":
-        np.save(place / "x_labels.npy", np.arange(4) % 2)
-    if format == "csv":
-        for number, name in enumerate("xy"):
-            Image.new("RGB", (5, 5), (number, 0, 0)).save(place / f"{name}.png")
-    if format == "idx":
-        labels = struct.pack(">HBBI", 0, 8, 1, 4) + bytes([0, 1, 0, 1])
-        (place / "train-labels-idx1-ubyte").write_bytes(labels)
-        return place / "train-images-idx3-ubyte"
-    return place / f"x.{format}"
+def damaged(good: list[bytes], format: str, seed: int, index: int) -> bytes:
+    """The damaged file of a number."""
+    rng = np.random.default_rng([seed, FORMATS.index(format), index])
+    return mutated(good[index % len(good)], format, rng)
+
+
+def _outcome(read, path: Path) -> tuple[str, int | str]:
+    """Accepted or refused, and by how many kB the peak of memory rose; or the finding."""
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    before = _memory("VmHWM")
+    signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, 2 * SECONDS)  # ends the process, even within C
+    try:
+        word = "accepted" if read(path) else "refused"
+    except BaseException:
+        return "found", traceback.format_exc()
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+    risen = _memory("VmHWM") - before
+    if risen > PEAK << 10:
+        return "found", f"it took {risen >> 10} MB, more than {PEAK}"
+    return word, max(risen, 0)
+
+
+def _hangs(*_: object) -> None:
+    raise TimeoutError(f"it takes more than {SECONDS} seconds")
+
+
+def _memory(name: str) -> int:
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(name + r":\s+(\d+)", status)[1])
+
+
+def mutate(count: int, seed: int, *formats: str) -> tuple[dict[str, dict], dict]:
+    """Damages and reads `count` files of each format; starts a new process when one has died.
+
+    Returns:
+      For each format, counts of accepted and refused files, and the largest rise of memory in MB;
+      and what was found, by format and number.
+    """
+    counts = {format: {"accepted": 0, "refused": 0, "MB": 0} for format in formats}
+    found = {}
+    start, last = 0, count * len(formats)
+    while start < last:
+        begun = start
+        with subprocess.Popen(
+            [*COMMAND, "--work", str(seed), str(count), str(start), *formats],
+            cwd=ROOT,
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as worker:
+            for line in worker.stdout:
+                place, word, value = json.loads(line)
+                start = place + 1
+                format, index = formats[place // count], place % count
+                if word == "found":
+                    found[format, index] = value
+                else:
+                    counts[format][word] += 1
+                    counts[format]["MB"] = max(counts[format]["MB"], value >> 10)
+            said = worker.stderr.read()
+        if start < last:
+            if start == begun and "misjudged" in said:
+                raise RuntimeError(said)
+            why = f"the process ended with {worker.returncode}: {said[-3000:]}"
+            found[formats[start // count], start % count] = why
+            start += 1
+    return counts, found
+
+
+def repeat(format: str, seed: int, index: int) -> None:
+    """Reads one damaged file once more, with its traceback; keeps it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path, good = judges.prepared(Path(folder), format)
+        path.write_bytes(damaged(good, format, seed, index))
+        kept = Path(tempfile.gettempdir()) / f"damaged-{format}-{seed}-{index}"
+        kept.write_bytes(path.read_bytes())
+        print(f"{kept}: {'accepted' if judges.judge(format)(path) else 'refused'}")
+
+
+def main(count: int, seed: int, *formats: str) -> int:
+    """Damages and reads `count` files of each format; returns the exit code."""
+    print(f"seed {seed}", flush=True)
+    results, found = mutate(count, seed, *(formats or FORMATS))
+    for (format, index), why in found.items():
+        print(f"python -m tests.input.mutate --repeat {format} {seed} {index}")
+        print("  " + why.strip().replace("\n", "\n  "), flush=True)
+    for format, counts in results.items():
+        print(f"{format}: {counts}")
+    return 1 if found else 0
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:])
+    if sys.argv[1:2] == ["--work"]:
+        work(*map(int, sys.argv[2:5]), *sys.argv[5:])
+    elif sys.argv[1:2] == ["--repeat"]:
+        repeat(sys.argv[2], *map(int, sys.argv[3:]))
+    else:
+        count, seed, *formats = sys.argv[1:]
+        drawn = random.getrandbits(31) if seed == "random" else int(seed)
+        sys.exit(main(int(count), drawn, *formats))

@@ -30,6 +30,7 @@ def shown_pictures(batches):
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 7, 20, 33])
+@pytest.mark.fault(62)
 def test_every_epoch_has_every_picture_once(bare, numbered, batch_size):
     indices = np.arange(3, 20)  # 17 pictures
     dataset = pipeline.training_batches(numbered, indices, PLAIN, batch_size=batch_size, seed=1)
@@ -164,6 +165,7 @@ def spoilt(tmp_path):
 COLOR = Preprocessing(8, 3, 8, 8, True, 0.0, 1.0, 1.0)
 
 
+@pytest.mark.fault(19)
 def test_a_bad_file_is_named(spoilt):
     examples, path = spoilt
     for dataset in (
@@ -217,6 +219,7 @@ def gathered(strategy, dataset, count):
     return [[np.concatenate([part.numpy() for part in c]) for c in batch] for batch in columns]
 
 
+@pytest.mark.fault(62)
 def test_two_devices_share_the_batches_of_one(numbered, strategy):
     training = pipeline.training_batches(numbered, range(17), RANDOM, batch_size=6, seed=0)
     assert_same(gathered(strategy, training, 8), take(training, 8))

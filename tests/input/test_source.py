@@ -52,11 +52,13 @@ def test_anything_else(tmp_path, path, why):
     os.mkfifo(tmp_path / "fifo")
     with pytest.raises(DataError) as caught:
         source.read(tmp_path / path)
+    more = "; a list of pictures has the header `file,class`, and names with their suffix"
     assert str(caught.value) == (
         f"no data in {tmp_path / path} - {why}; give one of digits, fashion_mnist, a folder of "
         "class folders, a folder with train/ and val/ or test/ in it, a .csv of file and class, "
         "an .npy or .npz of images with labels beside it, a folder with train-images-idx3-ubyte "
         "and the other files of MNIST's format, or TFRecord shards"
+        f"{more if path == 'labels.csv' else ''}"
     )
 
 

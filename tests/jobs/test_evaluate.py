@@ -16,6 +16,7 @@ from hw2.runs import checkpoints, disk
 from hw2.training.metrics import Scores
 
 
+@pytest.mark.fault(54)
 def test_evaluation_says_which_weights_and_each_class(train, tmp_path, capsys):
     train(tmp_path, "--max_steps=2")
     capsys.readouterr()
@@ -36,6 +37,7 @@ def test_evaluation_says_which_weights_and_each_class(train, tmp_path, capsys):
         evaluate.evaluate(settings.parse(["eval.py", f"--checkpoint_dir={tmp_path}"]))
 
 
+@pytest.mark.fault(68)
 def test_a_checkpoint_with_nan_is_refused_by_evaluation_too(train, tmp_path):
     train(tmp_path, "--max_steps=2")
     found = checkpoints.newest(tmp_path / "checkpoints")

@@ -286,6 +286,7 @@ def test_shards_are_read_with_labels_and_without(run, data, tmp_path, capsys):
     assert "(c.png) - not an image" in rows[2]["error"]
 
 
+@pytest.mark.fault(74)
 def test_bad_pictures_are_rows_with_their_errors(run, data, tmp_path, capsys):
     for i, file in enumerate(sorted((data / "red").rglob("*.png"))[:4]):
         shutil.copy(file, tmp_path / f"{2 * i}.png")

@@ -50,7 +50,12 @@ def test_every_option_is_a_setting_and_some_models():
         ),
         (
             {"model": "resnet18", "pretrained": "imagenet"},
-            "--pretrained must go with resnet50, densenet121, inception_resnet_v2, got 'imagenet'",
+            "--pretrained=imagenet must go with resnet50, densenet121, inception_resnet_v2, "
+            "squeezenet, efficientnet_lite0, got --model=resnet18; give a file of its weights",
+        ),
+        (
+            {"model": "resnet18", "pretrained": "squeezenet"},
+            "--pretrained=squeezenet must go with --model=squeezenet, got --model=resnet18",
         ),
         (
             {"model": "resnet50", "pretrained": "imagenet", "zero_gamma": True},

@@ -220,6 +220,8 @@ def test_class_folders_train_and_are_evaluated_by_class_name(tmp_path):
         ("eval.py", ["--checkpoint_dir=docs"], 4, "no run in docs - it has no flags.cfg"),
     ],
 )
+@pytest.mark.fault(72)
+@pytest.mark.fault(73)
 def test_mistakes_are_one_line_that_helps(script, flags, code, words, tmp_path):
     data = [] if script == "eval.py" else ["--train_data_path=digits"]
     out, err = run(script, *data, *flags, f"--log_path={tmp_path / 'run'}", code=code)

@@ -50,6 +50,7 @@ def test_a_process_by_itself_is_a_cluster_of_one(environ):
         ('{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "ps"}}', "got 'ps'"),
     ],
 )
+@pytest.mark.fault(64)
 def test_a_bad_tf_config_is_refused_with_an_example(text, words):
     with pytest.raises(UsageError, match=f"bad value in TF_CONFIG - .*{words}.*; write for"):
         cluster.from_environment({"TF_CONFIG": text})
@@ -88,6 +89,7 @@ def test_slurm_variables_that_contradict_each_other_are_refused(changes):
         cluster.from_environment(slurm(**changes))
 
 
+@pytest.mark.fault(64)
 def test_a_port_in_use_is_refused():
     with socket.socket() as other:
         other.bind(("", 0))

@@ -29,8 +29,11 @@ def handlers():
         (signal.SIGTERM, 143),
         (signal.SIGINT, 130),
         pytest.param(signal.SIGHUP, 129, marks=pytest.mark.fault(89)),
+        pytest.param(signal.SIGUSR1, 138, marks=pytest.mark.fault(158)),
     ],
 )
+@pytest.mark.fault(57)
+@pytest.mark.fault(58)
 def test_a_signal_in_a_step_saves_that_step_and_handlers_come_back(stop, tmp_path, signum, code):
     before = handlers()
     stopped = stop(tmp_path, 3, signum=signum)
@@ -42,6 +45,7 @@ def test_a_signal_in_a_step_saves_that_step_and_handlers_come_back(stop, tmp_pat
     ]
 
 
+@pytest.mark.fault(57)
 def test_a_signal_in_a_save_lets_it_end(train, stop, tmp_path, monkeypatch):
     plain = checkpoints.disk.write
     calls = []
@@ -63,6 +67,7 @@ def test_a_signal_in_a_save_lets_it_end(train, stop, tmp_path, monkeypatch):
     assert_same_run(tmp_path / "run", tmp_path / "whole")
 
 
+@pytest.mark.fault(57)
 def test_a_signal_while_the_graph_is_traced_or_before_is_not_lost(train, tmp_path, monkeypatch):
     from hw2.jobs import resume
     from hw2.training.learner import Learner
@@ -118,6 +123,7 @@ def test_a_signal_once_all_is_saved_leaves_at_once(train, tmp_path, monkeypatch)
     assert last(tmp_path)[0] == "step-00000002"
 
 
+@pytest.mark.fault(57)
 def test_a_second_signal_leaves_at_once_even_from_a_kernel():
     """Python hears of no signal while TensorFlow computes; the thread that waits for them does."""
     code = """
@@ -186,6 +192,33 @@ def test_the_end_of_a_terminal_is_never_the_second_signal():
         assert process.poll() is None
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 143
+
+
+@pytest.mark.fault(158)
+@pytest.mark.parametrize("signum", [signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU])
+def test_what_queues_send_before_the_end_saves(signum):
+    """Slurm sends SIGUSR1 or SIGUSR2, and a limit of processor time SIGXCPU once a second."""
+    with waiting(enough="False") as process:
+        for sent in (signum, signum, signal.SIGTERM, signum):
+            process.send_signal(sent)
+            assert process.stderr.readline().startswith(f"{sent.name}: saving and stopping")
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 143
+
+
+@pytest.mark.fault(158)
+def test_a_handler_of_the_programs_own_is_left_to_it():
+    seen = []
+    before = signal.signal(signal.SIGUSR1, lambda signum, frame: seen.append(signum))
+    try:
+        with signals.caught() as caught:
+            caught.defer()
+            os.kill(os.getpid(), signal.SIGUSR1)
+            caught.check()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert seen == [signal.SIGUSR1]
 
 
 @pytest.mark.fault(89)

@@ -26,7 +26,8 @@ BIASES = sum(sum(towers) for towers, _ in MODULES.values())
 NORMS = 2 * (64 + 192 + BIASES)
 
 # At 224 x 224 x 3 and 1,000 classes: torchvision's, timm's for seresnet and resnet50d, the paper's
-# sizes for zfnet, Caffe's for googlenet, Keras's without its last layer for inception_resnet_v2.
+# sizes for zfnet, Caffe's for googlenet, those of squeezenet1_1 and of timm's
+# tf_efficientnet_lite0, Keras's without its last layer for inception_resnet_v2.
 PUBLISHED = {
     "alexnet": 61_100_840,
     "zfnet": 62_357_608,
@@ -39,6 +40,8 @@ PUBLISHED = {
     "se_resnet34": 21_958_868,
     "se_resnet50": 28_088_024,
     "densenet121": 7_978_856,
+    "squeezenet": 1_235_496,
+    "efficientnet_lite0": 4_652_008,
     "inception_resnet_v2": 54_276_192 + 1537 * 128 + 129 * 1000,
 }
 # torchvision's, in thousands of millions, as printed; timm's 13.18 for inception_resnet_v2, which
@@ -50,6 +53,7 @@ GIGA_MULTIPLY_ADDS = {
     "resnet34": 3.66,
     "resnet50": 4.09,
     "densenet121": 2.83,
+    "squeezenet": 0.35,
     "inception_resnet_v2": 13.15,
 }
 

@@ -8,8 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 
-from hw2.ops.direct import build, cache, cpu
+from hw2.ops.direct import build, cache, cpu, library
 from hw2.ops.direct.unavailable import Unavailable
 
 ROOT = Path(__file__).parents[2]
@@ -76,6 +77,7 @@ def test_it_is_built_once_and_said(compiler, capsys):
     assert sorted(p.name for p in path.parent.iterdir()) == sorted([path.name, "direct.lock"])
 
 
+@pytest.mark.fault(164)
 def test_an_instruction_set_has_a_library_of_its_own(compiler):
     assert len({build.library(isa) for isa in cpu.SETS}) == len(cpu.SETS)
     assert build.library("plain") != build.library("plain", sanitize=True)
@@ -252,3 +254,15 @@ def test_every_instruction_set_of_this_cpu_is_right():
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-1000:]
     assert done.stdout.count("compiler ") == len(cpu.available())
+
+
+@pytest.mark.fault(163)
+def test_a_disk_where_nothing_may_be_executed_is_told_of(monkeypatch, tmp_path):
+    def refuse(path):
+        why = f"{path}: failed to map segment from shared object: Operation not permitted"
+        raise tf.errors.NotFoundError(None, None, why)
+
+    monkeypatch.setattr(build, "library", lambda *isa, **options: tmp_path / "direct.so")
+    monkeypatch.setattr(tf, "load_op_library", refuse)
+    with pytest.raises(Unavailable, match="its disk is mounted noexec: name a folder of another"):
+        library._load()

@@ -66,6 +66,7 @@ def test_graphs_with_unknown_sizes(call, jit_compile):
 
 @every_op
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+@pytest.mark.fault(69)
 def test_dtypes(call, dtype):
     """Output and gradients keep the dtype, and are as near to float64 as it allows."""
     bound = FLOAT32 + ROUNDING.get(dtype, 0)
@@ -109,6 +110,7 @@ def test_second_derivatives(call):
 
 
 @every_op
+@pytest.mark.fault(69)
 def test_jacobian(call):
     inputs = inputs_of(call)
     with tf.GradientTape(persistent=True) as tape:

@@ -106,6 +106,7 @@ assert not any("Sparse" in name or "Segment" in name or "Scatter" in name for na
     subprocess.run([sys.executable, "-c", code], check=True, env=env)
 
 
+@pytest.mark.fault(69)
 def test_images_past_two_to_the_24_pixels():
     """TensorFlow's gradient numbers the pixels in float32, which counts no further than that."""
     side = 4098  # 4098^2 > 2^24

@@ -36,6 +36,7 @@ def test_no_folder_is_no_checkpoint(tmp_path):
 
 @pytest.mark.parametrize("name", ["tensors.safetensors", "state.json", "manifest.json"])
 @pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
+@pytest.mark.fault(44)
 def test_a_damaged_checkpoint_is_passed_over(tmp_path, name, damage):
     save(tmp_path, 1, 2)
     file = tmp_path / "step-00000002" / name
@@ -63,6 +64,7 @@ def test_where_none_is_good_nothing_is_swept(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:passed over")
+@pytest.mark.fault(45)
 def test_all_damaged_is_an_error_and_never_a_fresh_start(tmp_path):
     for written in save(tmp_path, 1, 2):
         (written.path / "state.json").write_text("{}")
@@ -71,6 +73,7 @@ def test_all_damaged_is_an_error_and_never_a_fresh_start(tmp_path):
         checkpoints.newest(tmp_path)
 
 
+@pytest.mark.fault(55)
 def test_prune_keeps_the_newest_and_the_best(tmp_path):
     save(tmp_path, 1, 2, 3, 4, 5, 6)
     for keep, every, kept in [
@@ -110,6 +113,7 @@ def test_a_folder_name_with_brackets_works(tmp_path):
         (2**26 + 1, "manifest.json has 67,108,865 bytes, more than 67,108,864"),
     ],
 )
+@pytest.mark.fault(51)
 def test_json_that_cannot_be_is_a_bad_checkpoint(tmp_path, text, words):
     [written] = save(tmp_path, 1)
     path = written.path / "manifest.json"
@@ -124,6 +128,7 @@ def test_json_that_cannot_be_is_a_bad_checkpoint(tmp_path, text, words):
     assert written.path.exists()  # where none is good, none is moved
 
 
+@pytest.mark.fault(46)
 def test_what_a_kill_left_is_removed_by_the_next_write(tmp_path):
     for name in (".step-00000003.partial", ".step-00000001.removed.partial"):
         (tmp_path / name).mkdir()
@@ -150,6 +155,7 @@ def test_bad_checkpoints_set_aside_never_replace_each_other(tmp_path):
 @settings(
     max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
+@pytest.mark.fault(44)
 def test_any_flipped_bit_is_found(tmp_path, data):
     folder = tmp_path / "flips"
     folder.mkdir(exist_ok=True)

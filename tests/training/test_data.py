@@ -58,6 +58,7 @@ def test_a_bad_file_stops_the_training_or_is_left_out(train, data, tmp_path):
     assert (data / "red" / "bad.jpg").read_text() == "<html>"
 
 
+@pytest.mark.fault(31)
 def test_case_31_what_was_trained_on_is_no_test(train, data, tmp_path):
     (data / "red" / "bad.jpg").unlink()
     test = tmp_path / "test"
@@ -104,6 +105,7 @@ def quiet_cache(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("quiet_cache")
+@pytest.mark.fault(11)
 def test_case_11_sixteen_bits_train_score_and_predict_by_their_high_bytes(train, tmp_path, capsys):
     rng = np.random.default_rng(0)
     for kind in ("colour", "grey"):
@@ -143,6 +145,7 @@ def test_case_11_sixteen_bits_train_score_and_predict_by_their_high_bytes(train,
 
 
 @pytest.mark.usefixtures("quiet_cache")
+@pytest.mark.fault(27)
 def test_case_27_names_of_any_bytes_train_and_come_back(train, tmp_path, capsys):
     classes = [b"\xff\xfe", "\N{CAT FACE}".encode(), b"-dash", b"a\nb", b'it\'s "it", ; =']
     root, run = os.fsdecode(os.fsencode(tmp_path) + b"/d\xfe"), tmp_path / "run"
@@ -171,6 +174,7 @@ def test_case_27_names_of_any_bytes_train_and_come_back(train, tmp_path, capsys)
     assert scored == dict.fromkeys(classes, 3)
 
 
+@pytest.mark.fault(29)
 def test_case_29_patterns_in_the_paths_of_data_and_run(train, data, tmp_path, capsys):
     (data / "red" / "bad.jpg").unlink()
     root, run = tmp_path / "a[0-9]*?" / "data", tmp_path / "run [x]*?{y}"
@@ -184,6 +188,7 @@ def test_case_29_patterns_in_the_paths_of_data_and_run(train, data, tmp_path, ca
 
 
 @pytest.mark.usefixtures("quiet_cache")
+@pytest.mark.fault(31)
 def test_case_31_what_is_trained_on_does_not_validate(train, tmp_path):
     data = tmp_path / "data"
     for seed in range(24):
@@ -202,6 +207,7 @@ def test_case_31_what_is_trained_on_does_not_validate(train, tmp_path):
     train(tmp_path / "other", *flags)
 
 
+@pytest.mark.fault(34)
 def test_case_34_data_that_changed_between_two_starts(train, data, tmp_path):
     """test_resume.py goes on with such data, by --accept_new_data."""
     (data / "red" / "bad.jpg").unlink()
@@ -245,6 +251,7 @@ def test_case_34_data_that_changed_between_two_starts(train, data, tmp_path):
     assert after == before
 
 
+@pytest.mark.fault(30)
 def test_case_30_the_same_picture_in_two_classes_trains_where_few_do(train, data, tmp_path, capsys):
     (data / "red" / "bad.jpg").unlink()
     shutil.copy(data / "red" / "3.png", data / "blue" / "same.png")

@@ -64,6 +64,7 @@ def fill(folder):
     return file
 
 
+@pytest.mark.fault(47)
 def test_a_full_disk_stops_with_words_and_the_checkpoint_before_whole(train, small_disk, tmp_path):
     run = small_disk / "run"
 
@@ -85,6 +86,7 @@ def test_a_full_disk_stops_with_words_and_the_checkpoint_before_whole(train, sma
     assert_same_run(run, tmp_path / "whole")
 
 
+@pytest.mark.fault(47)
 def test_a_full_disk_is_waited_for_when_told_so(train, small_disk, tmp_path):
     run, told = small_disk / "run", []
 
@@ -105,6 +107,7 @@ def test_a_full_disk_is_waited_for_when_told_so(train, small_disk, tmp_path):
     assert_same_run(run, tmp_path / "whole")
 
 
+@pytest.mark.fault(47)
 def test_a_limit_of_file_sizes_is_a_full_disk_too(train, tmp_path):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
 
@@ -122,6 +125,7 @@ def test_a_limit_of_file_sizes_is_a_full_disk_too(train, tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a file system")
+@pytest.mark.fault(47)
 def test_a_folder_that_cannot_be_written(train, small_disk):
     run = small_disk / "run"
     train(run, "--max_steps=2")
@@ -135,6 +139,7 @@ def test_a_folder_that_cannot_be_written(train, small_disk):
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
 
 
+@pytest.mark.fault(72)
 def test_paths_that_are_no_folders(train, tmp_path):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(RunError, match=r"cannot write .*file - file exists"):
@@ -145,6 +150,7 @@ def test_paths_that_are_no_folders(train, tmp_path):
     assert (tmp_path / "file").read_text() == "mine"
 
 
+@pytest.mark.fault(53)
 def test_one_training_at_a_time(train, tmp_path):
     train(tmp_path, "--max_steps=2")
     code = f"""
@@ -204,6 +210,7 @@ def test_no_module_asks_for_what_windows_has_not():
     assert lines == []
 
 
+@pytest.mark.fault(46)
 def test_scripts_killed_within_a_save_and_stopped_by_a_signal(train, tmp_path):
     """`make soak` kills 200 times, and at other moments too."""
     flags = ["--max_steps=3000", "--save_checkpoint_steps=20", "--log_frequency=20"]
@@ -242,6 +249,7 @@ def last_step(folder):
 
 
 @pytest.mark.slow  # TensorFlow itself waits ten seconds for memory
+@pytest.mark.fault(75)
 def test_a_machine_in_need_is_told_of_in_words():
     """The address space is limited, then an operation asks for more."""
     code = """
@@ -266,6 +274,8 @@ except MachineError as error:
     assert "lower --batch_size, or raise --accumulate" in done.stdout
 
 
+@pytest.mark.fault(71)
+@pytest.mark.fault(76)
 def test_without_tensorboard_locale_home_or_working_directory(tmp_path):
     """One training in the poorest surroundings that there are, and with kernels that are exact."""
     (tmp_path / "hidden").mkdir()

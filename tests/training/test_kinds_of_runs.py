@@ -35,6 +35,7 @@ def test_overfitting_learns_its_batches_by_heart(train, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["val_top1"] == 1
 
 
+@pytest.mark.fault(62)
 def test_epochs_and_a_batch_larger_than_the_data(train, tmp_path, capsys):
     train(tmp_path / "run", "--epochs=2", "--batch_size=800", "--save_checkpoint_steps=99")
     assert json.loads(capsys.readouterr().out)["step"] == 4  # 2 * 1438 / 800, rounded up

@@ -4,6 +4,7 @@ import contextlib
 import csv
 import io
 import resource
+import sys
 import warnings
 
 import pytest
@@ -58,6 +59,15 @@ def test_rows_wait_for_room_and_none_is_torn(tmp_path):
         warnings.simplefilter("error")
         step(run, log)
     assert steps(tmp_path) == [1, 2, 3, 4]
+
+
+@pytest.mark.fault(165)
+def test_a_process_without_stdout_logs_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)  # as in a daemon, or after `>&-`
+    run, log = logger(tmp_path)
+    with log:
+        step(run, log)
+    assert steps(tmp_path) == [1]
 
 
 def test_or_the_training_stops(tmp_path):

@@ -30,6 +30,7 @@ def until_step(folder, step, processes):
     raise AssertionError(machines.said(folder, 0))
 
 
+@pytest.mark.fault(63)
 @pytest.mark.fault(106)
 def test_a_worker_that_is_killed_ends_the_others_and_all_go_on(train, tmp_path):
     """At the end both score the test data together: what one does alone would wait for ever."""

@@ -50,6 +50,7 @@ def batch(strategy, images):
 @pytest.mark.parametrize("devices", [1, 2])
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+@pytest.mark.fault(65)
 def test_a_step_that_is_not_finite_changes_nothing_and_names_its_place(
     two_devices, devices, value, optimizer
 ):
@@ -329,6 +330,7 @@ def test_weights_that_become_nan_stop_the_run_at_that_step(train, tmp_path):
     assert_same_run(tmp_path / "cut", tmp_path / "whole")
 
 
+@pytest.mark.fault(66)
 def test_a_rate_too_high_ends_with_exit_code_5_and_never_a_model(train, tmp_path):
     for flags in (["--learning_rate=1e30"], ["--learning_rate=1e30", "--optimizer=sgd"]):
         with pytest.raises(NotFinite, match="in step "):
@@ -343,6 +345,7 @@ def test_check_numerics_names_the_operation(train, tmp_path):
     train(tmp_path, "--check_numerics", "--max_steps=2")
 
 
+@pytest.mark.fault(66)
 def test_pictures_of_one_colour_and_batches_of_one(train, tmp_path, capsys):
     from PIL import Image
 
@@ -359,6 +362,7 @@ def test_pictures_of_one_colour_and_batches_of_one(train, tmp_path, capsys):
     assert math.isfinite(found.state["validation"]["loss"])
 
 
+@pytest.mark.fault(70)
 def test_one_seed_gives_one_run_and_another_another(train, tmp_path):
     for name, seed in [("a", 5), ("b", 5), ("c", 6)]:
         train(tmp_path / name, f"--seed={seed}", "--max_steps=8")

@@ -35,6 +35,7 @@ RECIPE = [  # whatever has state of its own
         (["--logical_devices=2", "--mixup=0.4"], SEVERAL, [2, 7, 16, 19]),
     ],
 )
+@pytest.mark.fault(56)
 def test_stopped_at_any_step_a_run_ends_bit_for_bit(train, stop, tmp_path, flags, options, breaks):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     train(whole, *flags, **options)
@@ -84,6 +85,8 @@ def test_a_hook_that_stops_loses_nothing(train, tmp_path):
     assert_same_run(tmp_path / "cut", tmp_path / "whole")
 
 
+@pytest.mark.fault(60)
+@pytest.mark.fault(61)
 def test_a_run_that_is_complete_or_out_of_patience_says_so(train, tmp_path, capsys):
     train(tmp_path / "run", "--max_steps=2", "--fresh")
     train(tmp_path / "run", "--max_steps=2")
@@ -97,6 +100,7 @@ def test_a_run_that_is_complete_or_out_of_patience_says_so(train, tmp_path, caps
     assert json.loads(out)["step"] == 4
 
 
+@pytest.mark.fault(59)
 def test_what_makes_exactness_impossible_is_refused_or_told(train, tmp_path):
     run = tmp_path / "run"
     train(run, "--max_steps=2")
@@ -147,6 +151,8 @@ def folders(tmp_path):
     return make
 
 
+@pytest.mark.fault(48)
+@pytest.mark.fault(49)
 def test_classes_go_by_name_and_a_new_head_learns_others(train, folders, tmp_path, capsys):
     few = ["--batch_size=8", "--max_steps=4"]
     run = tmp_path / "run"
@@ -178,6 +184,7 @@ def test_classes_go_by_name_and_a_new_head_learns_others(train, folders, tmp_pat
     assert len(new["model/stages/head/b"]) == 7 * 4
 
 
+@pytest.mark.fault(34)
 def test_changed_data_goes_on_only_where_that_is_accepted(train, stop, folders, tmp_path, capsys):
     data = folders("data", "abcde")
     flags = [data, "--batch_size=8", "--max_steps=16", "--save_checkpoint_steps=4"]
@@ -236,6 +243,7 @@ def test_pictures_kept_on_disk_train_the_same(train, folders, tmp_path, capsys):
     assert f"{cache}\n" in (tmp_path / "first" / "flags.cfg").read_text()
 
 
+@pytest.mark.fault(50)
 def test_another_model_is_refused_before_anything_is_set(train, tmp_path):
     train(tmp_path, "--max_steps=2")
     found = checkpoints.newest(tmp_path / "checkpoints")
@@ -251,6 +259,8 @@ def test_another_model_is_refused_before_anything_is_set(train, tmp_path):
         train(tmp_path, "--max_steps=3")
 
 
+@pytest.mark.fault(51)
+@pytest.mark.fault(52)
 def test_a_state_that_cannot_be_is_passed_over_and_a_pointer_outside_ignored(train, tmp_path):
     train(tmp_path, "--max_steps=16")
     folder = tmp_path / "checkpoints"
@@ -290,6 +300,7 @@ def test_a_state_that_cannot_be_is_passed_over_and_a_pointer_outside_ignored(tra
     assert len(list(folder.glob("*.corrupt"))) == 8
 
 
+@pytest.mark.fault(45)
 def test_only_fresh_begins_again_where_no_checkpoint_is_good(train, tmp_path):
     train(tmp_path, "--max_steps=2")
     [path] = checkpoints.listing(tmp_path / "checkpoints")

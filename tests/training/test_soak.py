@@ -8,6 +8,7 @@ import pytest
 
 
 @pytest.mark.slow
+@pytest.mark.fault(46)
 def test_a_training_killed_four_times_ends_as_one_left_alone():
     words = [sys.executable, "-m", "tests.training.soak", "4"]
     environ = os.environ | {"PYTHONPATH": os.getcwd()}

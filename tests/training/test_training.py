@@ -68,6 +68,7 @@ def test_plateau_halves_once_per_seven_and_stops_at_fifteen():
     assert (plateau.best, plateau.best_step) == (0.5, 0)
 
 
+@pytest.mark.fault(67)
 def test_plateau_counts_again_after_a_gain_and_never_takes_nan():
     plateau = Plateau(halve_after=2, stop_after=5)
     for step, score in enumerate([math.nan, 0.1, 0.05, 0.2, math.nan, 0.1]):
@@ -165,6 +166,7 @@ def steps(strategy, count=4):
     return losses, scores, {name: v.numpy() for name, v in made.tensors.items()}
 
 
+@pytest.mark.fault(62)
 def test_two_devices_train_what_one_does(two_devices):
     with ops.algorithm("direct"):  # whose rounding is smaller than that of Winograd's tiles
         losses, scores, tensors = steps(tf.distribute.get_strategy())

@@ -16,12 +16,13 @@ from typing import BinaryIO, NamedTuple, TypeVar
 import numpy as np
 from PIL import Image, ImageFile
 
-from hw2.input.files import flat, formats, metadata
+from hw2.input.files import flat, formats, metadata, stand_ins
 from hw2.input.files import trailing as extent
 from hw2.input.files.opening import Refused, check_size, naming, opened
 from hw2.input.files.rules import MAX_PIXELS
 
 VERSION = 2  # of this decoder; raise it when the same file gives other pixels
+SHOWN_BYTES = 16  # of what is not an image
 DIGEST_BYTES = 16  # of BLAKE2b; a billion images collide with a probability of 1e-21
 
 ORIENTATION = 0x0112  # EXIF 2.32, section 4.6.4
@@ -236,7 +237,8 @@ def _decoded(file: BinaryIO, short_side: int, max_pixels: int, min_size: int) ->
     if orientation in UPRIGHT:
         upright = image.transpose(UPRIGHT[orientation])
         size = size if orientation < 5 else size[::-1]  # 5 to 8 turn it on its side
-    return np.asarray(_resized(_rgb(upright, bits), size))
+    rgb = _rgb(upright, bits, opaque=image.format == "BMP")
+    return np.asarray(_resized(rgb, size))
 
 
 def _inspected(content: bytes, max_pixels: int, min_size: int, decode: bool) -> Found:
@@ -283,13 +285,13 @@ def _verified(file: BinaryIO, image: ImageFile.ImageFile) -> ImageFile.ImageFile
 
 def _header(file: BinaryIO, max_pixels: int, min_size: int) -> ImageFile.ImageFile:
     file.seek(0)
-    start = file.read(formats.SIGNATURE_BYTES)
+    start = file.read(stand_ins.START_BYTES)
     file.seek(0)
     name = formats.name(start)
-    if start == formats.LFS_POINTER:
-        raise Refused("a pointer of Git LFS, not the picture itself", "run git lfs pull")
     if name is None:
-        raise Refused(f"not an image (starts with {start!r})", "replace or remove it")
+        shown_start = f"not an image (starts with {start[:SHOWN_BYTES]!r})"
+        reason = stand_ins.reason(start, "picture")
+        raise Refused(*(reason or (shown_start, "replace or remove it")))
     if name not in formats.READERS:
         raise Refused(f"unsupported format {name}", "convert it to PNG or JPEG")
     image = formats.READERS[name](file)
@@ -305,7 +307,15 @@ def _orientation(image: ImageFile.ImageFile) -> int:
         return 1
 
 
-def _rgb(image: Image.Image, bits: int = 16) -> Image.Image:
+def _rgb(image: Image.Image, bits: int = 16, *, opaque: bool = False) -> Image.Image:
+    """Converts an image of any mode.
+
+    Args:
+      image: The image.
+      bits: How many bits of a 16-bit value are used.
+      opaque: Whether an image that is transparent everywhere is meant to be seen, as BMP files
+        are whose writer left the alpha channel 0.
+    """
     if image.mode.startswith("I"):  # 16-bit grey, which `convert` would clip at 255
         values = np.asarray(image)
         unused = (1 << (16 - bits)) - 1
@@ -317,6 +327,8 @@ def _rgb(image: Image.Image, bits: int = 16) -> Image.Image:
         return Image.fromarray(high).convert("RGB")
     if image.has_transparency_data:
         image = image.convert("RGBA")
+        if opaque and image.getchannel("A").getextrema() == (0, 0):
+            return image.convert("RGB")
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, image).convert("RGB")
     return image if image.mode == "RGB" else image.convert("RGB")  # which would copy it

@@ -30,8 +30,7 @@ SUFFIXES = {  # what files of these formats are usually called
 }
 OTHER_SUFFIXES = (".tif", ".tiff", ".avif", ".heic", ".heif", ".jp2", ".jxl")  # not read
 
-SIGNATURE_BYTES = 16
-LFS_POINTER = b"version https://"  # github.com/git-lfs/git-lfs/blob/main/docs/spec.md
+SIGNATURE_BYTES = 132  # DICOM has 128 bytes of anything before its mark
 # Files that no data set means as pictures, which need not be opened to tell.
 TEXTS = {
     *(".txt", ".md", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".html", ".yaml", ".yml", ".toml"),
@@ -47,9 +46,22 @@ _SIGNATURES = {
     b"BM": "BMP",
     b"II*\0": "TIFF",
     b"MM\0*": "TIFF",
+    b"II+\0": "BigTIFF",
+    b"MM\0+": "BigTIFF",
     b"\0\0\0\x0cjP  ": "JPEG 2000",
     b"\0\0\0\x0cJXL ": "JPEG XL",
     b"\xff\x0a": "JPEG XL",
+    b"\xff\x4f\xff\x51": "JPEG 2000",
+    b"8BPS": "Photoshop",
+    b"v/1\x01": "OpenEXR",
+    b"#?RADIANCE": "Radiance HDR",
+    b"\0\0\1\0": "ICO",
+    b"FUJIFILMCCD-RAW": "raw (of a camera)",
+    b"SIMPLE  =": "FITS",
+    b"\x89HDF\r\n": "HDF5",
+    b"%PDF-": "PDF",
+    b"P5\n": "PGM",
+    b"P6\n": "PPM",
 }
 _BRANDS = {  # ISO/IEC 14496-12, the box `ftyp`
     b"avif": "AVIF",
@@ -58,6 +70,15 @@ _BRANDS = {  # ISO/IEC 14496-12, the box `ftyp`
     b"heix": "HEIC",
     b"mif1": "HEIC",
     b"msf1": "HEIC",
+    b"heim": "HEIC",
+    b"heis": "HEIC",
+    b"hevc": "HEIC",
+    b"hevx": "HEIC",
+    b"crx ": "raw (of a camera)",
+    b"isom": "MP4 (a video)",
+    b"mp41": "MP4 (a video)",
+    b"mp42": "MP4 (a video)",
+    b"qt  ": "QuickTime (a video)",
 }
 
 
@@ -80,4 +101,8 @@ def name(start: bytes) -> str | None:
         return "WEBP"
     if start[4:8] == b"ftyp":
         return _BRANDS.get(start[8:12])
+    if start[128:132] == b"DICM":  # after a preamble of any bytes
+        return "DICOM"
+    if start[:8] == b"\x89PNG\r\n\x1a\n" and start[12:16] == b"CgBI":
+        return "PNG as Xcode compresses it (CgBI)"
     return next((name for magic, name in _SIGNATURES.items() if start.startswith(magic)), None)

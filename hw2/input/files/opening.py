@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -10,7 +11,9 @@ from typing import BinaryIO
 
 from hw2.errors import DataError
 from hw2.input.files.names import shown
+from hw2.input.files.near import near
 
+_OF_THE_DISK = (errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN)
 MAX_ASPECT = 100  # a line of 3000x1 pixels would grow to 600 MB at a short side of 260
 
 
@@ -62,7 +65,13 @@ def _reason(error: Exception, path: str | os.PathLike[str]) -> tuple[str, str]:
     if isinstance(error, Refused):
         return error.args
     if isinstance(error, FileNotFoundError):
-        return "dangling link" if os.path.islink(path) else "no such file", "restore or remove it"
+        if os.path.islink(path):
+            return "dangling link", "restore or remove it"
+        if found := near(path):
+            return "no such file", f"did you mean {shown(found)}, which is there?"
+        return "no such file", "restore or remove it"
+    if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+        return str(error.strerror).lower(), "try again, or copy the data to a disk of this machine"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower(), "make it readable, or remove it"
     text = shown(str(error)) or type(error).__name__

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from hw2 import cores
 from hw2.errors import DataError
 from hw2.input.examples import Examples
 from hw2.input.files import decode, duplicates, flat, formats
@@ -50,7 +51,7 @@ def survey(
     bad = {i: f"bad picture in {listing.place(i)} - {why}" for i, why in listing.refused.items()}
     look = functools.partial(_look, listing, rules, records)
     try:
-        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        with concurrent.futures.ThreadPoolExecutor(cores.usable()) as pool:
             for start in range(0, len(todo), BLOCK):
                 block = todo[start : start + BLOCK].tolist()
                 for index, message in zip(block, pool.map(look, block), strict=True):

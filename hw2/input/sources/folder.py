@@ -150,7 +150,7 @@ class _Walk:
         while real or later:
             label, folder = (real or later).popleft()
             path = os.path.join(self.root, folder)
-            status = os.stat(path)
+            status = layout.status(path)
             ignored = self.ignored.setdefault(label, Counts())
             # A disk without inode numbers gives 0 to every folder.
             identity = (status.st_dev, status.st_ino or os.path.realpath(path))

@@ -6,6 +6,7 @@ Training, evaluation and the scan all ask here, so that they agree.
 from __future__ import annotations
 
 import dataclasses
+import errno
 import itertools
 import os
 import re
@@ -16,7 +17,14 @@ from hw2.input.files import formats, spelling
 from hw2.input.files.names import first_few, shown
 
 FORM = "the layout is ROOT/CLASS/.../PICTURE.jpg, with two classes at least"
-JUNK = ("__MACOSX", "Thumbs.db", "ehthumbs.db", "desktop.ini")  # files of macOS and Windows
+JUNK = {  # what systems keep beside the files of users, in lower case
+    *("__macosx", "icon\r", "network trash folder", "temporary items"),  # macOS
+    *("thumbs.db", "ehthumbs.db", "desktop.ini"),  # Windows
+    *("$recycle.bin", "system volume information"),  # the root of a disk of Windows
+    "lost+found",  # the root of a disk of Linux
+    *("@eadir", "#recycle", "#snapshot", "@recycle"),  # network disks, with their thumbnails
+    "__pycache__",
+}
 PICTURES = {*itertools.chain(*formats.SUFFIXES.values()), *formats.OTHER_SUFFIXES}
 PARTS = {  # words for the parts of a data set, in names of files and folders
     "train": ("train", "training", "trn"),
@@ -121,7 +129,7 @@ def ours(names: Iterable[str]) -> str | None:
 
 def is_junk(name: str) -> bool:
     """Whether a file or folder is hidden, or one that a system leaves behind."""
-    return name.startswith(".") or name in JUNK
+    return name.startswith(".") or name.casefold() in JUNK
 
 
 def entries(folder: str) -> list[os.DirEntry[str]]:
@@ -136,6 +144,23 @@ def entries(folder: str) -> list[os.DirEntry[str]]:
     except OSError as error:
         why = (error.strerror or str(error)).lower()
         raise DataError(f"no pictures in {shown(folder)} - {why}; make it readable") from error
+
+
+def status(folder: str) -> os.stat_result:
+    """Returns the status of a folder.
+
+    Raises:
+      DataError: There is none, as where the path has more than 4096 bytes.
+    """
+    try:
+        return os.stat(folder)
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        if error.errno == errno.ENAMETOOLONG:
+            place, remedy = f"{shown(folder)[:80]}...", "move it up, or shorten its name"
+        else:
+            place, remedy = shown(folder), "make it readable"
+        raise DataError(f"no pictures in {place} - {why}; {remedy}") from error
 
 
 def suffix(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import sys
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -257,16 +258,33 @@ def _read_labels(
     return _named(path, np.asarray(npy_files.mapped(path)), count, class_names)
 
 
+def _is_text(words: np.ndarray) -> bool:
+    """Whether words are made of letters that Unicode has; Python itself fails on others."""
+    letters = np.ascontiguousarray(words).view(words.dtype.byteorder + "u4")
+    return bool(letters.max(initial=0) <= sys.maxunicode)
+
+
 def _named(
     path: str, labels: np.ndarray, count: int, class_names: Sequence[str] | None
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Returns labels and classes from an array of numbers or words."""
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
+    if labels.dtype.kind == "S" and labels.ndim == 1:  # words, as HDF5 and pandas keep them
+        labels = np.char.decode(labels, "utf-8", "surrogateescape")
     if labels.ndim != 1 or labels.dtype.kind not in "iuU":
+        remedy = "labels are [N] integers or words"
+        if labels.ndim == 2:
+            remedy += "; of one-hot rows take labels.argmax(1)"
+        elif labels.ndim == 1 and labels.dtype.kind in "bf":
+            remedy += "; save labels.astype(int)"
         raise DataError(
-            f"bad labels in {shown(path)} - got {labels.dtype} {list(labels.shape)}; "
-            "labels are [N] integers or words"
+            f"bad labels in {shown(path)} - got {labels.dtype} {list(labels.shape)}; {remedy}"
+        )
+    if labels.dtype.kind == "U" and not _is_text(labels):
+        raise DataError(
+            f"bad labels in {shown(path)} - damaged: it holds letters that Unicode has not; fetch "
+            "it again"
         )
     if len(labels) != count:
         raise DataError(

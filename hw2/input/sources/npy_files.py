@@ -12,6 +12,7 @@ from typing import IO
 import numpy as np
 
 from hw2.errors import DataError
+from hw2.input.files import stand_ins
 from hw2.input.files.names import shown
 
 FORMS = (
@@ -25,6 +26,7 @@ PREFIXES = {  # names of the parts, in the names of files and within an .npz
     "validation": ("val", "valid", "validation"),
     "test": ("test", "testing"),
 }
+_ARRAY = b"\x93NUMPY"  # begins an .npy file, whatever its name
 MAX_DEFLATE_RATIO = 1032  # zlib.net/zlib_tech.html
 
 
@@ -41,7 +43,11 @@ def images_and_labels(path: str, part: str) -> tuple[np.ndarray, np.ndarray | No
     Raises:
       DataError: The file is damaged, pickled, or holds something else.
     """
-    images, labels = _in_archive(path, part) if path.endswith(".npz") else (mapped(path), None)
+    stand_ins.check(path)
+    with _naming(path), open(path, "rb") as file:
+        start = file.read(len(_ARRAY))
+    archived = start != _ARRAY and (path.endswith(".npz") or start.startswith(b"PK"))
+    images, labels = _in_archive(path, part) if archived else (mapped(path), None)
     return _checked_shape(path, images), labels
 
 
@@ -51,6 +57,7 @@ def mapped(path: str) -> np.ndarray:
     Raises:
       DataError: The file is damaged, pickled, or not an array.
     """
+    stand_ins.check(path)
     with _naming(path), open(path, "rb") as file:
         shape, fortran, dtype, start = _header(file)
         _check_length(shape, dtype, os.fstat(file.fileno()).st_size - start)
@@ -80,6 +87,8 @@ def _in_archive(path: str, part: str) -> tuple[np.ndarray, np.ndarray | None]:
 def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
     if member.file_size > max(member.compress_size, 1) * MAX_DEFLATE_RATIO:
         raise _Refused(f"{member.filename} claims {member.file_size} bytes", "fetch it again")
+    if archive.fp is None or member.compress_size > os.fstat(archive.fp.fileno()).st_size:
+        raise _Refused(f"{member.filename} claims {member.compress_size} packed", "fetch it again")
     with archive.open(member) as file:
         shape, fortran, dtype, start = _header(file)
         _check_length(shape, dtype, member.file_size - start)
@@ -92,7 +101,7 @@ def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype, int]:
     start = file.read(8)
     if not start:
         raise _Refused("empty", "fetch it again")
-    if start[:6] != b"\x93NUMPY":
+    if start[:6] != _ARRAY:
         raise _Refused(f"not an array (starts with {start!r})", "write it with numpy.save")
     file.seek(0)
     version = np.lib.format.read_magic(file)
@@ -141,6 +150,9 @@ def _checked_shape(path: str, images: np.ndarray) -> np.ndarray:
             f"{channels}, 1]",
         )
     if images.ndim not in (3, 4) or 0 in images.shape or images.shape[3:] not in ((), (1,), (3,)):
+        if images.ndim == 4 and images.shape[1] in (1, 3) and min(images.shape[2:]) > 3:
+            got += ", which has its channels first"
+            raise bad(path, got, "move them to the end: np.moveaxis(images, 1, 3)")
         raise bad(path, got, FORMS)
     return images[..., np.newaxis] if images.ndim == 3 else images
 

@@ -11,7 +11,6 @@ import os
 import re
 import struct
 import threading
-import zipfile
 from collections.abc import Sequence
 
 import numpy as np
@@ -35,6 +34,7 @@ ENCODED, TEXT, LABEL, NAME = (
     "image/filename",
 )
 HEAD, TAIL = 12, 4  # bytes around a record: its length and checksum, and its own checksum
+OPEN = 64  # shards kept open: a process may often open 1024 files, and ImageNet has 1024 shards
 PLACE = np.dtype([("shard", np.int32), ("start", np.int64), ("length", np.int64)])
 
 
@@ -158,7 +158,7 @@ class _Index:
                     [known[labels[i]] for i in keep],
                     known,
                 )
-        except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile):
+        except Exception:  # damage makes zipfile and NumPy raise nearly anything
             return None
 
     @classmethod
@@ -236,21 +236,34 @@ class _Index:
         """Returns the bytes of image `index`; safe to call from several threads."""
         shard, start, length = self.places[index].tolist()
         path = self.paths[shard]
-        with self._lock:
-            if shard not in self._files:
-                self._files[shard] = os.open(path, os.O_RDONLY)
-        head = os.pread(self._files[shard], HEAD + length, start - HEAD)
         try:
+            head = self._bytes(shard, HEAD + length, start - HEAD)
             if len(head) != HEAD + length or struct.unpack("<Q", head[:8]) != (length,):
                 raise ValueError("the length of the record is another")
             fields = tf.train.Example.FromString(head[HEAD:]).features.feature
             [content] = fields[ENCODED].bytes_list.value
+        except OSError as error:
+            why = (error.strerror or str(error)).lower()
+            raise DataError(
+                f"bad picture in {shown(path)} ({shown(self.names[index])}) - {why}; restore the "
+                "shard, or make it readable"
+            ) from error
         except Exception as error:  # protobuf's own
             raise DataError(
                 f"bad picture in {shown(path)} ({shown(self.names[index])}) - not the record that "
                 "was there; rerun the command, which scans again"
             ) from error
         return content
+
+    def _bytes(self, shard: int, length: int, start: int) -> bytes:
+        """Reads a piece of a shard; the first `OPEN` shards that are read stay open."""
+        with self._lock:
+            if shard not in self._files and len(self._files) < OPEN:
+                self._files[shard] = os.open(self.paths[shard], os.O_RDONLY)
+        if shard in self._files:
+            return os.pread(self._files[shard], length, start)
+        with open(self.paths[shard], "rb", buffering=0) as file:
+            return os.pread(file.fileno(), length, start)
 
     def __del__(self) -> None:
         for file in self._files.values():

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import codecs
 import csv
+import re
 from collections.abc import Iterator
 
 from hw2.errors import DataError
+from hw2.input.files import stand_ins
 from hw2.input.files.names import shown
 
+SEPARATORS = {";": ";", "\t": "tabs", "|": "|"}
+_EXCEL = re.compile(r"sep=.?")  # which separator follows, for Excel
 FORM = "a list of pictures has the header `file,class`"
 
 
@@ -20,6 +24,7 @@ def rows_of(path: str) -> Iterator[tuple[int, list[str]]]:
     """
     line, width = 1, None
     try:
+        stand_ins.check(path)
         _check_encoding(path)
         with open(path, newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
             reader = csv.reader(_without_nul(path, file), strict=True)
@@ -28,10 +33,8 @@ def rows_of(path: str) -> Iterator[tuple[int, list[str]]]:
                 if width is None:
                     if not row:
                         raise bad(path, line, "no header", FORM)
-                    if len(row) == 1 and ";" in row[0]:
-                        raise bad(
-                            path, line, "fields are separated by ;", "separate them by commas"
-                        )
+                    if len(row) == 1 or _EXCEL.fullmatch(row[0]):
+                        _check_separator(path, line, row)
                     width = len(row)
                     yield line, [field.strip().lower() for field in row]
                     continue
@@ -58,6 +61,15 @@ def _check_encoding(path: str) -> None:
     nul = start[::2].strip(b"\0") == b"" or start[1::2].strip(b"\0") == b""
     if marked or (nul and len(start) >= 4):
         raise bad(path, 1, "the text is UTF-16 or UTF-32, and not UTF-8", "save it as UTF-8")
+
+
+def _check_separator(path: str, line: int, row: list[str]) -> None:
+    """Refuses a header that spreadsheets write where a comma is no separator."""
+    if _EXCEL.fullmatch(row[0]):
+        raise bad(path, line, f"{row[0]} is a line for Excel alone", "remove it, and use commas")
+    for separator, words in SEPARATORS.items():
+        if separator in row[0]:
+            raise bad(path, line, f"fields are separated by {words}", "separate them by commas")
 
 
 def _without_nul(path: str, lines: Iterator[str]) -> Iterator[str]:

@@ -68,6 +68,7 @@ def listing(
     labels, classes = _labels(path, texts, lines, class_names)
     root, refused = os.path.dirname(path), _refused(path, names, rules)
     notes = () if class_names is not None else spelling.notes(classes, _first(labels, lines))
+    notes += _of_another_encoding(path, texts, lines)
     return Listing(
         root, names, labels, classes, source=path, lines=lines, refused=refused, notes=notes
     )
@@ -269,6 +270,21 @@ def _known(
             "leave the picture out, or train a model on it",
         )
     return labels
+
+
+def _of_another_encoding(path: str, texts: Sequence[str], lines: Sequence[int]) -> tuple[str, ...]:
+    """Returns a note where labels are not UTF-8, as those that Excel saves as plain CSV."""
+    odd = [row for row, text in enumerate(texts) if not text.isascii() and text != _utf8(text)]
+    if not odd:
+        return ()
+    return (
+        f"{len(odd)} labels are not UTF-8, the first in line {lines[odd[0]]} "
+        f"({shown(texts[odd[0]])}): save the list as CSV UTF-8, if a spreadsheet made it",
+    )
+
+
+def _utf8(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
 
 
 def _first(labels: np.ndarray, lines: Sequence[int]) -> Callable[[int], str]:

@@ -15,7 +15,7 @@ from hw2.input.files.names import first_few, shown
 from hw2.input.files.rules import Rules
 from hw2.input.scanning import scan
 from hw2.input.scanning.listing import Listing
-from hw2.input.sources import arrays, builtin, folder, idx, layout, npy, shards, table
+from hw2.input.sources import arrays, builtin, folder, idx, layout, mistaken, npy, shards, table
 
 FORMS = (
     f"give a folder of pictures, one picture, a .csv with a column `file`, an .npy or .npz of "
@@ -100,8 +100,7 @@ def find_pictures(
     if comma and images.endswith(npy.SUFFIXES) and not os.path.lexists(path):
         return _of_array(npy.to_classify(images, labels, part, class_names, rules, report=report))
     if not os.path.isfile(path):
-        why = "neither a file nor a folder" if os.path.lexists(path) else "no such file or folder"
-        raise DataError(f"no data in {shown(path)} - {why}; {FORMS}")
+        raise mistaken.error(path, FORMS, missing="no such file or folder")
     if path.endswith(npy.SUFFIXES):
         return _of_array(npy.to_classify(path, None, part, class_names, rules, report=report))
     if path.endswith(".csv") and table.is_list(path):
@@ -114,8 +113,7 @@ def find_pictures(
         root, name = os.path.split(path)
         nothing = np.array([-1], np.int32)
         return _of_listing(Listing(root, [name], nothing, tuple(class_names), source=path), rules)
-    why = "labels without images" if path.endswith(".csv") else "a file of another kind"
-    raise DataError(f"no data in {shown(path)} - {why}; {FORMS}")
+    raise mistaken.error(path, FORMS)
 
 
 def part_of(name: str, part: str) -> str:

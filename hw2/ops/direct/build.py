@@ -16,6 +16,7 @@ from typing import NamedTuple
 import filelock
 import tensorflow as tf
 
+from hw2 import cores
 from hw2.ops.direct import cache, cpu
 from hw2.ops.direct.unavailable import Unavailable
 
@@ -137,7 +138,7 @@ def _build(found: Compiler, flags: tuple[str, ...], path: Path) -> None:
 
         made = folder / path.name
         try:
-            with ThreadPoolExecutor(os.cpu_count()) as pool:
+            with ThreadPoolExecutor(cores.usable()) as pool:
                 objects = list(pool.map(compiled, [p for p in sources() if p.suffix == ".cc"]))
             _run([*found.command, *flags, "-shared", *map(str, objects), "-o", str(made), *_link()])
         except _Failed as error:

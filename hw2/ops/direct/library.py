@@ -9,7 +9,7 @@ from types import ModuleType
 
 import tensorflow as tf
 
-from hw2.ops.direct import build, cpu
+from hw2.ops.direct import build, cache, cpu
 from hw2.ops.direct.unavailable import Unavailable
 
 _lock = threading.Lock()  # replicas trace in threads of their own
@@ -61,6 +61,7 @@ def _load() -> ModuleType:
         return tf.load_op_library(str(path))
     except (tf.errors.OpError, OSError, RuntimeError) as error:
         why = str(getattr(error, "message", error)).splitlines()[0]
-        raise Unavailable(
-            f"{path} cannot be loaded: {why}", "remove the file, and it is built again"
-        ) from None
+        remedy = "remove the file, and it is built again"
+        if "failed to map segment" in why:  # by the loader of Linux, where nothing may be executed
+            remedy = f"its disk is mounted noexec: name a folder of another in {cache.VARIABLE}"
+        raise Unavailable(f"{path} cannot be loaded: {why}", remedy) from None

@@ -101,9 +101,9 @@ def _contract(spec: str, x: np.ndarray, w: np.ndarray, dy: np.ndarray, window: W
     """A sum of products of patches and weights; each gradient is the same sum, turned round."""
     of_patches, of_w, of_y = spec.replace("->", ",").split(",")
     patches = _read(x, window)
-    y = np.einsum(f"{of_patches},{of_w}->{of_y}", patches, w)
-    d_patches = np.einsum(f"{of_y},{of_w}->{of_patches}", dy, w)
-    dw = np.einsum(f"{of_patches},{of_y}->{of_w}", patches, dy)
+    y = np.einsum(f"{of_patches},{of_w}->{of_y}", patches, w, optimize=True)
+    d_patches = np.einsum(f"{of_y},{of_w}->{of_patches}", dy, w, optimize=True)
+    dw = np.einsum(f"{of_patches},{of_y}->{of_w}", patches, dy, optimize=True)
     return y, _add(d_patches, x.shape, window), dw
 
 

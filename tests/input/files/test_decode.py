@@ -238,7 +238,8 @@ def test_png_without_its_end_or_with_a_bad_checksum(tmp_path, photo):
         (b"\0\0\0\x0cjP  \r\n\x87\n", "unsupported format JPEG 2000; convert it to PNG or JPEG"),
         (b"\xff\x0a" + bytes(30), "unsupported format JPEG XL; convert it to PNG or JPEG"),
         (b"\x89PNG\r\n\x1a\n" + bytes(30), "damaged ("),
-        (b"\0\0\0\x1cftypisom\0\0\0\0", "not an image (starts with b'"),
+        (b"\0\0\0\x1cftypisom\0\0\0\0", "unsupported format MP4 (a video); convert it to"),
+        (b"\0\0\0\x1cftypxxxx\0\0\0\0", "not an image (starts with b'"),
     ],
 )
 def test_what_is_no_picture(tmp_path, content, words):

@@ -1,3 +1,4 @@
+import pwd
 import re
 
 import pytest
@@ -19,6 +20,17 @@ from hw2.input.files.rules import Rules, default_cache_folder
 def test_numbers_out_of_range(field, value, words):
     with pytest.raises(ValueError, match=f"^{re.escape(words)}$"):
         Rules(**{field: value})
+
+
+@pytest.mark.fault(161)
+def test_a_user_that_the_machine_does_not_know_keeps_none(monkeypatch):
+    def unknown(number):
+        raise KeyError(f"getpwuid(): uid not found: {number}")
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    for name in ("HOME", "XDG_CACHE_HOME", "HW2_CACHE_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    assert default_cache_folder() is None
 
 
 def test_where_manifests_are_kept(monkeypatch):

@@ -59,7 +59,19 @@ def test_nowhere_to_keep_it(records):
     assert not manifest.save("/tmp", "/data", SETTINGS, [], records[:0])
 
 
-@pytest.mark.parametrize("damage", ["cut", "empty", "text", "flipped", "folder", "other dtype"])
+def in_directory(archive, offset, byte):
+    """An archive with another byte in every entry of its directory."""
+    entries = archive.split(b"PK\1\2")
+    at = offset - 4
+    changed = [entry[:at] + byte + entry[at + 1 :] for entry in entries[1:]]
+    return b"PK\1\2".join([entries[0], *changed])
+
+
+@pytest.mark.fault(169)
+@pytest.mark.parametrize(
+    "damage",
+    ["cut", "empty", "text", "flipped", "folder", "other dtype", "packed", "locked", "newer"],
+)
 def test_a_damaged_one_is_as_none(tmp_path, records, damage):
     manifest.save(str(tmp_path), "/data", SETTINGS, NAMES, records)
     [path] = (tmp_path / "manifests").iterdir()
@@ -72,7 +84,15 @@ def test_a_damaged_one_is_as_none(tmp_path, records, damage):
     else:
         at = whole.index(b"\1" * 16)
         flipped = whole[:at] + b"\5" + whole[at + 1 :]
-        content = {"cut": whole[:-30], "empty": b"", "text": b"{}", "flipped": flipped}[damage]
+        content = {
+            "cut": whole[:-30],
+            "empty": b"",
+            "text": b"{}",
+            "flipped": flipped,
+            "packed": in_directory(whole, 10, b"\x63"),  # by a method that there is not
+            "locked": in_directory(whole, 8, b"\x01"),  # by a password
+            "newer": in_directory(whole, 6, b"\xff"),  # a version of the ZIP format
+        }[damage]
         path.write_bytes(content)
     assert manifest.load(str(tmp_path), "/data", SETTINGS) is None
 

@@ -57,6 +57,7 @@ class Payload:
 
 
 @pytest.mark.parametrize("where", ["images", "labels", "npz"])
+@pytest.mark.fault(35)
 def test_case_35_pickled_objects_are_never_loaded(tmp_path, where):
     marker = tmp_path / "marker"
     evil = np.array([Payload(marker)] * 4, object)
@@ -79,6 +80,7 @@ def test_case_35_pickled_objects_are_never_loaded(tmp_path, where):
     assert marker.exists()  # it runs for whoever does load it
 
 
+@pytest.mark.fault(36)
 def test_case_36_damaged_arrays_cost_no_memory(tmp_path):
     files = {}
     whole = io.BytesIO()
@@ -128,11 +130,13 @@ def test_case_36_damaged_arrays_cost_no_memory(tmp_path):
         (np.zeros([4, 3, 3], np.complex64), "got complex64 [4, 3, 3]"),
     ],
 )
+@pytest.mark.fault(37)
 def test_case_37_values_that_are_no_pictures(tmp_path, images, why):
     path = arrays(tmp_path, images)
     assert refused(path) == f"bad array in {path} - {why}; {FORMS}"
 
 
+@pytest.mark.fault(37)
 def test_case_37_values_beyond_white(tmp_path):
     path = arrays(tmp_path, np.full([4, 3, 3], 256.0))
     assert refused(path) == (
@@ -141,6 +145,7 @@ def test_case_37_values_beyond_white(tmp_path):
     )
 
 
+@pytest.mark.fault(37)
 def test_case_37_one_bad_image_among_good_ones(tmp_path):
     images = np.random.default_rng(0).random([4, 3, 3])
     images[2, 1, 1] = np.nan
@@ -148,6 +153,7 @@ def test_case_37_one_bad_image_among_good_ones(tmp_path):
     assert refused(path) == f"bad array in {path} - image 2 has NaN or infinite values; {FORMS}"
 
 
+@pytest.mark.fault(38)
 def test_case_38_counts_that_differ(tmp_path):
     path = arrays(tmp_path, labels=[0, 1, 0])
     why = "3 labels for 4 images; take both from one data set"
@@ -186,6 +192,7 @@ LIST_FORM = "a list of pictures has the header `file,class`"
         'file,class\n"1.png","a"\n./2.png,b\n',
     ],
 )
+@pytest.mark.fault(39)
 def test_case_39_csv_of_any_system(table, content):
     examples = source.read(table(content))
     assert examples.names == ("1.png", "2.png")
@@ -214,6 +221,7 @@ def test_case_39_csv_of_any_system(table, content):
         ('file,class\n1.png,a\n"2.png,b\n', 3, "unexpected end of data; correct the quotes"),
     ],
 )
+@pytest.mark.fault(39)
 def test_case_39_csv_with_a_mistake(table, content, line, why):
     path = table(content)
     assert refused(path) == f"bad line in {path}:{line} - {why}"
@@ -233,11 +241,13 @@ def test_case_39_csv_with_a_mistake(table, content, line, why):
         ("", "the file name is empty"),
     ],
 )
+@pytest.mark.fault(40)
 def test_case_40_csv_paths_that_lead_elsewhere(table, name, why):
     path = table(f"file,class\n1.png,a\n{name},b\n")
     assert refused(path) == f"bad line in {path}:3 - {why}; name a file below that folder"
 
 
+@pytest.mark.fault(40)
 def test_case_40_csv_links_that_lead_elsewhere(table, tmp_path, monkeypatch):
     root = tree(tmp_path / "data", ["4.png", "in/5.png"])
     (root / "inside.png").symlink_to("in/5.png")
@@ -280,6 +290,7 @@ def test_case_40_csv_links_that_lead_elsewhere(table, tmp_path, monkeypatch):
     assert refused("list.csv").count(out.split("{")[0]) == 3
 
 
+@pytest.mark.fault(40)
 def test_case_40_csv_with_a_nul(table):
     path = table("file,class\n1.png,a\n2.png\0,b\n")
     assert refused(path) == f"bad line in {path}:3 - the line holds a NUL; correct it"
@@ -294,6 +305,7 @@ def test_case_40_csv_with_a_nul(table):
         ("nan", "got 'nan'"),
     ],
 )
+@pytest.mark.fault(41)
 def test_case_41_csv_labels_that_are_no_class(table, label, why):
     path = table(f"file,class\n1.png,0\n2.png,1\n3.png,{label}\n")
     assert refused(path) == (
@@ -302,6 +314,7 @@ def test_case_41_csv_labels_that_are_no_class(table, label, why):
     )
 
 
+@pytest.mark.fault(41)
 def test_case_41_csv_label_empty(table):
     path = table("file,class\n1.png,a\n2.png,\n")
     assert refused(path) == f"bad line in {path}:3 - the label is empty; name a class"
@@ -310,6 +323,7 @@ def test_case_41_csv_label_empty(table):
 
 
 @pytest.mark.parametrize("label", ["3", "-1", "0.5", "", "dog"])
+@pytest.mark.fault(41)
 def test_case_41_csv_labels_out_of_range(table, label):
     """Of a part that is scored, where the model says which classes there are."""
     path = table(f"file,class\n1.png,0\n2.png,{label}\n")
@@ -320,6 +334,7 @@ def test_case_41_csv_labels_out_of_range(table, label):
 
 
 @pytest.mark.parametrize("label", ["2", "-1", "0.5", "", "dog"])
+@pytest.mark.fault(41)
 def test_case_41_csv_labels_of_an_array(tmp_path, label):
     path = arrays(tmp_path)
     os.remove(tmp_path / "x_labels.npy")
@@ -331,6 +346,7 @@ def test_case_41_csv_labels_of_an_array(tmp_path, label):
     )
 
 
+@pytest.mark.fault(42)
 def test_case_42_csv_lists_a_missing_file(table):
     path = table("file,class\n1.png,a\nsub/none.png,b\n3.png,b\n")
     bad = f"bad picture in {path}:3 (sub/none.png) - no such file; restore or remove it"
@@ -366,6 +382,7 @@ MARK = "expected images, marked 00000803, got"
         (packed(IDX_IMAGES)[:10], "expected a header of 16 bytes, got 10"),
     ],
 )
+@pytest.mark.fault(43)
 def test_case_43_idx(tmp_path, images, why):
     fill(tmp_path, images=images)
     assert refused(tmp_path) == (
@@ -373,6 +390,7 @@ def test_case_43_idx(tmp_path, images, why):
     )
 
 
+@pytest.mark.fault(43)
 def test_case_43_idx_gzip(tmp_path):
     whole = gzip.compress(packed(IDX_IMAGES))
     fill(tmp_path, images=whole[: len(whole) // 2])

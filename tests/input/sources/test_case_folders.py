@@ -44,6 +44,7 @@ def root(tmp_path):
     return tree(tmp_path / "data")
 
 
+@pytest.mark.fault(21)
 def test_case_21_what_would_hang_a_reader(root, monkeypatch):
     os.mkfifo(root / "a" / "fifo.png")
     monkeypatch.chdir(root)  # paths of sockets are short
@@ -58,6 +59,7 @@ def test_case_21_what_would_hang_a_reader(root, monkeypatch):
     assert refused(root, allow_outside_links=True) == listed(root, {**reasons, "a/device.png": why})
 
 
+@pytest.mark.fault(22)
 def test_case_22_a_folder_named_like_a_picture(root):
     tree(root, ["a/x.png/inside.png"])
     examples = source.read(root)
@@ -65,6 +67,7 @@ def test_case_22_a_folder_named_like_a_picture(root):
     assert examples.notes == ("ignored 1 folders named like pictures",)
 
 
+@pytest.mark.fault(23)
 def test_case_23_links(root, tmp_path):
     (root / "a" / "dangling.png").symlink_to("nowhere.png")
     (root / "a" / "itself.png").symlink_to("itself.png")
@@ -85,6 +88,7 @@ def test_case_23_links(root, tmp_path):
     assert examples.notes == ("ignored 2 links to folders read already",)
 
 
+@pytest.mark.fault(24)
 def test_case_24_what_systems_leave_behind(root):
     tree(root, [".ipynb_checkpoints/x.png", "__MACOSX/x.png", "a/.ipynb_checkpoints/x.png"])
     tree(root, ["a/._x.png", "b/__MACOSX/x.png"])
@@ -96,6 +100,7 @@ def test_case_24_what_systems_leave_behind(root):
     assert examples.notes == ()
 
 
+@pytest.mark.fault(25)
 def test_case_25_a_class_without_pictures(root):
     (root / "aa").mkdir()
     assert refused(root) == (
@@ -111,6 +116,7 @@ def test_case_25_a_class_without_pictures(root):
     )
 
 
+@pytest.mark.fault(26)
 def test_case_26_no_classes(tmp_path):
     (tmp_path / "empty").mkdir()
     flat = tree(tmp_path / "flat", ["x.png", "y.png"])
@@ -122,6 +128,7 @@ def test_case_26_no_classes(tmp_path):
     assert refused(single) == f"no classes in {single} - one class folder only, cats; {LAYOUT}"
 
 
+@pytest.mark.fault(27)
 def test_case_27_names_of_any_bytes(tmp_path):
     names = [b"\xff\xfe", "\N{CAT FACE}".encode(), b"-dash", b"a\nb", b'it\'s "it"', b" ", b"a,b;"]
     names.append("cafe\u0301".encode())
@@ -145,6 +152,7 @@ def test_case_27_names_of_any_bytes(tmp_path):
     )
 
 
+@pytest.mark.fault(27)
 def test_case_27_twins_in_unicode(tmp_path):
     root = tree(tmp_path / "data", ["caf\u00e9/x.png", "cafe\u0301/x.png"])
     assert refused(root) == (
@@ -153,6 +161,7 @@ def test_case_27_twins_in_unicode(tmp_path):
     )
 
 
+@pytest.mark.fault(28)
 def test_case_28_classes_that_differ_in_case(root):
     tree(root, ["A/good.png"])
     examples = source.read(root)
@@ -160,6 +169,7 @@ def test_case_28_classes_that_differ_in_case(root):
     assert examples.notes == ("classes A and a differ in case only",)
 
 
+@pytest.mark.fault(29)
 def test_case_29_patterns_in_the_path(tmp_path, scan):
     root = tree(tmp_path / "a[0-9]*?" / "{x,y}", ["[ab]/*.png", "?/[!x].png"])
     examples = source.read(root)
@@ -169,6 +179,7 @@ def test_case_29_patterns_in_the_path(tmp_path, scan):
     assert scan(root)[0] == 0
 
 
+@pytest.mark.fault(30)
 def test_case_30_the_same_picture_in_two_classes(root, scan):
     shutil.copy(root / "a" / "good.png", root / "b" / "same.png")
     assert refused(root) == (
@@ -191,12 +202,14 @@ def test_case_30_the_same_picture_in_two_classes(root, scan):
     assert "conflicting labels: a/good.png = b/same.png" in out.splitlines()
 
 
+@pytest.mark.fault(30)
 def test_case_30_the_same_picture_twice_in_a_class(root):
     shutil.copy(root / "a" / "good.png", root / "a" / "same.png")
     assert source.read(root).notes == ("1 repeated within their class: a/good.png = a/same.png",)
 
 
 @pytest.mark.parametrize("other", ["val", "test"])
+@pytest.mark.fault(31)
 def test_case_31_the_same_picture_in_two_parts(tmp_path, scan, other):
     root = tree(
         tmp_path, ["train/a/x.png", "train/b/y.png", f"{other}/a/z.png", f"{other}/b/z.png"]
@@ -208,6 +221,7 @@ def test_case_31_the_same_picture_in_two_parts(tmp_path, scan, other):
     assert f"leak: {root}/train/a/x.png = {root}/{other}/a/z.png" in out.splitlines()
 
 
+@pytest.mark.fault(32)
 def test_case_32_classes_of_a_part(tmp_path):
     root = tree(tmp_path, ["train/a/1.png", "train/b/2.png", "train/c/3.png"])
     tree(root, ["val/c/4.png", "val/b/5.png"])
@@ -229,6 +243,7 @@ def test_case_32_classes_of_a_part(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["folders", "list", "shards"])
+@pytest.mark.fault(32)
 def test_case_32_a_part_to_score_that_lacks_a_class(tmp_path, kind):
     path = tree(tmp_path, ["test/c/4.png", "test/b/5.png"]) / "test"
     if kind == "list":
@@ -265,6 +280,7 @@ except DataError as error:
 """
 
 
+@pytest.mark.fault(33)
 def test_case_33_what_may_not_be_read(root):
     def said(on_bad_file):
         process = subprocess.run(

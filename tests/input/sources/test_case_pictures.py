@@ -56,6 +56,7 @@ def loaded(root, name, short_side=30):
 
 
 @pytest.mark.parametrize("left_out", ["half", 2])
+@pytest.mark.fault(1)
 def test_case_01_truncated_jpeg(root, left_out):
     noise().save(root / "a" / "x.jpg")
     content = (root / "a" / "x.jpg").read_bytes()
@@ -74,6 +75,7 @@ def test_case_01_truncated_jpeg(root, left_out):
     )
 
 
+@pytest.mark.fault(2)
 def test_case_02_no_byte(root):
     (root / "a" / "x.jpg").touch()
     assert refused(root) == listed(root, {"a/x.jpg": "empty; replace or remove it"})
@@ -88,12 +90,14 @@ def test_case_02_no_byte(root):
         ("x", "b'x'"),
     ],
 )
+@pytest.mark.fault(3)
 def test_case_03_text_named_jpg(root, text, start):
     (root / "a" / "x.jpg").write_text(text)
     why = f"not an image (starts with {start}); replace or remove it"
     assert refused(root) == listed(root, {"a/x.jpg": why})
 
 
+@pytest.mark.fault(4)
 def test_case_04_png_named_jpg(root):
     noise().save(root / "a" / "x.jpg", "PNG")
     examples = source.read(root)
@@ -103,6 +107,8 @@ def test_case_04_png_named_jpg(root):
 
 @pytest.mark.parametrize("alpha", [False, True])
 @pytest.mark.parametrize("suffix", ["webp", "gif", "png"])
+@pytest.mark.fault(5)
+@pytest.mark.fault(6)
 def test_case_05_06_the_first_frame_of_an_animation(root, suffix, alpha):
     mode = "RGBA" if alpha else "RGB"
     frames = [Image.new("RGB", (20, 15), color).convert(mode) for color in ("red", "lime", "blue")]
@@ -119,6 +125,7 @@ def test_case_05_06_the_first_frame_of_an_animation(root, suffix, alpha):
     )
 
 
+@pytest.mark.fault(7)
 def test_case_07_webp_named_jpg(root):
     noise().save(root / "a" / "x.webp")
     (root / "a" / "y.jpg").write_bytes((root / "a" / "x.webp").read_bytes())
@@ -133,6 +140,7 @@ def test_case_07_webp_named_jpg(root):
 
 
 @pytest.mark.parametrize("bits", [1, 8, 24, 32])
+@pytest.mark.fault(8)
 def test_case_08_bmp_of_any_depth(root, bits):
     image = noise()
     if bits == 32:
@@ -144,6 +152,7 @@ def test_case_08_bmp_of_any_depth(root, bits):
     np.testing.assert_array_equal(loaded(root, "a/x.bmp"), image.convert("RGB"))
 
 
+@pytest.mark.fault(9)
 def test_case_09_exif_orientation(root):
     stored = [None, 0, 3, 1, 5, 2, 6, 4]  # Image.Transpose that stores 1 to 8
     for orientation, transpose in enumerate(stored, start=1):
@@ -155,6 +164,7 @@ def test_case_09_exif_orientation(root):
         np.testing.assert_array_equal(loaded(root, f"a/{orientation}.png"), noise())
 
 
+@pytest.mark.fault(10)
 def test_case_10_cmyk_jpeg(root):
     flat = Image.new("RGB", (40, 30), (200, 120, 40)).convert("CMYK")
     flat.save(root / "a" / "x.jpg", quality=100)
@@ -169,6 +179,7 @@ def test_case_10_cmyk_jpeg(root):
     assert np.abs(loaded(root, "a/y.jpg", 32) - expected).max() <= LEVELS
 
 
+@pytest.mark.fault(11)
 def test_case_11_sixteen_bits(root):
     values = np.random.default_rng(0).integers(0, 2**16, [30, 40, 3]).astype(">u2")
     Image.fromarray(values[..., 0].astype(np.uint16)).save(root / "a" / "grey.png")
@@ -179,6 +190,7 @@ def test_case_11_sixteen_bits(root):
     np.testing.assert_array_equal(loaded(root, "a/grey.png"), high[..., :1].repeat(3, axis=2))
 
 
+@pytest.mark.fault(12)
 def test_case_12_transparent_is_laid_on_white(root):
     rng = np.random.default_rng(0)
     color = rng.integers(0, 256, [30, 40, 3])
@@ -188,6 +200,8 @@ def test_case_12_transparent_is_laid_on_white(root):
     assert np.abs(loaded(root, "a/x.png") - expected).max() <= LEVELS
 
 
+@pytest.mark.fault(13)
+@pytest.mark.fault(14)
 def test_case_13_14_too_many_pixels_cost_no_memory(tmp_path):
     claims = tree(tmp_path / "claims")
     (claims / "a" / "x.png").write_bytes(png(60000, 60000, depth=8, color=2, rows=bytes(1000)))
@@ -207,6 +221,7 @@ def test_case_13_14_too_many_pixels_cost_no_memory(tmp_path):
     assert growth < 100_000  # kB
 
 
+@pytest.mark.fault(15)
 def test_case_15_the_smallest_pictures(root):
     Image.new("RGB", (1, 1), "red").save(root / "a" / "one.png")
     assert loaded(root, "a/one.png", 8).shape == (8, 8, 3)
@@ -219,6 +234,7 @@ def test_case_15_the_smallest_pictures(root):
     )
 
 
+@pytest.mark.fault(15)
 def test_case_15_one_colour_becomes_zero(root):
     Image.new("RGB", (40, 30), (7, 80, 200)).save(root / "a" / "x.png")
     Image.new("L", (1, 1), 255).save(root / "a" / "y.png")
@@ -234,6 +250,7 @@ def test_case_15_one_colour_becomes_zero(root):
             assert (images == 0).all()
 
 
+@pytest.mark.fault(16)
 def test_case_16_damaged_png(root):
     noise().save(root / "a" / "x.png")
     whole = (root / "a" / "x.png").read_bytes()
@@ -249,6 +266,7 @@ def test_case_16_damaged_png(root):
     )
 
 
+@pytest.mark.fault(17)
 def test_case_17_a_flipped_bit_that_decodes(root, scan):
     path = root / "a" / "x.jpg"
     noise().save(path)
@@ -265,6 +283,7 @@ def test_case_17_a_flipped_bit_that_decodes(root, scan):
     assert f"  bad picture in {path} - content changed since scan; restore it" in out.splitlines()
 
 
+@pytest.mark.fault(18)
 def test_case_18_formats_that_are_not_read(root):
     reasons = {}
     for suffix, format, name in [
@@ -286,6 +305,7 @@ def test_case_18_formats_that_are_not_read(root):
 
 
 @pytest.mark.parametrize("fault", ["gone", "changed"])
+@pytest.mark.fault(19)
 def test_case_19_after_the_scan(root, fault):
     examples, path = source.read(root), root / "b" / "good.png"
     if fault == "gone":
@@ -306,6 +326,7 @@ def test_case_19_after_the_scan(root, fault):
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "gif", "bmp", "webp"])
+@pytest.mark.fault(20)
 def test_case_20_bytes_after_the_picture(root, suffix):
     path = root / "a" / f"x.{suffix}"
     noise().save(path)

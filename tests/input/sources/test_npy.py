@@ -200,8 +200,15 @@ def test_a_member_that_claims_to_be_large(tmp_path):
 @pytest.mark.parametrize(
     ("labels", "why"),
     [
-        (np.zeros(6), "got float64 [6]; labels are [N] integers or words"),
-        (np.zeros([6, 2], int), "got int64 [6, 2]; labels are [N] integers or words"),
+        (
+            np.zeros(6),
+            "got float64 [6]; labels are [N] integers or words; save labels.astype(int)",
+        ),
+        (
+            np.zeros([6, 2], int),
+            "got int64 [6, 2]; labels are [N] integers or words; of one-hot rows take "
+            "labels.argmax(1)",
+        ),
         (np.array([0, 1, 0, -3, 0, 1]), "label -3 of image 3 is negative; correct it"),
         (np.zeros(5, int), "5 labels for 6 images; take both from one data set"),
     ],

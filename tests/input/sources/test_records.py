@@ -4,11 +4,13 @@ import concurrent.futures
 import io
 import os
 import re
+import resource
 import shutil
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from hw2.errors import DataError
 from hw2.input import source
@@ -84,6 +86,7 @@ def test_a_damaged_index_is_made_anew(root, shards, tmp_path, damage):
     assert_same(shards, root)
 
 
+@pytest.mark.fault(155)
 def test_names_and_classes_of_any_bytes(tmp_path):
     names = [b"\xff\xfe", "\N{CAT FACE}".encode(), b"a\nb", b"it's"]
     root = os.fsencode(tmp_path / "data")
@@ -149,6 +152,35 @@ def test_records_without_picture_or_label(tmp_path, example, why):
     assert refused(path) == (
         f"bad record in {path} - record 1 {why}; write it with hw2.commands.shard"
     )
+
+
+@pytest.mark.fault(160)
+def test_more_shards_than_files_may_be_open(tmp_path):
+    for number in range(100):
+        with tf.io.TFRecordWriter(str(tmp_path / f"{number:03}.tfrecord")) as writer:
+            buffer = io.BytesIO()
+            Image.new("L", (4, 4), number).save(buffer, "PNG")
+            content = buffer.getvalue()
+            writer.write(records.example(content, "ab"[number % 2], number % 2, f"{number}.png"))
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    room = len(os.listdir("/proc/self/fd")) + records.OPEN + 20
+    resource.setrlimit(resource.RLIMIT_NOFILE, (room, before[1]))
+    try:
+        examples = source.read(tmp_path)
+        levels = [int(examples.load(index, 4)[0, 0, 0]) for index in range(100)]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert levels == list(range(100))
+
+
+@pytest.mark.fault(160)
+def test_a_shard_that_is_gone_is_named(shards, monkeypatch):
+    monkeypatch.setattr(records, "OPEN", 0)
+    examples = source.read(shards)
+    for path in shards.glob("*.tfrecord"):
+        path.unlink()
+    with pytest.raises(DataError, match=r"bad picture in .* - no such file or directory; restore"):
+        examples.load(0, 20)
 
 
 def test_records_of_another_kind(tmp_path):

@@ -32,15 +32,15 @@ class Conv2D : public OpKernel {
       const Results<T> results{values_of<T>(y) + g * each, (long)rows.out * columns.out * filters,
                                (long)columns.out * filters, filters};
       const T* from = values_of<T>(w) + g * each;
-      auto read = [=](int t, int i, int o) { return from[((long)t * channels + i) * filters + o]; };
+      const FilterSteps steps{(long)channels * filters, filters, 1};
       const SumOf<T>* offset = bias.empty() ? nullptr : bias.data() + g * each;
-      if constexpr (WINOGRAD<T>)
+      if constexpr (TRAINED<T>)
         if (options_.tile && x.NumElements()) {
           winograd_op(c, options_.tile, rows, columns, rows.before, columns.before, images, from,
-                      {(long)channels * filters, filters, 1}, each, results, offset, relu_, threads);
+                      steps, each, results, offset, relu_, threads);
           continue;
         }
-      convolve_numbers(c, sweep, images, read, each, results, offset, relu_, threads);
+      convolve_numbers(c, sweep, images, from, steps, each, results, offset, relu_, threads);
     }
   }
 
@@ -77,14 +77,13 @@ class Conv2DGradInput : public OpKernel {
     for (int g = 0; g < groups_; g++) {
       const Images<T> images{values_of<T>(dy) + g * each, n, rows.out, columns.out, filters, each};
       const T* from = values_of<T>(w) + g * each;
-      // The roles of channels and filters change.
-      auto read = [=](int t, int i, int o) { return from[((long)t * channels + o) * filters + i]; };
+      const long tap = (long)channels * filters;
+      const FilterSteps steps{tap, 1, filters};  // the roles of channels and filters change
       T* to = values_of<T>(dx) + g * channels;
-      if constexpr (WINOGRAD<T>)
+      if constexpr (TRAINED<T>)
         if (options_.tile) {
           Axis back_rows = rows, back_columns = columns;
           back_rows.out = height, back_columns.out = width;
-          const long tap = (long)channels * filters;
           winograd_op(c, options_.tile, back_rows, back_columns, TAPS - 1 - rows.before,
                       TAPS - 1 - columns.before, images, from + (TAPS * TAPS - 1) * tap,
                       {-tap, 1, filters}, channels,
@@ -96,7 +95,7 @@ class Conv2DGradInput : public OpKernel {
         for (int b = 0; b < columns.stride; b++) {
           const Results<T> results{to + (a * width + b) * pixel, height * width * pixel,
                                    rows.stride * width * pixel, columns.stride * pixel};
-          convolve_numbers<T>(c, gradient_sweep(rows, columns, a, b), images, read, channels,
+          convolve_numbers<T>(c, gradient_sweep(rows, columns, a, b), images, from, steps, channels,
                               results, nullptr, false, threads);
         }
     }
@@ -138,7 +137,7 @@ class Conv2DGradFilter : public OpKernel {
       const Images<T> images{values_of<T>(x) + g * channels, n, height, width, x.dim_size(3), channels};
       const T* errors = values_of<T>(dy) + g * each;
       T* to = values_of<T>(dw) + g * each;
-      if constexpr (WINOGRAD<T>)
+      if constexpr (TRAINED<T>)
         if (options_.tile) {
           const Images<T> errors_of{errors, n, rows.out, columns.out, filters, each};
           winograd_gradient(c, rows, columns, images, errors_of, to, threads);
@@ -157,11 +156,14 @@ class Conv2DGradFilter : public OpKernel {
 #else
     using Kind = Plain<SumOf<T>>;
 #endif
-    const long pixels = (long)x.count * x.height * x.width;
-    const long row = divisor_near(pixels, SLICE_PIXELS);
-    if (single(sweep, x) && pixels % row == 0) {  // 1x1: pixels are pixels, cut where it suits
-      x.count = 1, x.height = pixels / row, x.width = row;
-      sweep.rows = x.height, sweep.columns = row;
+    if (sweep.taps.size() == 1 && inside(sweep, x)) {
+      const PointwisePlan plan = pointwise_plan<SumOf<T>>(
+          x.channels, filters, (long)x.count * sweep.rows * sweep.columns);
+      Tensor holder;
+      auto* parts = memory<SumOf<T>>(c, &holder, plan.values<SumOf<T>>());
+      if (parts)
+        pointwise_gradient<Kind>(plan, sweep, x, dy, dy_pixel, parts, dw, dy_pixel, threads.each);
+      return;
     }
     const FilterGradientPlan plan = filter_gradient_plan(sweep, x.count, x.channels * sizeof(typename Kind::Factor));
     const Slices slices = Slices::of((long)sweep.taps.size() * x.channels, filters,

@@ -4,6 +4,7 @@
 
 #include "filter_gradient.h"
 #include "op.h"
+#include "pointwise_gradient.h"
 #include "winograd.h"
 
 namespace hw2 {
@@ -42,10 +43,6 @@ struct Threads {
   Each each;
 };
 
-// Whether Winograd is compiled for numbers of a type.
-template <class T>
-constexpr bool WINOGRAD = std::is_same_v<T, float> || std::is_same_v<T, BFloat16>;
-
 // Memory for the length of a call.
 template <class T>
 T* memory(OpKernelContext* c, Tensor* holder, size_t count) {
@@ -58,10 +55,10 @@ T* memory(OpKernelContext* c, Tensor* holder, size_t count) {
   return values_of<T>(holder);
 }
 
-// Convolves `count` images of [height, width, groups * channels] by filters that `read` gives.
-template <class Kind, class T, class Read>
-void convolve_group(OpKernelContext* c, const Sweep& sweep, const Images<T>& x, Read read,
-                    int filters, const Results<T>& y, const typename Kind::Sum* bias, bool relu,
+// Convolves `count` images of [height, width, groups * channels].
+template <class Kind, class T>
+void convolve_group(OpKernelContext* c, const Sweep& sweep, const Images<T>& x, const T* w,
+                    const FilterSteps& steps, int filters, const Results<T>& y, const typename Kind::Sum* bias, bool relu,
                     const Threads& threads) {
   const Panels panels(filters, tiling<typename Kind::Sum>(sweep.columns, (filters + LANES<typename Kind::Sum> - 1) /
                                                          LANES<typename Kind::Sum>).columns,
@@ -72,7 +69,7 @@ void convolve_group(OpKernelContext* c, const Sweep& sweep, const Images<T>& x, 
   auto* packed = memory<typename Kind::Value>(c, &holder, size);
   if (!packed) return;
   threads.each(panels.count, size, [&](long p) {
-    pack<Kind>(panels, p, sweep.taps, x.channels, read, packed);
+    pack<Kind>(panels, p, sweep.taps, x.channels, w, steps, packed);
   });
   convolve<Kind>(sweep, x, packed, panels, y, bias, relu, threads.each);
 }
@@ -91,10 +88,17 @@ bool single(const Sweep& sweep, const Images<T>& x) {
          !sweep.top && !sweep.left && sweep.rows == x.height && sweep.columns == x.width;
 }
 
+// Whether no window reaches over an edge of the images.
+template <class T>
+bool inside(const Sweep& sweep, const Images<T>& x) {
+  return sweep.top >= 0 && sweep.top + sweep.reach_rows(sweep.rows) <= x.height &&
+         sweep.columns_inside(x.width);
+}
+
 // The same with the sums' type and instructions that suit the numbers.
-template <class T, class Read>
-void convolve_numbers(OpKernelContext* c, Sweep sweep, Images<T> x, Read read, int filters,
-                      Results<T> y, const SumOf<T>* bias, bool relu, const Threads& threads,
+template <class T>
+void convolve_numbers(OpKernelContext* c, Sweep sweep, Images<T> x, const T* w, FilterSteps steps,
+                      int filters, Results<T> y, const SumOf<T>* bias, bool relu, const Threads& threads,
                       bool flat = false) {
   using Sum = SumOf<T>;
   if (sweep.rows <= 0 || sweep.columns <= 0) return;
@@ -107,7 +111,7 @@ void convolve_numbers(OpKernelContext* c, Sweep sweep, Images<T> x, Read read, i
       one.rows = rows, one.columns = columns;
       const Images<T> from{x.data + first * x.pixel, 1, (int)rows, (int)columns, x.pixel, x.channels};
       const Results<T> to{y.data + first * y.pixel, 0, y.pixel * columns, y.pixel};
-      convolve_numbers(c, one, from, read, filters, to, bias, relu, threads, true);
+      convolve_numbers(c, one, from, w, steps, filters, to, bias, relu, threads, true);
     };
     part(0, pixels / row, row);
     part(pixels / row * row, 1, pixels % row);
@@ -115,12 +119,10 @@ void convolve_numbers(OpKernelContext* c, Sweep sweep, Images<T> x, Read read, i
   }
   if constexpr (std::is_same_v<T, BFloat16>) {
 #if defined(__AVX512BF16__)
-    return convolve_group<Pairs>(c, sweep, x, read, filters, y, bias, relu, threads);
+    return convolve_group<Pairs>(c, sweep, x, w, steps, filters, y, bias, relu, threads);
 #endif
   }
-  convolve_group<Plain<Sum>>(
-      c, sweep, x, [&](int t, int i, int o) -> Sum { return widen(read(t, i, o)); }, filters, y,
-      bias, relu, threads);
+  convolve_group<Plain<Sum>>(c, sweep, x, w, steps, filters, y, bias, relu, threads);
 }
 
 template <int M, class T>

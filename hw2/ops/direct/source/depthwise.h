@@ -166,7 +166,11 @@ void weigh(const Sum* x, const std::vector<Weight>& taps, const Sum* w, T* y, co
           (int)std::min<long>(left - k / Q * left_step - k % Q * L, L));
 }
 
-constexpr int GROUPS = 8;  // sums in registers: as many as two units need, four steps deep
+constexpr int GROUPS = 12;  // sums in registers, of 16: two units need eight, four steps deep
+
+// Groups of Q registers each, at most.
+template <class T, int Q>
+constexpr int MOST_GROUPS = TRAINED<T> ? std::min(GROUPS / Q, 8) : 1;
 
 // Calls `weigh` for `p` groups.
 template <int P, int Q, class T, class... Rest>
@@ -183,12 +187,12 @@ void weigh_row(const Sum* x, int groups, long channels, const std::vector<Weight
   constexpr int L = LANES<Sum>;
   auto few = [&](long at, int p, int count, auto registers) {
     constexpr int Q = decltype(registers)::value;
-    weigh_some<GROUPS / Q, Q, T>(count, x + p * steps.x + at, std::cref(taps), w + at,
+    weigh_some<MOST_GROUPS<T, Q>, Q, T>(count, x + p * steps.x + at, std::cref(taps), w + at,
                                  y + p * steps.y + at, std::cref(steps),
                                  left - p * left_step - at, left_step);
   };
   auto walk = [&](long from, long to, auto registers) {
-    constexpr int Q = decltype(registers)::value, most = GROUPS / Q;
+    constexpr int Q = decltype(registers)::value, most = MOST_GROUPS<T, Q>;
     const long end = from + (to - from) / (Q * L) * Q * L;
     const int rounds = (groups + most - 1) / most, each = (groups + rounds - 1) / rounds;
     for (int p = 0; p < groups; p += each)
@@ -197,7 +201,7 @@ void weigh_row(const Sum* x, int groups, long channels, const std::vector<Weight
   };
   // Filters that stay in the first level of the cache, while pixels go by.
   const long fitting = FILTER_BYTES / (long)sizeof(Sum) / std::max<long>(taps.size(), 1);
-  const long block = std::max<long>(fitting / (GROUPS * L), 1) * GROUPS * L;
+  const long block = std::max<long>(fitting / (4 * L), 1) * 4 * L;
   for (long at = 0; at < channels;) {
     const long to = std::min(at + block, channels);
     if (groups == 1) at = walk(at, to, std::integral_constant<int, 8>{});
@@ -224,7 +228,9 @@ void gather(const Sum* x, long x_step, const Weight* taps, const Sum* dy, long d
   for (int t = 0; t < TAPS; t++) store(dw + taps[t].w, sums[t]);
 }
 
-constexpr int GATHERED = 9;  // taps of a 3x3 window; few enough for 16 registers
+// Taps of a 3x3 window, which are few enough for 16 registers.
+template <class Sum>
+constexpr int GATHERED = TRAINED<Sum> ? 9 : 1;
 
 template <int TAPS, class... Rest>
 inline void gather_some(int taps, Rest... rest) {
@@ -240,7 +246,8 @@ template <class Sum>
 void gather_row(const Sum* x, long x_step, const std::vector<Weight>& taps, const Sum* dy,
                 long dy_step, int groups, long channels, Sum* dw,
                 const std::vector<long>& fresh = {}, long next_dy = 0) {
-  const int kernel = taps.size(), rounds = (kernel + GATHERED - 1) / GATHERED;
+  constexpr int MOST = GATHERED<Sum>;
+  const int kernel = taps.size(), rounds = (kernel + MOST - 1) / MOST;
   for (long at = 0; at < channels; at += LANES<Sum>) {
     if (!fresh.empty())
       for (int p = 0; p < groups; p++) {
@@ -249,7 +256,7 @@ void gather_row(const Sum* x, long x_step, const std::vector<Weight>& taps, cons
       }
     for (int r = 0; r < rounds; r++) {
       const int t = kernel * r / rounds, next = kernel * (r + 1) / rounds;
-      gather_some<GATHERED>(next - t, x + at, x_step, taps.data() + t, dy + at, dy_step, groups,
+      gather_some<MOST>(next - t, x + at, x_step, taps.data() + t, dy + at, dy_step, groups,
                             dw + at);
     }
   }

@@ -150,13 +150,20 @@ void filter_gradient(const FilterGradientPlan& plan, const Images<T>& x, const T
         const int most = most_rows<Sum>(width);
         long at = 0;
         for (const Run& run : runs) {
+          // Rows of the band whose tap lies in the image: [above, above + inside).
+          const int above = std::clamp(
+              (-run.row - row * sweep.row_stride + sweep.row_stride - 1) / sweep.row_stride, 0, rows);
+          const int below = x.height - 1 - run.row - row * sweep.row_stride;
+          const int inside =
+              std::max(below < 0 ? 0 : std::min(below / sweep.row_stride + 1, rows), above) - above;
           const int cuts = (run.length + most - 1) / most, m = (run.length + cuts - 1) / cuts;
           const auto full = outer_for<Kind>(m, width);
           for (int k = 0; k < run.length; k += m) {
             const int taken = std::min(m, run.length - k);
             const auto product = taken == m ? full : outer_for<Kind>(taken, width);
-            product(corner + run.offset + k, row_step, step, errors + o, dy_step, rows, columns,
-                    sums + (at + k) * slices.columns + o, slices.columns, b > first);
+            product(corner + run.offset + k + above * row_step, row_step, step,
+                    errors + o + above * columns * dy_step, dy_step, inside, columns,
+                    sums + (at + k) * slices.columns + o, slices.columns, b > first, {});
           }
           at += run.length;
         }

@@ -73,16 +73,17 @@ struct Sweep {
   }
 
   // The windows' values as runs in an image whose rows are `row_values` apart and pixels
-  // `pixel_values`, from the corner of the bounding box; neighbouring taps with all their values
-  // side by side become one run.
+  // `pixel_values`, from the corner of the bounding box; neighbouring taps of a row with all their
+  // values side by side become one run.
   std::vector<Run> runs(long row_values, long pixel_values, int channels) const {
     std::vector<Run> found;
     for (const Tap& tap : taps) {
       const long offset = (tap.row - top) * row_values + (tap.column - left) * pixel_values;
-      if (!found.empty() && found.back().offset + found.back().length == offset)
+      if (!found.empty() && found.back().row == tap.row &&
+          found.back().offset + found.back().length == offset)
         found.back().length += channels;
       else
-        found.push_back({offset, channels});
+        found.push_back({offset, channels, tap.row});
     }
     return found;
   }

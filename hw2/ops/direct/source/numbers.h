@@ -68,6 +68,10 @@ inline double widen(double x) { return x; }
 inline float narrow(float x, float) { return x; }
 inline double narrow(double x, double) { return x; }
 
+// Whether a type is for training, and not only for checks: it has more functions to compile.
+template <class T>
+constexpr bool TRAINED = std::is_same_v<T, float> || std::is_same_v<T, BFloat16>;
+
 // In what numbers of a type are summed.
 template <class T>
 using SumOf = std::conditional_t<std::is_same_v<T, double>, double, float>;
@@ -130,7 +134,18 @@ inline Vec<SumOf<T>> load_wide(const T* from) {
 // The first `count` lanes; the rest are zero, and memory behind them is not read.
 template <class T>
 inline Vec<SumOf<T>> load_wide_part(const T* from, int count) {
-  T values[LANES<SumOf<T>>] = {};
+  constexpr int WIDTH = LANES<SumOf<T>>;
+  if (count >= WIDTH) return load_wide(from);
+#if defined(__AVX512BW__) && defined(__AVX512VL__)
+  const uint32_t mask = (1u << count) - 1;
+  if constexpr (std::is_same_v<T, float>) return (Vec<float>)_mm512_maskz_loadu_ps(mask, from);
+  if constexpr (std::is_same_v<T, double>) return (Vec<double>)_mm512_maskz_loadu_pd(mask, from);
+  if constexpr (std::is_same_v<T, BFloat16>) {
+    const Words wide = (Words)_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, from));
+    return (Vec<float>)(wide << 16);
+  }
+#endif
+  T values[WIDTH] = {};
   std::memcpy(values, from, count * sizeof(T));
   return load_wide(values);
 }
@@ -167,7 +182,17 @@ inline void interleave(const BFloat16* first, const BFloat16* second, uint32_t* 
     };
     store(to + i, (Vec<uint32_t>)(words(first) | words(second) << 16));
   }
+#if defined(__AVX512BW__) && defined(__AVX512VL__)
+  if (const uint32_t mask = (1u << (count - i)) - 1) {
+    auto words = [&](const BFloat16* from) {
+      return _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, from + i));
+    };
+    _mm512_mask_storeu_epi32(
+        to + i, mask, _mm512_or_si512(words(first), _mm512_slli_epi32(words(second), 16)));
+  }
+#else
   for (; i < count; i++) to[i] = first[i].bits | uint32_t(second[i].bits) << 16;
+#endif
 }
 
 // Widens or copies `count` values.
@@ -188,11 +213,51 @@ inline void write(T* y, Vec<SumOf<T>> value, int count) {
   constexpr int WIDTH = LANES<SumOf<T>>;
   if (count >= WIDTH) {
     store_narrow(y, value);
-  } else if (count > 0) {
-    T values[WIDTH];
-    store_narrow(values, value);
-    std::memcpy(y, values, count * sizeof(T));
+    return;
   }
+  if (count <= 0) return;
+#if defined(__AVX512BW__) && defined(__AVX512VL__)
+  const uint32_t mask = (1u << count) - 1;
+  if constexpr (std::is_same_v<T, float>) return _mm512_mask_storeu_ps(y, mask, (__m512)value);
+  if constexpr (std::is_same_v<T, double>) return _mm512_mask_storeu_pd(y, mask, (__m512d)value);
+#endif
+  T values[WIDTH];
+  store_narrow(values, value);
+#if defined(__AVX512BW__) && defined(__AVX512VL__)
+  if constexpr (sizeof(T) == 2)
+    return _mm256_mask_storeu_epi16(y, mask, _mm256_loadu_si256((const __m256i*)values));
+#endif
+  std::memcpy(y, values, count * sizeof(T));
+}
+
+// Writes a whole register past the cache, to an address that it divides. The cache would fetch from
+// memory first what is overwritten; but what is read soon belongs into it.
+template <class T>
+inline void write_past(T* y, Vec<SumOf<T>> value) {
+#if defined(__AVX512F__)
+  if constexpr (std::is_same_v<T, float>) return _mm512_stream_ps(y, (__m512)value);
+  if constexpr (std::is_same_v<T, BFloat16>) {
+    alignas(32) BFloat16 narrowed[LANES<float>];
+    store_narrow(narrowed, value);
+    return _mm256_stream_si256((__m256i*)y, _mm256_load_si256((const __m256i*)narrowed));
+  }
+#endif
+  store_narrow(y, value);
+}
+
+// What was written past the cache is seen by other threads.
+inline void settle() {
+#if defined(__x86_64__)
+  _mm_sfence();
+#endif
+}
+
+// Whether results go past the cache: they fill it, and are whole lines of it.
+constexpr long PAST_BYTES = 32 << 20;  // a third-level cache
+template <class T>
+inline bool past_cache(const T* y, long pixel, long values) {
+  return values * (long)sizeof(T) > PAST_BYTES && pixel % LANES<SumOf<T>> == 0 &&
+         reinterpret_cast<uintptr_t>(y) % REGISTER_BYTES == 0;
 }
 
 }  // namespace hw2

@@ -69,8 +69,8 @@ class MaxPool : public Pool {
     const T* from = values_of<T>(c->input(0));
     over_windows(s, on_threads(c), [&, to = values_of<T>(y), tap = values_of<I>(where)](
                            const View& view, long pixel, long result, int count) {
-      by_channels<T>(count, [&](int k, auto lanes, auto registers) {
-        largest<T, lanes, registers>(view, from + pixel + k, to + result + k, tap + result + k);
+      by_channels<T>(count, [&](int k, auto registers, int some) {
+        largest<T, registers>(view, from + pixel + k, to + result + k, tap + result + k, some);
       });
     });
   }
@@ -91,8 +91,8 @@ class MaxPoolFind : public Pool {
     const T* from = values_of<T>(c->input(0));
     over_windows(s, on_threads(c), [&, to = values_of<T>(y), tap = values_of<I>(where)](
                            const View& view, long pixel, long result, int count) {
-      by_channels<T>(count, [&](int k, auto lanes, auto registers) {
-        found<T, lanes, registers>(view, from + pixel + k, to + result + k, tap + result + k);
+      by_channels<T>(count, [&](int k, auto registers, int some) {
+        found<T, registers>(view, from + pixel + k, to + result + k, tap + result + k, some);
       });
     });
   }
@@ -114,9 +114,9 @@ class MaxPoolGrad : public Pool {
     over_pixels(s, on_threads(c), [&, from = values_of<T>(dy), tap = values_of<I>(where),
                        to = values_of<T>(dx)](const Held& held, long result, long pixel,
                                               int values) {
-      by_channels<T>(values, [&](int k, auto lanes, auto registers) {
-        routed<T, lanes, registers>(held, from + result + k, tap + result + k,
-                                    to + pixel + k);
+      by_channels<T>(values, [&](int k, auto registers, int some) {
+        routed<T, registers>(held, from + result + k, tap + result + k,
+                                    to + pixel + k, some);
       });
     });
   }
@@ -133,8 +133,8 @@ class AvgPool : public Pool {
     if (!y || !s.results()) return;
     const T* from = values_of<T>(c->input(0));
     over_windows(s, on_threads(c), [&, to = values_of<T>(y)](const View& view, long pixel, long result, int count) {
-      by_channels<T>(count, [&](int k, auto lanes, auto registers) {
-        mean<T, lanes, registers>(view, from + pixel + k, to + result + k);
+      by_channels<T>(count, [&](int k, auto registers, int some) {
+        mean<T, registers>(view, from + pixel + k, to + result + k, some);
       });
     });
   }
@@ -153,8 +153,8 @@ class AvgPoolGrad : public Pool {
     if (!dx || !s.pixels()) return;
     over_pixels(s, on_threads(c), [&, from = values_of<T>(dy), to = values_of<T>(dx)](
                           const Held& held, long result, long pixel, int values) {
-      by_channels<T>(values, [&](int k, auto lanes, auto registers) {
-        shared<T, lanes, registers>(held, from + result + k, to + pixel + k);
+      by_channels<T>(values, [&](int k, auto registers, int some) {
+        shared<T, registers>(held, from + result + k, to + pixel + k, some);
       });
     });
   }

@@ -10,71 +10,63 @@
 
 #include "ahead.h"
 #include "geometry.h"
-#include "lanes.h"
 #include "numbers.h"
 #include "sweep.h"
 
 namespace hw2 {
 
-template <class T, int N>
-using Values = typename Lanes<SumOf<T>, N>::Values;
-template <class T, int N>
-using Ints = typename Lanes<SumOf<T>, N>::Ints;
-
-template <class T, int N>
-inline Values<T, N> read(const T* from) {
-  if constexpr (N == LANES<SumOf<T>>) {
-    return load_wide(from);
-  } else if constexpr (N == 1) {
-    return widen(*from);
-  } else {
-    Values<T, N> value;
-    for (int k = 0; k < N; k++) value[k] = widen(from[k]);
-    return value;
-  }
-}
-
-template <class T, int N>
-inline void put(T* to, Values<T, N> value) {
-  if constexpr (N == LANES<SumOf<T>>) {
-    store_narrow(to, value);
-  } else if constexpr (N == 1) {
-    *to = narrow(value, T{});
-  } else {
-    for (int k = 0; k < N; k++) to[k] = narrow(value[k], T{});
-  }
-}
+// A register of values in the type of their sums, and of integers as wide.
+template <class T>
+using Values = Vec<SumOf<T>>;
+template <class T>
+using Ints = Vec<std::conditional_t<sizeof(SumOf<T>) == 8, int64_t, int32_t>>;
 
 // Which tap was the largest; the greatest number of the type, where there is none.
 template <class I>
 constexpr int NONE = std::is_same_v<I, uint8_t> ? 255 : 0x7fffffff;
 
-template <class T, int N, class I>
-inline Ints<T, N> read_taps(const I* from) {
-#if defined(__AVX512F__)  // GCC 12 takes the bytes apart one by one
-  if constexpr (sizeof(I) == 1 && sizeof(SumOf<T>) == 4 && N == 16)
-    return (Ints<T, N>)_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)from));
-#elif defined(__AVX2__)
-  if constexpr (sizeof(I) == 1 && sizeof(SumOf<T>) == 4 && N == 8)
-    return (Ints<T, N>)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i*)from));
-#endif
-  if constexpr (N == 1) {
-    return *from;
-  } else {
-    Ints<T, N> taps;
-    for (int k = 0; k < N; k++) taps[k] = from[k];
-    return taps;
+// The numbers of taps of the first `count` lanes; memory behind them is not read.
+template <class T, class I>
+inline Ints<T> read_taps(const I* from, int count) {
+  constexpr int N = LANES<SumOf<T>>;
+#if defined(__AVX512BW__) && defined(__AVX512VL__)  // GCC 12 takes the bytes apart one by one
+  if constexpr (sizeof(I) == 1 && N == 16) {
+    const __mmask16 mask = count >= N ? 0xffff : (1u << count) - 1;
+    return (Ints<T>)_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(mask, from));
   }
+#elif defined(__AVX2__)
+  if constexpr (sizeof(I) == 1 && N == 8)
+    if (count >= N) return (Ints<T>)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i*)from));
+#endif
+  Ints<T> taps{};
+  for (int k = 0; k < std::min(count, N); k++) taps[k] = from[k];
+  return taps;
 }
 
-template <class T, int N, class I>
-inline void put_taps(I* to, Ints<T, N> taps) {
-  if constexpr (N == 1) {
-    *to = taps;
-  } else {
-    typedef I Stored __attribute__((vector_size(N * sizeof(I)), aligned(1), may_alias));
-    *reinterpret_cast<Stored*>(to) = __builtin_convertvector(taps, Stored);
+template <class T, class I>
+inline void put_taps(I* to, Ints<T> taps, int count) {
+  constexpr int N = LANES<SumOf<T>>;
+#if defined(__AVX512BW__) && defined(__AVX512VL__)
+  if constexpr (sizeof(I) == 1 && N == 16) {
+    const __mmask16 mask = count >= N ? 0xffff : (1u << count) - 1;
+    return _mm512_mask_cvtepi32_storeu_epi8(to, mask, (__m512i)taps);
   }
+#endif
+  typedef I Stored __attribute__((vector_size(N * sizeof(I)), aligned(1), may_alias));
+  const Stored stored = __builtin_convertvector(taps, Stored);
+  if (count >= N)
+    *reinterpret_cast<Stored*>(to) = stored;
+  else
+    std::memcpy(to, &stored, count * sizeof(I));
+}
+
+// Whether any lane is true, which is all ones.
+template <class Mask>
+inline bool any(Mask mask) {
+  uint64_t parts[sizeof(Mask) / 8], all = 0;
+  std::memcpy(parts, &mask, sizeof parts);
+  for (const uint64_t part : parts) all |= part;
+  return all;
 }
 
 // The taps of a position that lie inside of the image: `count` from `first` on.
@@ -115,26 +107,20 @@ inline std::vector<std::vector<Holder>> holders(const Axis& axis) {
 // Registers that are in flight at once: enough to hide how long a comparison takes.
 constexpr int TOGETHER = 4;
 
-// Calls `work(first channel, lanes, registers)` until all channels are done. What is left over is
-// done again with its neighbours, or four at a time, or one.
+// Calls `work(first channel, registers, channels)` until all channels are done, of which a register
+// holds fewer only where they fill none.
 template <class T, class Work>
 inline void by_channels(int channels, Work work) {
-  constexpr int FULL = LANES<SumOf<T>>;
-  using std::integral_constant;
-  auto walk = [&](auto lanes) {
-    constexpr int N = decltype(lanes)::value;
-    int c = 0;
+  constexpr int N = LANES<SumOf<T>>;
+  using One = std::integral_constant<int, 1>;
+  int c = 0;
+  if constexpr (TRAINED<T>)
     for (; c + TOGETHER * N <= channels; c += TOGETHER * N)
-      work(c, lanes, integral_constant<int, TOGETHER>{});
-    for (; c + N <= channels; c += N) work(c, lanes, integral_constant<int, 1>{});
-    if (c < channels) work(channels - N, lanes, integral_constant<int, 1>{});
-  };
-  if (channels >= FULL)
-    walk(integral_constant<int, FULL>{});
-  else if (FULL > 4 && channels >= 4)
-    walk(integral_constant<int, 4>{});
-  else
-    walk(integral_constant<int, 1>{});
+      work(c, std::integral_constant<int, TOGETHER>{}, TOGETHER * N);
+  for (; c + N <= channels; c += N) work(c, One{}, N);
+  if (c == channels) return;
+  if (channels > N) c = channels - N;  // some again, with their neighbours
+  work(c, One{}, channels - c);
 }
 
 // Images, and a window that slides over them.
@@ -171,62 +157,101 @@ struct View {
   }
 };
 
+// The largest values under a window that holds something else than numbers: the last of that.
+template <class T, class I>
+void not_a_number(const View& view, const T* x, T* y, I* where, int count) {
+  for (int k = 0; k < count; k++) {
+    T found = x[k];
+    bool bad = false;
+    view.each([&](long offset, int) {
+      const SumOf<T> value = widen(x[offset + k]);
+      if (value != value) found = x[offset + k], bad = true;
+    });
+    if (bad) y[k] = found, where[k] = NONE<I>;
+  }
+}
+
 // The largest values under a window, and which taps they were.
-template <class T, int N, int R, class I>
-inline void largest(const View& view, const T* x, T* y, I* where) {
+template <class T, int R, class I>
+inline void largest(const View& view, const T* x, T* y, I* where, int count) {
+  constexpr int N = LANES<SumOf<T>>;
   view.fetch(x, N * R);
   ahead<1>(y, N * R);
-  Values<T, N> most[R], bad[R];  // the last value that was not a number
-  Ints<T, N> tap[R];
+  Values<T> most[R], check[R];  // which stays 0 unless there is an infinity, or no number
+  Ints<T> tap[R];
+  // If all are minus infinity, it is the first tap of the window, which may be padding.
+  const int none = view.rows.first || view.columns.first ? NONE<I> : 0;
+#pragma GCC unroll 4
   for (int r = 0; r < R; r++) {
-    most[r] = Values<T, N>{} - std::numeric_limits<SumOf<T>>::infinity();
-    bad[r] = Values<T, N>{};
-    // If all are minus infinity, it is the first tap of the window, which may be padding.
-    tap[r] = Ints<T, N>{} + (view.rows.first || view.columns.first ? NONE<I> : 0);
+    most[r] = Values<T>{} - std::numeric_limits<SumOf<T>>::infinity();
+    check[r] = Values<T>{};
+    tap[r] = Ints<T>{} + none;
   }
   for (int i = 0; i < view.rows.count; i++) {
-    Ints<T, N> number = Ints<T, N>{} + (view.rows.first + i) * view.across + view.columns.first;
+    Ints<T> number = Ints<T>{} + (view.rows.first + i) * view.across + view.columns.first;
     const T* from = x + i * view.down;
     for (int j = 0; j < view.columns.count; j++, from += view.right, number += 1)
+#pragma GCC unroll 4
       for (int r = 0; r < R; r++) {
-        const Values<T, N> value = read<T, N>(from + r * N);
+        const Values<T> value = R > 1 ? load_wide(from + r * N) : load_wide_part(from, count);
         tap[r] = value > most[r] ? number : tap[r];
         most[r] = value > most[r] ? value : most[r];
-        bad[r] = value == value ? bad[r] : value;
+        check[r] += value * 0;
       }
   }
+#pragma GCC unroll 4
   for (int r = 0; r < R; r++) {
-    put<T, N>(y + r * N, bad[r] == bad[r] ? most[r] : bad[r]);
-    put_taps<T, N>(where + r * N, bad[r] == bad[r] ? tap[r] : Ints<T, N>{} + NONE<I>);
+    write(y + r * N, most[r], count - r * N);
+    put_taps<T>(where + r * N, tap[r], count - r * N);
+    if (any(check[r] != check[r]))
+      not_a_number(view, x + r * N, y + r * N, where + r * N, std::min(count - r * N, N));
   }
 }
 
 // What lies where the largest values were; 0 where there were none.
-template <class T, int N, int R, class I>
-inline void found(const View& view, const T* x, T* y, const I* where) {
+template <class T, int R, class I>
+inline void found(const View& view, const T* x, T* y, const I* where, int count) {
+  constexpr int N = LANES<SumOf<T>>;
   view.fetch(x, N * R);
   ahead<1>(y, N * R);
-  Values<T, N> value[R] = {};
-  Ints<T, N> tap[R];
-  for (int r = 0; r < R; r++) tap[r] = read_taps<T, N>(where + r * N);
+  Values<T> value[R] = {};
+  Ints<T> tap[R];
+  for (int r = 0; r < R; r++) tap[r] = read_taps<T>(where + r * N, count - r * N);
   view.each([&](long offset, int t) {
     for (int r = 0; r < R; r++)
-      value[r] = tap[r] == t ? read<T, N>(x + offset + r * N) : value[r];
+      value[r] = tap[r] == t ? load_wide_part(x + offset + r * N, count - r * N) : value[r];
   });
-  for (int r = 0; r < R; r++) put<T, N>(y + r * N, value[r]);
+  for (int r = 0; r < R; r++) write(y + r * N, value[r], count - r * N);
+}
+
+// sum / count, rounded once: a product where that is exact, and else one that is corrected by its
+// remainder, as a division of a whole register takes as long as ten products.
+template <class Sum>
+inline Vec<Sum> divided(Vec<Sum> sum, Sum count) {
+  const Sum share = 1 / count;
+  const Vec<Sum> near = sum * share;
+  if (!((int)count & ((int)count - 1))) return near;
+  const Vec<Sum> better = near + (sum - near * count) * share;
+  return better == better ? better : near;  // infinity has no remainder
 }
 
 // The mean of what lies under a window.
-template <class T, int N, int R>
-inline void mean(const View& view, const T* x, T* y) {
+template <class T, int R>
+inline void mean(const View& view, const T* x, T* y, int count) {
+  constexpr int N = LANES<SumOf<T>>;
   view.fetch(x, N * R);
   ahead<1>(y, N * R);
-  Values<T, N> sum[R] = {};
-  view.each([&](long offset, int) {
-    for (int r = 0; r < R; r++) sum[r] += read<T, N>(x + offset + r * N);
-  });
-  const SumOf<T> count = std::max(view.rows.count * view.columns.count, 1);
-  for (int r = 0; r < R; r++) put<T, N>(y + r * N, sum[r] / count);
+  Values<T> sum[R] = {};
+  for (int i = 0; i < view.rows.count; i++) {
+    const T* from = x + i * view.down;
+    for (int j = 0; j < view.columns.count; j++, from += view.right)
+#pragma GCC unroll 4
+      for (int r = 0; r < R; r++)
+        sum[r] += R > 1 ? load_wide(from + r * N) : load_wide_part(from, count);
+  }
+  const SumOf<T> taps = std::max(view.rows.count * view.columns.count, 1);
+#pragma GCC unroll 4
+  for (int r = 0; r < R; r++) write(y + r * N, divided(sum[r], taps), count - r * N);
 }
 
 // How many positions from each one on are alike: their windows hold the same taps, and lie side by
@@ -313,30 +338,41 @@ void over_pixels(const Pooling& s, const Each& each, Work work) {
 }
 
 // The gradients of those windows whose largest value the pixel was.
-template <class T, int N, int R, class I>
-inline void routed(const Held& held, const T* dy, const I* where, T* dx) {
+template <class T, int R, class I>
+inline void routed(const Held& held, const T* dy, const I* where, T* dx, int count) {
+  constexpr int N = LANES<SumOf<T>>;
   held.fetch(dy, N * R);
   ahead<1>(dx, N * R);
-  Values<T, N> sum[R] = {};
+  Values<T> sum[R] = {};
   held.each([&](long offset, int tap, double) {
+#pragma GCC unroll 4
     for (int r = 0; r < R; r++) {
-      const Values<T, N> value = read<T, N>(dy + offset + r * N);
-      sum[r] += read_taps<T, N>(where + offset + r * N) == tap ? value : Values<T, N>{};
+      const int left = count - r * N;
+      const T* from = dy + offset + r * N;
+      const Values<T> value = R > 1 ? load_wide(from) : load_wide_part(from, left);
+      const Ints<T> taps = read_taps<T>(where + offset + r * N, R > 1 ? N : left);
+      sum[r] += taps == tap ? value : Values<T>{};
     }
   });
-  for (int r = 0; r < R; r++) put<T, N>(dx + r * N, sum[r]);
+#pragma GCC unroll 4
+  for (int r = 0; r < R; r++) write(dx + r * N, sum[r], count - r * N);
 }
 
 // The pixel's shares of the gradients.
-template <class T, int N, int R>
-inline void shared(const Held& held, const T* dy, T* dx) {
+template <class T, int R>
+inline void shared(const Held& held, const T* dy, T* dx, int count) {
+  constexpr int N = LANES<SumOf<T>>;
   held.fetch(dy, N * R);
   ahead<1>(dx, N * R);
-  Values<T, N> sum[R] = {};
+  Values<T> sum[R] = {};
   held.each([&](long offset, int, double share) {
-    for (int r = 0; r < R; r++) sum[r] += read<T, N>(dy + offset + r * N) * (SumOf<T>)share;
+    const T* from = dy + offset;
+#pragma GCC unroll 4
+    for (int r = 0; r < R; r++)
+      sum[r] += (R > 1 ? load_wide(from + r * N) : load_wide_part(from, count)) * (SumOf<T>)share;
   });
-  for (int r = 0; r < R; r++) put<T, N>(dx + r * N, sum[r]);
+#pragma GCC unroll 4
+  for (int r = 0; r < R; r++) write(dx + r * N, sum[r], count - r * N);
 }
 
 }  // namespace hw2

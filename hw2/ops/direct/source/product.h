@@ -24,6 +24,7 @@ constexpr int most_rows(int columns) {
 struct Run {
   long offset;
   int length;
+  int row;  // of the image, from the pixel of output (0, 0): what lies outside is left out
 };
 
 // Where a tile goes, and what happens to it on the way: y = max(tile + bias, 0).
@@ -31,6 +32,28 @@ template <class Sum>
 struct Finish {
   const Sum* bias = nullptr;  // of the tile's first column
   bool relu = false;
+  bool past = false;  // whether it goes past the cache
+};
+
+// What an inner loop asks the cache for at each of its steps: what comes later, from memory.
+struct Fetch {
+  const char* at = nullptr;
+  long step = 0;  // bytes
+};
+
+// Memory that is needed next, fetched little by little.
+struct Stream {
+  const char* at;
+  long left;  // bytes
+
+  // As much as one of `calls` calls of `steps` steps has to fetch of `bytes`.
+  Fetch share(int steps, long bytes, long calls) {
+    if (left <= 0) return {};
+    const long step = std::min(64L, bytes / (calls * steps) + 1);
+    const Fetch found{at, step};
+    at += step * steps, left -= step * steps;
+    return found;
+  }
 };
 
 // Multiplies what lies under M windows by N registers of filters.
@@ -74,7 +97,10 @@ void windows(const typename Kind::Value* image, long step, const Run* runs, int 
     for (int j = 0; j < N; j++) {
       Vec<Sum> value = tile[i][j] + bias[j];
       if (finish.relu) value = value < 0 ? Vec<Sum>{} : value;  // keeps what is not a number
-      write(y + i * y_step + j * WIDTH, value, columns - j * WIDTH);
+      if (finish.past && columns >= (j + 1) * WIDTH)
+        write_past(y + i * y_step + j * WIDTH, value);
+      else
+        write(y + i * y_step + j * WIDTH, value, columns - j * WIDTH);
     }
 }
 
@@ -84,10 +110,11 @@ void windows(const typename Kind::Value* image, long step, const Run* runs, int 
 //          pixel, are two where numbers are multiplied in pairs.
 //   dy     [rows * columns, ...], `dy_step` apart; N registers of factors at each
 //   dw     [M, N registers], rows `dw_step` apart; `add` says whether something is there already
+//   fetch  a step is a pixel
 template <class Kind, int M, int N>
 void outer(const typename Kind::Factor* image, long row_step, long step,
            const typename Kind::Factor* dy, long dy_step, int rows, int columns,
-           typename Kind::Sum* dw, long dw_step, bool add) {
+           typename Kind::Sum* dw, long dw_step, bool add, Fetch fetch) {
   using Sum = typename Kind::Sum;
   constexpr int WIDTH = LANES<Sum>;
   Vec<Sum> tile[M][N];
@@ -96,9 +123,12 @@ void outer(const typename Kind::Factor* image, long row_step, long step,
 #pragma GCC unroll 4
     for (int j = 0; j < N; j++)
       tile[i][j] = add ? load(dw + i * dw_step + j * WIDTH) : Vec<Sum>{};
+  const char* next = fetch.at ? fetch.at : reinterpret_cast<const char*>(image);
   for (int row = 0; row < rows; row++, image += row_step) {
     const typename Kind::Factor* at = image;
     for (int column = 0; column < columns; column++, at += step, dy += dy_step) {
+      __builtin_prefetch(next, 0, 2);
+      next += fetch.step;
       typename Kind::Filters w[N];
 #pragma GCC unroll 4
       for (int j = 0; j < N; j++) w[j] = Kind::load(dy + j * WIDTH);
@@ -123,7 +153,7 @@ using Windows = void (*)(const typename Kind::Value*, long, const Run*, int,
                          Finish<typename Kind::Sum>);
 template <class Kind>
 using Outer = void (*)(const typename Kind::Factor*, long, long, const typename Kind::Factor*, long,
-                       int, int, typename Kind::Sum*, long, bool);
+                       int, int, typename Kind::Sum*, long, bool, Fetch);
 
 template <class Sum, int N>
 using Rows = std::make_integer_sequence<int, most_rows<Sum>(N)>;

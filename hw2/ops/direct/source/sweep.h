@@ -11,6 +11,7 @@
 #include <atomic>
 #include <functional>
 
+#include "ahead.h"
 #include "geometry.h"
 #include "product.h"
 
@@ -24,7 +25,6 @@ constexpr long WORTH_WAKING = 1 << 16;  // values; another thread wakes in some 
 constexpr long BAND_BYTES = 256 << 10;  // of the frame: a quarter of a second-level cache of 1 MB
 constexpr int BAND_PIXELS = 112;  // outputs at least: a panel of filters serves them all
 constexpr int OVERLAPS = 3;       // rows that a band reads alone, beside each that it shares
-constexpr long PAST_BYTES = 16 << 20;  // half of a third-level cache
 constexpr int LEAST_BANDS = 16;   // of all images, so that threads end together
 
 // Memory of a thread, kept from call to call.
@@ -56,23 +56,41 @@ constexpr int framed(int channels) {
   return (channels + Kind::DEPTH - 1) / Kind::DEPTH * Kind::DEPTH;
 }
 
-// Packs filters for `windows`: [panels][taps, channels / DEPTH, registers, lanes, DEPTH].
-//
-//   value(tap, channel, filter)  reads one
-template <class Kind, class Read>
-void pack(const Panels& panels, int panel, const std::vector<Tap>& taps, int channels, Read value,
-          typename Kind::Value* to) {
+// How far neighbours are along each axis of the filters, in values; what is filters to the forward
+// pass is channels to its gradient.
+struct FilterSteps {
+  long tap, channel, filter;
+};
+
+// Packs filters of a panel for `windows`: [taps, channels / DEPTH, registers, lanes, DEPTH].
+template <class Kind, class T>
+void pack(const Panels& panels, int panel, const std::vector<Tap>& taps, int channels,
+          const T* filters, const FilterSteps& steps, typename Kind::Value* to) {
   using Value = typename Kind::Value;
+  constexpr int D = Kind::DEPTH, SOME = LINE / sizeof(T);
   const int width = panels.width(panel) * panels.lanes, first = panels.first(panel);
   const int real = std::min(width, panels.filters - first);
+  const size_t step = (size_t)width * D;
   to += (size_t)first * taps.size() * framed<Kind>(channels);
-  for (const Tap& tap : taps)
-    for (int c = 0; c < channels; c += Kind::DEPTH, to += (size_t)width * Kind::DEPTH)
-      for (int d = 0; d < Kind::DEPTH; d++) {
+  auto put = [&](const T* from, int c, int o) {
+    if constexpr (std::is_same_v<T, Value>)
+      to[c / D * step + o * D + c % D] = *from;
+    else
+      to[c / D * step + o * D + c % D] = widen(*from);
+  };
+  for (const Tap& tap : taps) {
+    std::memset(to, 0, framed<Kind>(channels) / D * step * sizeof(Value));
+    const T* from = filters + tap.filter * steps.tap + first * steps.filter;
+    if (steps.filter == 1)
+      for (int c = 0; c < channels; c++)
+        for (int o = 0; o < real; o++) put(from + c * steps.channel + o, c, o);
+    else  // the values of a line of the cache are channels
+      for (int begin = 0; begin < channels; begin += SOME)
         for (int o = 0; o < real; o++)
-          to[o * Kind::DEPTH + d] = c + d < channels ? value(tap.filter, c + d, first + o) : Value{};
-        for (int o = real; o < width; o++) to[o * Kind::DEPTH + d] = {};
-      }
+          for (int c = begin; c < std::min(begin + SOME, channels); c++)
+            put(from + c * steps.channel + o * steps.filter, c, o);
+    to += framed<Kind>(channels) / D * step;
+  }
 }
 
 // Where images lie: [count, height, width, pixel] values, of which a group reads `channels`.
@@ -89,6 +107,22 @@ template <class T>
 struct Results {
   T* data;
   long image, row, pixel;
+};
+
+// The runs that an output of row `r` reads in an image: all but those above it and below it.
+struct Reached {
+  int first = 0, count = 0;
+  long before = 0;  // values of the runs that are left out before the first
+
+  Reached(const std::vector<Run>& runs, int top, int height) {
+    for (const Run& run : runs) {
+      if (top + run.row >= height) break;
+      if (top + run.row >= 0)
+        count++;
+      else
+        first++, before += run.length;
+    }
+  }
 };
 
 // Copies columns [left, left + columns) of a row into a frame of `c` values a pixel, perhaps one
@@ -140,28 +174,20 @@ inline void prefetch(const T* from, long count) {
   for (long i = 0; i < count; i += 64 / sizeof(T)) __builtin_prefetch(from + i, 0, 2);
 }
 
-// Writes zeros where no tap reaches. The caller reads them much later, if there are many: then they
-// go past the cache, which would fetch from memory first what is overwritten anyway.
+// Writes zeros where no tap reaches.
 template <class T>
 void clear(const Sweep& sweep, int images, int filters, const Results<T>& y, const Each& each) {
-  const long bytes = filters * sizeof(T), total = bytes * images * sweep.rows * sweep.columns;
-  const bool past = total > PAST_BYTES && bytes % 64 == 0 &&
-                    reinterpret_cast<uintptr_t>(y.data) % 64 == 0 && y.pixel * sizeof(T) % 64 == 0;
-  each((long)images * sweep.rows, total, [&](long task) {
+  const long values = (long)filters * images * sweep.rows * sweep.columns;
+  const bool past = past_cache(y.data, y.pixel, values) && filters % LANES<SumOf<T>> == 0;
+  each((long)images * sweep.rows, values, [&](long task) {
     T* row = y.data + task / sweep.rows * y.image + task % sweep.rows * y.row;
     for (int q = 0; q < sweep.columns; q++, row += y.pixel) {
-#if defined(__x86_64__)
-      if (past) {
-        for (long i = 0; i < bytes; i += 16)
-          _mm_stream_si128(reinterpret_cast<__m128i*>(reinterpret_cast<char*>(row) + i), __m128i{});
-        continue;
-      }
-#endif
-      std::memset(row, 0, bytes);
+      if (!past)
+        std::memset(row, 0, filters * sizeof(T));
+      else
+        for (int k = 0; k < filters; k += LANES<SumOf<T>>) write_past(row + k, Vec<SumOf<T>>{});
     }
-#if defined(__x86_64__)
-    if (past) _mm_sfence();
-#endif
+    if (past) settle();
   });
 }
 
@@ -189,6 +215,9 @@ void convolve(const Sweep& sweep, const Images<T>& x, const typename Kind::Value
   const int cuts = (sweep.columns + most_rows<Sum>(panels.columns) - 1) / most_rows<Sum>(panels.columns);
   const int tile_rows = (sweep.columns + cuts - 1) / cuts;
 
+  const bool past = std::is_same_v<T, typename Kind::Out> &&
+                    past_cache(y.data, y.pixel, (long)x.count * sweep.rows * sweep.columns * y.pixel);
+
   each((long)x.count * bands, (long)x.count * sweep.rows * sweep.columns * depth, [&](long task) {
     const int n = task / bands, first = task % bands * band;
     const int last = std::min(first + band, sweep.rows);
@@ -214,9 +243,11 @@ void convolve(const Sweep& sweep, const Images<T>& x, const typename Kind::Value
     for (int p = 0; p < panels.count; p++) {
       const int o = panels.first(p);
       const Value* w = packed + o * depth;
-      const Finish<Sum> finish{bias ? bias + o : nullptr, relu};
+      const Finish<Sum> finish{bias ? bias + o : nullptr, relu, past};
       const auto full = windows_for<Kind>(tile_rows, panels.width(p));
-      for (int r = first; r < last; r++)
+      for (int r = first; r < last; r++) {
+        const Reached reached(runs, r * sweep.row_stride, x.height);
+        const Value* filters = w + reached.before * panels.width(p) * panels.lanes;
         for (int q = 0; q < sweep.columns; q += tile_rows) {
           const int rows = std::min(tile_rows, sweep.columns - q);
           const auto product = rows == tile_rows ? full : windows_for<Kind>(rows, panels.width(p));
@@ -228,17 +259,21 @@ void convolve(const Sweep& sweep, const Images<T>& x, const typename Kind::Value
           T* to = out + (r - first) * y.row + q * y.pixel + o;
           const int columns = panels.filters - o;
           if constexpr (std::is_same_v<T, typename Kind::Out>) {
-            product(at, step, runs.data(), runs.size(), w, to, y.pixel, columns, finish);
+            product(at, step, runs.data() + reached.first, reached.count, filters, to, y.pixel,
+                    columns, finish);
           } else {
             Sum sums[MOST_ROWS * MOST_COLUMNS * LANES<Sum>];
             const int width = panels.width(p) * panels.lanes;
-            product(at, step, runs.data(), runs.size(), w, sums, width, width, finish);
+            product(at, step, runs.data() + reached.first, reached.count, filters, sums, width,
+                    width, finish);
             for (int i = 0; i < rows; i++)
               for (int j = 0; j < width; j += panels.lanes)
                 write(to + i * y.pixel + j, load(sums + i * width + j), columns - j);
           }
         }
+      }
     }
+    if (past) settle();
   });
 }
 

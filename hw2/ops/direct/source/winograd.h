@@ -128,11 +128,6 @@ void transform_tiles(const Images<T>& x, const Tiles& tiles, int top, int left, 
   }
 }
 
-// Distances of neighbours along each axis of the filters; a negative one walks them backwards.
-struct FilterSteps {
-  long tap, channel, filter;
-};
-
 // Transforms filters of a panel: [panel][points][channels][registers of the panel].
 template <int M, class T>
 void transform_filters_of(const Panels& panels, int panel, int channels, const T* filters,
@@ -178,7 +173,8 @@ void winograd(const Images<T>& x, const Tiles& tiles, const float* filters, cons
   long blocks = (tiles.count + block - 1) / block;
   blocks = (blocks + threads - 1) / threads * threads;  // as much for each
   block = (tiles.count + blocks - 1) / blocks;
-  const Run run{0, (int)c};
+  const Run run{0, (int)c, 0};
+  const bool past = past_cache(y.data, y.pixel, (long)x.count * y.image);
   each(blocks, WORTH_WAKING, [&](long b) {
     const long first = b * block, last = std::min(first + block, tiles.count), count = last - first;
     if (count <= 0) return;
@@ -217,11 +213,16 @@ void winograd(const Images<T>& x, const Tiles& tiles, const float* filters, cons
             for (int k = 0; k < across; k++) {
               Vec<float> value = results[i * M + k] + offset;
               if (relu) value = value < 0 ? Vec<float>{} : value;
-              write(out + i * y.row + k * y.pixel + j, value, real);
+              T* to = out + i * y.row + k * y.pixel + j;
+              if (past && real == W)
+                write_past(to, value);
+              else
+                write(to, value, real);
             }
         }
       }
     }
+    if (past) settle();
   });
 }
 
@@ -264,7 +265,7 @@ void winograd_filter_gradient(const Images<T>& x, const Images<T>& dy, const Til
           for (long k = c0; k < c1; k += m)
             outer_for<Plain<float>>(std::min<long>(m, c1 - k), width)(
                 v + i * v_point + t * rows + k, 0, rows, d + i * d_point + t * columns + j, columns,
-                1, some, sums + (i * c + k) * columns + j, columns, first + t > 0);
+                1, some, sums + (i * c + k) * columns + j, columns, first + t > 0, {});
         }
       }
     });

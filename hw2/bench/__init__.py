@@ -1,0 +1,1 @@
+"""Convolutions of whole models, by several algorithms side by side."""

@@ -1,0 +1,1 @@
+"""Moving pictures of a window, its patches, their product, and the gradients."""

@@ -1,0 +1,1 @@
+"""Exercises in convolution, and what grades them."""
