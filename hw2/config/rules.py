@@ -1,6 +1,7 @@
 """What the value of a setting must be, in words and as a test."""
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -35,6 +36,7 @@ FRACTION = Rule("in (0, 1)", lambda value: 0 < value < 1)
 EPOCHS = Rule("rising numbers as 60,110,150", lambda text: _rising(text))
 NUMBERS = Rule("numbers as 0.5,0.4,0.4", lambda text: _finite(text) is not None)
 DEVIATIONS = Rule("numbers above 0 as 0.2,0.2,0.2", lambda text: _positive(text))
+PATTERN = Rule("true, false or a regular expression", lambda text: _compiles(str(text)))
 HALF = Rule("in [0, 0.5]", lambda value: 0 <= value <= 0.5)
 DEGREES = Rule("in [0, 180]", lambda value: 0 <= value <= 180)
 TEN = Rule("in [0, 10]", lambda value: 0 <= value <= 10)
@@ -66,6 +68,11 @@ TOGETHER = (
         ("optimizer", "momentum", "nesterov"),
         lambda optimizer, momentum, nesterov: not nesterov or (optimizer in SGD and momentum),
         "--nesterov must come with sgd or sgdw, and momentum",
+    ),
+    (
+        ("freeze", "thaw_epoch"),
+        lambda freeze, epoch: not epoch or switched(freeze) != "false",
+        "--thaw_epoch must come with --freeze",
     ),
     (
         ("schedule", "rate_epochs"),
@@ -103,6 +110,22 @@ def _names_function(text: str) -> bool:
 def numbers_of(text: str) -> list[float]:
     """Reads numbers between commas."""
     return [float(part) for part in text.split(",") if text]
+
+
+def switched(value: str | bool) -> str:
+    """A text that may be given as a switch: "true", "false", or the text itself."""
+    text = str(value)
+    if text.lower() in ("true", "t", "1"):
+        return "true"
+    return "false" if text.lower() in ("", "false", "f", "0") else text
+
+
+def _compiles(text: str) -> bool:
+    try:
+        re.compile(text)
+    except re.error:
+        return False
+    return True
 
 
 def _rising(text: str) -> bool:

@@ -46,6 +46,7 @@ from hw2.config.rules import (
     NUMBERS,
     ORDERED,
     OWN_PRODUCT,
+    PATTERN,
     SEED,
     SHARE,
     TEN,
@@ -53,6 +54,7 @@ from hw2.config.rules import (
     at_least,
     one_of,
     one_of_or_own,
+    switched,
 )
 
 
@@ -120,7 +122,10 @@ class Config:
     pretrained: str = model_option(
         "none", "trained weights: a name, or a file", NOT_EMPTY, path=WEIGHTS
     )
-    freeze: bool = model_option(False, "train only the last layer, the head")
+    freeze: str = model_option(
+        "false", "pattern of names to freeze; true: not the head", PATTERN, switch=True
+    )
+    thaw_epoch: int = setting(0, "epochs until --freeze ends; 0: never", at_least(0))
     width: int = model_option(64, "channels of the first layer of resnet9", at_least(1))
 
     conv_algorithm: str = recorded(
@@ -212,6 +217,7 @@ class Config:
     debug: bool = one_command(False, "show the traceback of an error")
 
     def __post_init__(self):
+        object.__setattr__(self, "freeze", switched(self.freeze))
         if broken := _broken_rule(vars(self)):
             raise ValueError(f"{broken[1]}.")
         for name in PATHS:  # in flags, in files and in Python alike
@@ -219,7 +225,11 @@ class Config:
 
 
 FIELDS = {field.name: field for field in dataclasses.fields(Config)}
-SWITCHES = frozenset(name for name in FIELDS if isinstance(FIELDS[name].default, bool))
+SWITCHES = frozenset(
+    name
+    for name, field in FIELDS.items()
+    if isinstance(field.default, bool) or field.metadata["switch"]
+)
 KINDS = {name: field.metadata["kind"] for name, field in FIELDS.items()}
 RECORDED = tuple(sorted(name for name in KINDS if KINDS[name] == "recorded"))
 MODEL_OPTIONS = tuple(name for name in KINDS if KINDS[name] == "model option")

@@ -46,14 +46,17 @@ def steps_between(config: Config, count: int) -> int:
     return config.save_checkpoint_steps or math.ceil(count / config.batch_size)
 
 
-def learner(config: Config, spec: Spec, *, load_pretrained: bool = True) -> Learner:
+def learner(config: Config, spec: Spec, count: int, *, load_pretrained: bool = True) -> Learner:
     """Makes the learner; to be called inside the scope of the strategy.
 
     Args:
       config: The settings.
       spec: The spec of the training.
+      count: Pictures in an epoch.
       load_pretrained: False where a checkpoint will set all weights that train.
     """
+    frozen = frozen_variables(spec)
+    thaw_step = round(config.thaw_epoch * count / config.batch_size)
 
     def build() -> tf.Module:
         model = build_model(spec, load_pretrained=load_pretrained)
@@ -73,12 +76,14 @@ def learner(config: Config, spec: Spec, *, load_pretrained: bool = True) -> Lear
             nesterov=config.nesterov,
             epsilon=config.epsilon,
             weight_decay=config.weight_decay,
+            starts=dict.fromkeys(frozen, thaw_step),
         ),
         loss=losses.smoothed(losses.LOSSES[config.loss], config.label_smoothing),
         clip_norm=config.clip_norm,
         accumulate=config.accumulate,
         precision=config.precision,
-        frozen=frozen_variables(spec),
+        frozen=frozen,
+        thaw_step=thaw_step,
     )
 
 

@@ -10,9 +10,9 @@ from rich.console import Console
 
 from hw2.config.settings import Config
 from hw2.errors import RunError
-from hw2.jobs import build
+from hw2.jobs import build, freezing
 from hw2.jobs import model as trained
-from hw2.jobs.spec import Spec, head_variables
+from hw2.jobs.spec import Spec, frozen_variables, head_variables
 from hw2.jobs.start import Start
 from hw2.runs import folder as run_folder
 from hw2.training import progress as progresses
@@ -47,13 +47,17 @@ def restore_state(config: Config, start: Start, out: Console) -> State:
     Raises:
       RunError: The checkpoint is damaged, or of another model.
     """
-    learner = build.learner(config, start.spec, load_pretrained=start.checkpoint is None)
+    count = len(start.training)
+    learner = build.learner(config, start.spec, count, load_pretrained=start.checkpoint is None)
     run, progress = resume(config, learner, start)
     if start.checkpoint:
         out.print(f"resuming from step {run.step} of {start.folder.path}")
     elif config.init_from:
         load_weights(config, learner, start.spec, out)
     out.print(build.layers(config, learner, start.spec))
+    if frozen := frozen_variables(start.spec, learner.model):
+        until = f" until epoch {config.thaw_epoch}" if config.thaw_epoch else ""
+        out.print(f"{freezing.summary(learner.model, frozen)}{until}")
     return State(learner, run, progress)
 
 

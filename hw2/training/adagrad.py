@@ -54,11 +54,15 @@ class Adagrad(tf.Module):
             result[name] = (left * old - self._named[name].numpy()) / rate * root
         return result
 
-    def apply(self, gradients: Sequence[tf.Tensor], *, rate: tf.Tensor, step: tf.Tensor) -> None:
+    def apply(
+        self, gradients: Sequence[tf.Tensor | None], *, rate: tf.Tensor, step: tf.Tensor
+    ) -> None:
         """Changes the variables by one step; see `Optimizer`."""
         for variable, total, gradient in zip(
             self._named.values(), self.sum.values(), gradients, strict=True
         ):
+            if gradient is None:
+                continue
             decay(variable, self.weight_decay, rate)
             squares = total.read_value() + tf.square(gradient)
             put(total, squares)

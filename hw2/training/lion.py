@@ -48,11 +48,15 @@ class Lion(tf.Module):
         share = 1 - self.beta2
         return {n: old + (self.mean[n].numpy() - old) / share for n, old in before.items()}
 
-    def apply(self, gradients: Sequence[tf.Tensor], *, rate: tf.Tensor, step: tf.Tensor) -> None:
+    def apply(
+        self, gradients: Sequence[tf.Tensor | None], *, rate: tf.Tensor, step: tf.Tensor
+    ) -> None:
         """Changes the variables by one step; see `Optimizer`."""
         for variable, mean, gradient in zip(
             self._variables, self.mean.values(), gradients, strict=True
         ):
+            if gradient is None:
+                continue
             decay(variable, self.weight_decay, rate)
             old = mean.read_value()
             mixed = self.beta1 * old + (1 - self.beta1) * gradient

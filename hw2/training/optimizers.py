@@ -28,6 +28,8 @@ from hw2.training.slots import LEAST_RATE, decay, slot
 
 NAMES = ("adagrad", "adam", "adamw", "lion", "rmsprop", "sgd", "sgdw")
 
+EVERY_STEP: Mapping[str, int] = {}
+
 
 class Optimizer(Protocol):
     """Updates variables by gradients; a `tf.Module`, so that its slots are found by name.
@@ -38,11 +40,13 @@ class Optimizer(Protocol):
 
     traces: dict[str, tf.Variable]
 
-    def apply(self, gradients: Sequence[tf.Tensor], *, rate: tf.Tensor, step: tf.Tensor) -> None:
+    def apply(
+        self, gradients: Sequence[tf.Tensor | None], *, rate: tf.Tensor, step: tf.Tensor
+    ) -> None:
         """Updates the variables by one step.
 
         Args:
-          gradients: One for each variable, in their order.
+          gradients: One for each variable, in their order; None leaves it and its slots alone.
           rate: Learning rate, a scalar.
           step: Steps done before this one, an integer scalar.
         """
@@ -76,14 +80,26 @@ class Adam(tf.Module):
         beta2: float = 0.999,
         epsilon: float = 1e-8,
         weight_decay: float = 0.0,
+        starts: Mapping[str, int] = EVERY_STEP,
     ):
-        """Makes two slots, initially zero, for each variable."""
+        """Makes two slots, initially zero, for each variable.
+
+        Args:
+          variables: By name.
+          beta1: Share of the running mean that one step keeps.
+          beta2: The same for the squares.
+          epsilon: Added to the root of the mean of squares.
+          weight_decay: This times the rate shrinks each weight before the step.
+          starts: The steps before the first gradient of a variable, where there are some. The
+            running means of young variables are divided by the shares that they hold.
+        """
         super().__init__()
         self.mean = {name: slot(v) for name, v in variables.items()}
         self.square = {name: slot(v) for name, v in variables.items()}
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
         self.weight_decay = weight_decay
         self._variables = list(variables.values())
+        self._starts = [starts.get(name, 0) for name in variables]
 
     @property
     def traces(self) -> dict[str, tf.Variable]:
@@ -95,14 +111,23 @@ class Adam(tf.Module):
         share = 1 - self.beta1
         return {n: old + (self.mean[n].numpy() - old) / share for n, old in before.items()}
 
-    def apply(self, gradients: Sequence[tf.Tensor], *, rate: tf.Tensor, step: tf.Tensor) -> None:
+    def apply(
+        self, gradients: Sequence[tf.Tensor | None], *, rate: tf.Tensor, step: tf.Tensor
+    ) -> None:
         """Changes the variables by one step; see `Optimizer`."""
         slots = zip(
-            self._variables, self.mean.values(), self.square.values(), gradients, strict=True
+            self._variables,
+            self.mean.values(),
+            self.square.values(),
+            self._starts,
+            gradients,
+            strict=True,
         )
-        for variable, mean, square, gradient in slots:
+        for variable, mean, square, start, gradient in slots:
+            if gradient is None:
+                continue
             decay(variable, self.weight_decay, rate)
-            count = tf.cast(step + 1, variable.dtype)
+            count = tf.cast(step + 1 - start, variable.dtype)
             tf.raw_ops.ResourceApplyAdam(
                 var=variable.handle,
                 m=mean.handle,
@@ -177,12 +202,16 @@ class Sgd(tf.Module):
                 result[name] -= share * (self._named[name].numpy() - change)
         return result
 
-    def apply(self, gradients: Sequence[tf.Tensor], *, rate: tf.Tensor, step: tf.Tensor) -> None:
+    def apply(
+        self, gradients: Sequence[tf.Tensor | None], *, rate: tf.Tensor, step: tf.Tensor
+    ) -> None:
         """Changes the variables by one step; see `Optimizer`."""
         velocities = list(self.velocity.values()) or [None] * len(self._variables)
         for variable, velocity, gradient in zip(
             self._variables, velocities, gradients, strict=True
         ):
+            if gradient is None:
+                continue
             if self.decoupled:
                 decay(variable, self.weight_decay, rate)
             elif self.weight_decay and len(variable.shape) > 1:
@@ -211,6 +240,7 @@ def make(
     nesterov: bool = False,
     epsilon: float = 1e-8,
     weight_decay: float = 0.0,
+    starts: Mapping[str, int] = EVERY_STEP,
 ) -> Optimizer:
     """Makes an optimizer by name.
 
@@ -222,6 +252,7 @@ def make(
       nesterov: For "sgd" and "sgdw".
       epsilon: For "adagrad", "adam", "adamw" and "rmsprop".
       weight_decay: For all but "adam".
+      starts: For "adam" and "adamw": the steps before the first gradient of some variables.
 
     Raises:
       ValueError: There is no such optimizer, or it does not take an argument.
@@ -235,7 +266,7 @@ def make(
     if nesterov and name not in ("sgd", "sgdw"):
         raise ValueError(f"nesterov must come with sgd or sgdw, got {name}.")
     if name in ("adam", "adamw"):
-        return Adam(variables, epsilon=epsilon, weight_decay=weight_decay)
+        return Adam(variables, epsilon=epsilon, weight_decay=weight_decay, starts=starts)
     if name == "adagrad":
         return Adagrad(variables, epsilon=epsilon, weight_decay=weight_decay)
     if name == "rmsprop":

@@ -57,12 +57,16 @@ class Rmsprop(tf.Module):
             result[name] = (self.velocity[name].numpy() - self.momentum * old) / rate * root
         return result
 
-    def apply(self, gradients: Sequence[tf.Tensor], *, rate: tf.Tensor, step: tf.Tensor) -> None:
+    def apply(
+        self, gradients: Sequence[tf.Tensor | None], *, rate: tf.Tensor, step: tf.Tensor
+    ) -> None:
         """Changes the variables by one step; see `Optimizer`."""
         slots = zip(
             self._variables, self.square.values(), self.velocity.values(), gradients, strict=True
         )
         for variable, square, velocity, gradient in slots:
+            if gradient is None:
+                continue
             decay(variable, self.weight_decay, rate)
             tf.raw_ops.ResourceApplyRMSProp(
                 var=variable.handle,
