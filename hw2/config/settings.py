@@ -126,6 +126,7 @@ class Config:
         "false", "pattern of names to freeze; true: not the head", PATTERN, switch=True
     )
     thaw_epoch: int = setting(0, "epochs until --freeze ends; 0: never", at_least(0))
+    stochastic_depth: float = setting(0.0, "rate of the last residual block", DECAY)
     width: int = model_option(64, "channels of the first layer of resnet9", at_least(1))
 
     conv_algorithm: str = recorded(

@@ -22,7 +22,7 @@ from hw2.input.examples import Examples
 from hw2.input.files import levels
 from hw2.input.transforms.preprocess import STATISTICS, Preprocessing
 from hw2.jobs import freezing, pretrained
-from hw2.layers import norm
+from hw2.layers import depth, norm
 from hw2.layers.initializers import sizes_only
 from hw2.models import MODELS
 from hw2.models.pretrained import IMAGENET, NONE
@@ -121,6 +121,7 @@ def build_model(spec: Spec, *, load_pretrained: bool = True) -> tf.Module:
     name = options.pop("weights", None)
     digest = options.pop("weights_sha256", options.pop("pretrained_sha256", None))
     options.pop("thaw_epoch", None)
+    rate = options.pop("stochastic_depth", 0.0)
     if _freeze(spec) is not None:
         options.pop("freeze")
     read = load_pretrained or options.get("freeze")
@@ -135,6 +136,7 @@ def build_model(spec: Spec, *, load_pretrained: bool = True) -> tf.Module:
         if weights.sha256 != digest:
             raise _other_weights(name)
         pretrained.assign(model, weights, name, head_variables(spec))
+    depth.drop(model, rate)
     if _freeze(spec) is not None:
         variables = named_variables(model)
         norm.freeze(model, [variables[name] for name in frozen_variables(spec, model)])
@@ -246,8 +248,7 @@ def check_model(config: Config) -> None:
             f"--thaw_epoch must go with --freeze=base for --model={config.model}, got --freeze, "
             "which leaves out of the training what it freezes"
         )
-    if config.freeze not in ("true", "false"):
-        _check_pattern(config)
+    _check_layers(config)
     if config.pretrained != NONE and (
         config.stem != FIELDS["stem"].default or config.resnet_d or config.zero_gamma
     ):
@@ -257,8 +258,11 @@ def check_model(config: Config) -> None:
         )
 
 
-def _check_pattern(config: Config) -> None:
-    """Refuses a pattern of --freeze that matches nothing of the model, or everything."""
+def _check_layers(config: Config) -> None:
+    """Refuses to freeze nothing or everything, and stochastic depth without residual blocks."""
+    has_pattern = config.freeze not in ("true", "false")
+    if not has_pattern and not config.stochastic_depth:
+        return
     side = config.image_size
     options = {n: getattr(config, n) for n in _options_taken(config.model)}
     options |= {"freeze": False} if "freeze" in options else {}
@@ -266,7 +270,13 @@ def _check_pattern(config: Config) -> None:
     with sizes_only():
         model = constructor(config.model)((side, side, 3), 10, seed=0, **options)
         frozen = freezing.matching(model, config.freeze)
-    freezing.checked(model, config.freeze, frozen, config.model)
+    if has_pattern:
+        freezing.checked(model, config.freeze, frozen, config.model)
+    if config.stochastic_depth and not depth.blocks(model):
+        raise UsageError(
+            "--stochastic_depth must go with a model of residual blocks, as resnet18, resnet9 or "
+            f"efficientnet_lite0, got --model={config.model}"
+        )
 
 
 def check_momentum(config: Config, found: Checkpoint) -> None:
@@ -298,8 +308,9 @@ def _model_options(config: Config) -> dict[str, Any]:
     freeze = {"true": True, "false": False}.get(config.freeze, config.freeze)
     if freeze or "freeze" in options:
         options["freeze"] = freeze
-    if config.thaw_epoch:
-        options["thaw_epoch"] = config.thaw_epoch
+    for name in ("thaw_epoch", "stochastic_depth"):
+        if getattr(config, name):
+            options[name] = getattr(config, name)
     if config.pretrained in (NONE, IMAGENET) and "pretrained" in taken:
         return options
     if config.pretrained != NONE and pretrained.reads_itself(config.pretrained, taken):

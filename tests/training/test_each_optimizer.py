@@ -8,7 +8,14 @@ FLAGS = ["--clip_norm=0.5", "--accumulate=2", "--max_steps=6", "--weight_decay=0
 SLOTS = {"adagrad": {"sum"}, "rmsprop": {"square", "velocity"}, "lion": {"mean"}}
 
 
-@pytest.mark.parametrize("name", SLOTS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("adagrad", marks=pytest.mark.slow),
+        pytest.param("rmsprop", marks=pytest.mark.slow),
+        "lion",
+    ],
+)
 def test_stopped_and_resumed_a_run_ends_bit_for_bit(train, stop, tmp_path, name):
     flags = [*FLAGS, f"--optimizer={name}", "--momentum=0.5"]
     train(tmp_path / "whole", *flags, mirrored=True)
