@@ -3,12 +3,14 @@
     hw2 models
     hw2 models simple_cnn resnet18 --num_classes=10 --image_size=32 --json
     hw2 models resnet50 --layers
+    hw2 models resnet18 --freeze='stem|stage[12]'
 
 Names of models, or --model, choose some of them. Parameters are those that training changes.
 Multiply-adds are those of convolutions and matrix products, for one picture. Layers are
 convolutions and matrices. Patches are the matrices that im2col lays out for one picture, in
 float32; where convolution is by im2col, training keeps them for the gradient. No model is run or
-initialized: the sizes are read from its graph.
+initialized: the sizes are read from its graph. With --freeze, the layers that a training with it
+would leave as they are follow, and how many parameters these have.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ HEAD = f"{'model':20}{'parameters':>13}{'multiply-adds':>16}{'layers':>8}{'patch
 
 def _models(config: Config, own: Own) -> None:
     """Prints one line for each model, or its layers."""
-    from hw2.models import MODELS, summary  # imports TensorFlow
+    from hw2.jobs import spec  # imports TensorFlow
+    from hw2.models import MODELS, summary
 
     names = [*own.rest, *split(own.model)] or list(MODELS)
     for name in names:
@@ -43,10 +46,16 @@ def _models(config: Config, own: Own) -> None:
             out = console.stdout()
             out.print(name)
             out.print(summary.describe(MODELS[name], shape, own.num_classes))
-            continue
-        results.append({"model": name} | summary.measure(MODELS[name], shape, own.num_classes))
-        if not own.json:
-            print(_line(results[-1]), flush=True)
+        else:
+            results.append({"model": name} | summary.measure(MODELS[name], shape, own.num_classes))
+            if not own.json:
+                print(_line(results[-1]), flush=True)
+        if config.freeze != "false":
+            frozen = spec.frozen_of(name, shape, own.num_classes, config.freeze)
+            if own.json:
+                results[-1]["frozen"] = frozen
+            else:
+                print(f"  {frozen}", flush=True)
     if own.json:
         print(json.dumps(results, indent=1))
 
@@ -69,5 +78,5 @@ COMMAND = Command(
         "json": setting(False, "print JSON instead of the table"),
         "layers": setting(False, "print the layers of each model"),
     },
-    reads=("debug",),
+    reads=("freeze", "debug"),
 )

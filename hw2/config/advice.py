@@ -2,13 +2,24 @@
 
 from collections.abc import Callable, Sequence
 
-from hw2.config.rules import SGD
+from hw2.config.rules import WITH_EPSILON, WITH_MOMENTUM
 from hw2.config.settings import FIELDS, Config, line
 
 # A setting, others, a test of these by which the first has no effect, and why, in words.
 IDLE: Sequence[tuple[str, tuple[str, ...], Callable[..., bool], str]] = (
     ("max_steps", ("epochs",), lambda epochs: epochs > 0, "--epochs says when training ends"),
-    ("momentum", ("optimizer",), lambda name: name not in SGD, "it is of sgd and sgdw"),
+    (  # the flagfile of a run holds what these two become, used or not
+        "momentum",
+        ("optimizer", "momentum"),
+        lambda name, value: name not in WITH_MOMENTUM and value != 0.9,
+        f"it is of {', '.join(WITH_MOMENTUM)}",
+    ),
+    (
+        "epsilon",
+        ("optimizer", "epsilon"),
+        lambda name, value: name not in WITH_EPSILON and value != 0,
+        f"it is of {', '.join(WITH_EPSILON)}",
+    ),
     ("rate_factor", ("schedule",), lambda name: name != "steps", "it is of --schedule=steps"),
     ("focal_gamma", ("loss",), lambda name: name != "focal", "it is of --loss=focal"),
     (

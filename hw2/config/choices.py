@@ -4,7 +4,7 @@ from hw2.config import presets
 
 # The names in hw2.training, which imports TensorFlow; a test compares them.
 LOSSES = ("cross_entropy", "kl", "binary", "focal")
-OPTIMIZERS = ("adam", "adamw", "sgd", "sgdw")
+OPTIMIZERS = ("adagrad", "adam", "adamw", "lion", "rmsprop", "sgd", "sgdw")
 SCHEDULES = ("constant", "steps", "cosine", "inverse_time")
 
 STANDARDS = ("image", "channel", "given", "imagenet", "none")  # what gets mean 0, deviation 1

@@ -16,6 +16,7 @@ def setting(
     *,
     kind: str = "",
     path: Collection[str] | None = None,
+    switch: bool = False,
 ) -> Any:
     """A field of `Config`, with all that is known of its flag.
 
@@ -26,8 +27,9 @@ def setting(
       group: The heading that it opens in `--help`.
       kind: Where else it is written down, as the three functions below say; "" for nowhere.
       path: For a path, the words that may stand there and are none; None if it is no path.
+      switch: Whether a text may be given as a switch is, `--name` for "true" and `--noname`.
     """
-    metadata = dict(text=text, rule=rule, group=group, kind=kind, path=path)
+    metadata = dict(text=text, rule=rule, group=group, kind=kind, path=path, switch=switch)
     return dataclasses.field(default=default, metadata=metadata)
 
 

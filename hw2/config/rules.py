@@ -40,10 +40,12 @@ GROUPS = Rule(
     "near_duplicates, column:NAME, or a regular expression with a group in ( )",
     lambda text: _groups(text),
 )
+PATTERN = Rule("true, false or a regular expression", lambda text: _compiles(str(text)))
 HALF = Rule("in [0, 0.5]", lambda value: 0 <= value <= 0.5)
 DEGREES = Rule("in [0, 180]", lambda value: 0 <= value <= 180)
 TEN = Rule("in [0, 10]", lambda value: 0 <= value <= 10)
 FOURTEEN = Rule("in [0, 14]", lambda value: 0 <= value <= 14)
+DECAY_OR_NOT = Rule("in [0, 1), or -1", lambda value: 0 <= value < 1 or value == -1)
 SHARE = Rule("in [0, 1]", lambda value: 0 <= value <= 1)
 CHANNELS = Rule("0, 1 or 3", lambda value: value in (0, 1, 3))
 OWN_PRODUCT = Rule("MODULE:FUNCTION", lambda value: not value or _names_function(value))
@@ -57,6 +59,8 @@ ORDERED = (
     ("saturation_min", "saturation_max"),
 )
 SGD = ("sgd", "sgdw")
+WITH_MOMENTUM = (*SGD, "rmsprop")
+WITH_EPSILON = ("adagrad", "adam", "adamw", "rmsprop")
 # Names of settings, a test of their values together, and the rule in words.
 TOGETHER = (
     (
@@ -68,6 +72,11 @@ TOGETHER = (
         ("optimizer", "momentum", "nesterov"),
         lambda optimizer, momentum, nesterov: not nesterov or (optimizer in SGD and momentum),
         "--nesterov must come with sgd or sgdw, and momentum",
+    ),
+    (
+        ("freeze", "thaw_epoch"),
+        lambda freeze, epoch: not epoch or switched(freeze) != "false",
+        "--thaw_epoch must come with --freeze",
     ),
     (
         ("schedule", "rate_epochs"),
@@ -105,6 +114,22 @@ def _names_function(text: str) -> bool:
 def numbers_of(text: str) -> list[float]:
     """Reads numbers between commas."""
     return [float(part) for part in text.split(",") if text]
+
+
+def switched(value: str | bool) -> str:
+    """A text that may be given as a switch: "true", "false", or the text itself."""
+    text = str(value)
+    if text.lower() in ("true", "t", "1"):
+        return "true"
+    return "false" if text.lower() in ("", "false", "f", "0") else text
+
+
+def _compiles(text: str) -> bool:
+    try:
+        re.compile(text)
+    except re.error:
+        return False
+    return True
 
 
 def _rising(text: str) -> bool:

@@ -38,6 +38,7 @@ from hw2.config.rules import (
     BYTE,
     CHANNELS,
     DECAY,
+    DECAY_OR_NOT,
     DEGREES,
     DEVIATIONS,
     EPOCHS,
@@ -50,6 +51,7 @@ from hw2.config.rules import (
     NUMBERS,
     ORDERED,
     OWN_PRODUCT,
+    PATTERN,
     SEED,
     SHARE,
     TEN,
@@ -57,6 +59,7 @@ from hw2.config.rules import (
     at_least,
     one_of,
     one_of_or_own,
+    switched,
 )
 
 
@@ -127,7 +130,11 @@ class Config:
     pretrained: str = model_option(
         "none", "trained weights: a name, or a file", NOT_EMPTY, path=WEIGHTS
     )
-    freeze: bool = model_option(False, "train only the last layer, the head")
+    freeze: str = model_option(
+        "false", "pattern of names to freeze; true: not the head", PATTERN, switch=True
+    )
+    thaw_epoch: int = setting(0, "epochs until --freeze ends; 0: never", at_least(0))
+    stochastic_depth: float = setting(0.0, "rate of the last residual block", DECAY)
     width: int = model_option(64, "channels of the first layer of resnet9", at_least(1))
 
     conv_algorithm: str = recorded(
@@ -151,9 +158,10 @@ class Config:
     sampling: str = recorded("uniform", " or ".join(SAMPLINGS), one_of(*SAMPLINGS))
     label_smoothing: float = recorded(0.0, "probability spread over all classes", DECAY)
     optimizer: str = setting("adam", f"{', '.join(OPTIMIZERS)}", one_of(*OPTIMIZERS))
-    momentum: float = recorded(0.9, "momentum of sgd and sgdw", DECAY)
+    momentum: float = recorded(-1.0, "-1: 0.9 for sgd, sgdw; 0 for rmsprop", DECAY_OR_NOT)
     nesterov: bool = recorded(False, "Nesterov momentum, for sgd and sgdw")
-    weight_decay: float = recorded(-1.0, "-1: 0.01 for adamw, 0 for sgd, sgdw", LEFT_OR_NOT)
+    epsilon: float = recorded(-1.0, "-1: 1e-8 for adam, adamw, else 1e-7", LEFT_OR_NOT)
+    weight_decay: float = recorded(-1.0, "-1: 0.01 for adamw, else 0", LEFT_OR_NOT)
     clip_norm: float = recorded(0.0, "largest gradient norm; 0 for no limit", at_least(0))
     learning_rate: float = recorded(1e-3, "learning rate after warm-up", ABOVE_0)
     schedule: str = recorded("constant", f"{', '.join(SCHEDULES)}", one_of(*SCHEDULES))
@@ -224,6 +232,7 @@ class Config:
     debug: bool = one_command(False, "show the traceback of an error")
 
     def __post_init__(self):
+        object.__setattr__(self, "freeze", switched(self.freeze))
         if broken := _broken_rule(vars(self)):
             raise ValueError(f"{broken[1]}.")
         for name in PATHS:  # in flags, in files and in Python alike
@@ -231,7 +240,11 @@ class Config:
 
 
 FIELDS = {field.name: field for field in dataclasses.fields(Config)}
-SWITCHES = frozenset(name for name in FIELDS if isinstance(FIELDS[name].default, bool))
+SWITCHES = frozenset(
+    name
+    for name, field in FIELDS.items()
+    if isinstance(field.default, bool) or field.metadata["switch"]
+)
 KINDS = {name: field.metadata["kind"] for name, field in FIELDS.items()}
 RECORDED = tuple(sorted(name for name in KINDS if KINDS[name] == "recorded"))
 MODEL_OPTIONS = tuple(name for name in KINDS if KINDS[name] == "model option")

@@ -49,6 +49,7 @@ def steps_between(config: Config, count: int) -> int:
 def learner(
     config: Config,
     spec: Spec,
+    count: int,
     *,
     load_pretrained: bool = True,
     class_weights: Sequence[float] | None = None,
@@ -58,9 +59,12 @@ def learner(
     Args:
       config: The settings.
       spec: The spec of the training.
+      count: Pictures in an epoch.
       load_pretrained: False where a checkpoint will set all weights that train.
       class_weights: Weights of the classes in the loss; None where all count alike.
     """
+    frozen = frozen_variables(spec)
+    thaw_step = round(config.thaw_epoch * count / config.batch_size)
 
     def build() -> tf.Module:
         model = build_model(spec, load_pretrained=load_pretrained)
@@ -79,13 +83,16 @@ def learner(
             variables,
             momentum=config.momentum,
             nesterov=config.nesterov,
+            epsilon=config.epsilon,
             weight_decay=config.weight_decay,
+            starts=dict.fromkeys(frozen, thaw_step),
         ),
         loss=losses.weighted(losses.smoothed(loss, config.label_smoothing), class_weights),
         clip_norm=config.clip_norm,
         accumulate=config.accumulate,
         precision=config.precision,
-        frozen=frozen_variables(spec),
+        frozen=frozen,
+        thaw_step=thaw_step,
     )
 
 

@@ -46,7 +46,8 @@ def record_of_run(
     more = []
     if found and weights and found.state.get(CLASS_WEIGHTS) not in (None, weights):
         more = ["the class weights have changed"]  # of the file, or of the numbers of images
-    history = _history(found, now, more) if found else []
+    usual = {name: settled.usual(config)[name] for name in ("momentum", "epsilon")}
+    history = _history(found, now, usual, more) if found else []
     since = compatibility.began(found, spec)
     if compatibility.has_other_pictures(found, spec):
         history = [*history, {"step": since, "changes": ["the data has changed"]}]
@@ -62,19 +63,24 @@ def record_of_run(
 
 
 def _history(
-    found: Checkpoint, now: Mapping[str, Mapping[str, Any]], more: Sequence[str]
+    found: Checkpoint,
+    now: Mapping[str, Mapping[str, Any]],
+    usual: Mapping[str, Any],
+    more: Sequence[str],
 ) -> list[dict[str, Any]]:
     """Lists what has changed at each start of a run; warns if something has at this one.
 
     Args:
       found: The checkpoint to resume.
       now: "environment" and "settings".
+      usual: What older checkpoints do not record, as it was in all of them.
       more: Other changes, in words.
     """
     # A checkpoint from before a flag existed was trained with the default of that flag; one that
     # is not of a cosine has no last step.
     defaults = {name: settings.FIELDS[name].default for name in settings.RECORDED}
     defaults |= {name: value for name, value in now["settings"].items() if name == "last_step"}
+    defaults |= usual
     old = {**found.state, "settings": defaults | found.state["settings"]}
     changes = [words for part in now for words in environment.changes(old[part], now[part])]
     changes += more

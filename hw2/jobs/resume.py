@@ -11,9 +11,9 @@ from rich.console import Console
 
 from hw2.config.settings import Config
 from hw2.errors import RunError
-from hw2.jobs import build
+from hw2.jobs import build, freezing
 from hw2.jobs import model as trained
-from hw2.jobs.spec import Spec, head_variables
+from hw2.jobs.spec import Spec, frozen_variables, head_variables
 from hw2.jobs.start import Start
 from hw2.runs import folder as run_folder
 from hw2.training import progress as progresses
@@ -51,6 +51,7 @@ def restore_state(config: Config, start: Start, out: Console) -> State:
     learner = build.learner(
         config,
         start.spec,
+        len(start.training),
         load_pretrained=start.checkpoint is None,
         class_weights=start.class_weights,
     )
@@ -60,6 +61,9 @@ def restore_state(config: Config, start: Start, out: Console) -> State:
     elif config.init_from:
         load_weights(config, learner, start.spec, out)
     out.print(build.layers(config, learner, start.spec))
+    if frozen := frozen_variables(start.spec, learner.model):
+        until = f" until epoch {config.thaw_epoch}" if config.thaw_epoch else ""
+        out.print(f"{freezing.summary(learner.model, frozen)}{until}")
     return State(learner, run, progress)
 
 

@@ -17,10 +17,13 @@ OPEN = -1  # the value of a setting that was left open
 # A setting that may be left open, and the one by which it is chosen.
 CHOSEN_BY = {
     "l2": "model",
+    "momentum": "optimizer",
+    "epsilon": "optimizer",
     "weight_decay": "optimizer",
     "halve_after": "schedule",
     "stop_after": "schedule",
 }
+EPSILONS = {"adam": 1e-8, "adamw": 1e-8, "adagrad": 1e-7, "rmsprop": 1e-7}
 SGD_DECAY = "sgd_decay"  # in a checkpoint's state: what plain "sgd" means in that run
 GRADIENT, WEIGHT = "gradient", "weight"  # where weight decay goes
 
@@ -49,12 +52,16 @@ def settled(config: Config, found: Checkpoint | None) -> Config:
 def usual(config: Config) -> dict[str, Any]:
     """The values that a new run gets for settings that are left open.
 
-    They are the L2 penalty of the model's own report or paper, which is 0 for most; PyTorch's
-    weight decay for AdamW; and a rate that falls by itself only where no schedule lowers it.
+    They are the L2 penalty of the model's own report or paper, which is 0 for most; the momentum
+    of SGD, which RMSprop has not; PyTorch's weight decay for AdamW; the paper's epsilon for Adam
+    and Keras's for others that have one; and a rate that falls by itself only where no schedule
+    lowers it.
     """
     alone = config.schedule == "constant"
     return {
         "l2": spec.own_l2(config.model),
+        "momentum": 0.0 if config.optimizer == "rmsprop" else 0.9,
+        "epsilon": EPSILONS.get(config.optimizer, 0.0),
         "weight_decay": 0.01 if config.optimizer == "adamw" else 0.0,
         "halve_after": 7 if alone else 0,
         "stop_after": 15 if alone else 0,

@@ -21,12 +21,13 @@ from hw2.errors import RunError, UsageError
 from hw2.input.examples import Examples
 from hw2.input.files import levels
 from hw2.input.transforms.preprocess import STATISTICS, Preprocessing
-from hw2.jobs import pretrained
-from hw2.layers import norm
+from hw2.jobs import freezing, pretrained
+from hw2.layers import depth, norm
+from hw2.layers.initializers import sizes_only
 from hw2.models import MODELS
 from hw2.models.pretrained import IMAGENET, NONE
 from hw2.runs.checkpoints import Checkpoint
-from hw2.training.variables import named_variables
+from hw2.training.variables import named_variables, trainable
 
 Spec = dict[str, Any]
 OF_ALL = ("pretrained", "freeze")  # options of the setting that every model has, see `build_model`
@@ -118,10 +119,12 @@ def build_model(spec: Spec, *, load_pretrained: bool = True) -> tf.Module:
     """
     make = constructor(spec["model"])
     options = dict(spec.get("model_options", {}))
-    taken = _options_taken(spec["model"])
     name = options.pop("weights", None)
     digest = options.pop("weights_sha256", options.pop("pretrained_sha256", None))
-    freeze = "freeze" not in taken and options.pop("freeze", False)
+    options.pop("thaw_epoch", None)
+    rate = options.pop("stochastic_depth", 0.0)
+    if _freeze(spec) is not None:
+        options.pop("freeze")
     read = load_pretrained or options.get("freeze")
     if digest and not name and read and _digest(options["pretrained"]) != digest:
         raise _other_weights(options["pretrained"])
@@ -134,30 +137,72 @@ def build_model(spec: Spec, *, load_pretrained: bool = True) -> tf.Module:
         if weights.sha256 != digest:
             raise _other_weights(name)
         pretrained.assign(model, weights, name, head_variables(spec))
-    if freeze:
-        norm.freeze(model)
+    depth.drop(model, rate)
+    if _freeze(spec) is not None:
+        variables = named_variables(model)
+        norm.freeze(model, [variables[name] for name in frozen_variables(spec, model)])
     return model
 
 
-def frozen_variables(spec: Spec) -> set[str]:
-    """Names the variables that training leaves as they are: all but the head's, or none.
+def frozen_variables(spec: Spec, model: tf.Module | None = None) -> set[str]:
+    """Names the variables of the model that training leaves as they are.
 
-    `inception_resnet_v2` has none, since it hides what it freezes.
+    `inception_resnet_v2` has none where it hides what it freezes.
+
+    Args:
+      spec: The spec of the training.
+      model: Its model, if there is one already.
     """
-    frozen = spec.get("model_options", {}).get("freeze")
-    if not frozen or "freeze" in _options_taken(spec["model"]):
+    pattern = _freeze(spec)
+    if pattern is None:
         return set()
-    model = build_model(spec, load_pretrained=False)
-    return set(named_variables(model)) - head_variables(spec)
+    model = model or build_model(spec, load_pretrained=False)
+    if not isinstance(pattern, str):
+        return set(trainable(named_variables(model))) - head_variables(spec)
+    return freezing.matching(model, pattern)
+
+
+def _freeze(spec: Spec) -> str | bool | None:
+    """The pattern of frozen variables, or True for all but the head's.
+
+    None if nothing is frozen, or if the model's constructor does it.
+    """
+    freeze = spec.get("model_options", {}).get("freeze", False)
+    if isinstance(freeze, str):
+        return freeze
+    return True if freeze and "freeze" not in _options_taken(spec["model"]) else None
 
 
 def head_variables(spec: Spec) -> set[str]:
     """Names the variables of the model whose shapes depend on the number of classes."""
+    if _freeze(spec) is not None:  # names are the same without
+        options = {k: v for k, v in spec["model_options"].items() if k != "freeze"}
+        spec = dict(spec, model_options=options)
     more = dict(spec, class_names=[*spec["class_names"], ""])
-    one, other = (
-        named_variables(build_model(which, load_pretrained=False)) for which in (spec, more)
-    )
-    return {name for name in one if one[name].shape != other[name].shape}
+    return _other_shapes(*(build_model(which, load_pretrained=False) for which in (spec, more)))
+
+
+def frozen_of(name: str, shape: tuple[int, int, int], classes: int, freeze: str) -> str:
+    """Says what `--freeze` would leave as it is in a model by name, without allocating weights.
+
+    Raises:
+      UsageError: It matches nothing of the model, or everything.
+    """
+    make = constructor(name)
+    with sizes_only():
+        model, other = (make(shape, count, seed=0) for count in (classes, classes + 1))
+        frozen = freezing.matching(model, freeze)
+        if freeze == "true" and "freeze" in _options_taken(name):
+            frozen = freezing.matching(model, "base/")  # what its constructor hides
+        elif freeze == "true":
+            frozen = set(trainable(named_variables(model))) - _other_shapes(model, other)
+        freezing.checked(model, freeze, frozen, name)
+        return freezing.summary(model, frozen)
+
+
+def _other_shapes(model: tf.Module, other: tf.Module) -> set[str]:
+    one, two = named_variables(model), named_variables(other)
+    return {name for name in one if one[name].shape != two[name].shape}
 
 
 def constructor(name: str):
@@ -199,12 +244,39 @@ def check_model(config: Config) -> None:
                 f"--{name} must go with {', '.join(others)}, got {value!r} for "
                 f"--model={config.model}"
             )
+    if config.thaw_epoch and config.freeze == "true" and "freeze" in taken:
+        raise UsageError(
+            f"--thaw_epoch must go with --freeze=base for --model={config.model}, got --freeze, "
+            "which leaves out of the training what it freezes"
+        )
+    _check_layers(config)
     if config.pretrained != NONE and (
         config.stem != FIELDS["stem"].default or config.resnet_d or config.zero_gamma
     ):
         raise UsageError(
             "--pretrained weights must go with --stem=imagenet, --noresnet_d and --nozero_gamma, "
             f"got {config.stem}, {config.resnet_d} and {config.zero_gamma}"
+        )
+
+
+def _check_layers(config: Config) -> None:
+    """Refuses to freeze nothing or everything, and stochastic depth without residual blocks."""
+    has_pattern = config.freeze not in ("true", "false")
+    if not has_pattern and not config.stochastic_depth:
+        return
+    side = config.image_size
+    options = {n: getattr(config, n) for n in _options_taken(config.model)}
+    options |= {"freeze": False} if "freeze" in options else {}
+    options |= {"pretrained": NONE} if "pretrained" in options else {}
+    with sizes_only():
+        model = constructor(config.model)((side, side, 3), 10, seed=0, **options)
+        frozen = freezing.matching(model, config.freeze)
+    if has_pattern:
+        freezing.checked(model, config.freeze, frozen, config.model)
+    if config.stochastic_depth and not depth.blocks(model):
+        raise UsageError(
+            "--stochastic_depth must go with a model of residual blocks, as resnet18, resnet9 or "
+            f"efficientnet_lite0, got --model={config.model}"
         )
 
 
@@ -234,8 +306,12 @@ def _model_options(config: Config) -> dict[str, Any]:
     """The options of the model; weights are given by name or absolute path, and by their hash."""
     taken = _options_taken(config.model)
     options = {name: getattr(config, name) for name in sorted(taken)}
-    if config.freeze:
-        options["freeze"] = True
+    freeze = {"true": True, "false": False}.get(config.freeze, config.freeze)
+    if freeze or "freeze" in options:
+        options["freeze"] = freeze
+    for name in ("thaw_epoch", "stochastic_depth"):
+        if getattr(config, name):
+            options[name] = getattr(config, name)
     if config.pretrained in (NONE, IMAGENET) and "pretrained" in taken:
         return options
     if config.pretrained != NONE and pretrained.reads_itself(config.pretrained, taken):

@@ -37,6 +37,30 @@ def spatial_dropout(x: tf.Tensor, *, rate: float, seed: tf.Tensor) -> tf.Tensor:
     return _drop(x, tf.stack([tf.shape(x)[0], 1, 1, x.shape[3]]), rate, seed)
 
 
+def stochastic_depth(
+    x: tf.Tensor, *, rate: float, training: bool, seed: tf.Tensor | None
+) -> tf.Tensor:
+    """Zeroes whole images of `[N, H, W, C]` in training, and scales the rest to keep the mean.
+
+    For the branch of a residual block, which is then its shortcut alone.
+
+    Args:
+      x: The branch, before the sum.
+      rate: Fraction of images to drop, in [0, 1).
+      training: Whether to drop any.
+      seed: `[2]` integers; needed in training with a rate above 0.
+
+    Raises:
+      ValueError: `rate` is outside [0, 1), or there is no seed.
+
+    Source: Huang et al., "Deep Networks with Stochastic Depth", 2016, arxiv.org/abs/1603.09382,
+    which scales at evaluation instead.
+    """
+    if not (training and rate):
+        return x
+    return _drop(x, tf.stack([tf.shape(x)[0], 1, 1, 1]), rate, seed)
+
+
 class Dropout(tf.Module):
     """Applies `dropout` in training, and nothing otherwise."""
 
@@ -65,7 +89,7 @@ class SpatialDropout(tf.Module):
         return spatial_dropout(x, rate=self.rate, seed=seed) if training and self.rate else x
 
 
-def _drop(x: tf.Tensor, shape: tf.Tensor, rate: float, seed: tf.Tensor) -> tf.Tensor:
+def _drop(x: tf.Tensor, shape: tf.Tensor, rate: float, seed: tf.Tensor | None) -> tf.Tensor:
     """Drops by a random mask of `shape`.
 
     Every replica draws the mask of the whole batch and uses its own rows of it, so that several

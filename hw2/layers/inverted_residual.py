@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from hw2.layers.conv import Conv
 from hw2.layers.depthwise import DepthwiseConv
+from hw2.layers.dropout import stochastic_depth
 from hw2.layers.norm import BatchNorm
 
 
@@ -54,6 +55,7 @@ class InvertedResidual(tf.Module):
         self.project = Conv(between, out_channels, 1, bias=False, rng=rng, l2=l2)
         self.norm3 = BatchNorm(out_channels, epsilon=epsilon)
         self.adds = strides == 1 and in_channels == out_channels
+        self.drop_rate = 0.0  # set by `hw2.layers.depth`
 
     def __call__(
         self, x: tf.Tensor, *, training: bool = False, seed: tf.Tensor | None = None
@@ -67,4 +69,6 @@ class InvertedResidual(tf.Module):
             y = tf.nn.relu6(self.norm1(self.expand(y), training=training))
         y = tf.nn.relu6(self.norm2(self.depthwise(y), training=training))
         y = self.norm3(self.project(y), training=training)
-        return x + y if self.adds else y
+        if not self.adds:
+            return y
+        return x + stochastic_depth(y, rate=self.drop_rate, training=training, seed=seed)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import tensorflow as tf
 
 from hw2 import ops
@@ -136,8 +138,15 @@ def synchronize(model: tf.Module) -> None:
             module.synchronized = True
 
 
-def freeze(model: tf.Module) -> None:
-    """Makes every batch norm of a model keep its moving statistics in training."""
+def freeze(model: tf.Module, variables: Iterable[tf.Variable] | None = None) -> None:
+    """Makes batch norms keep their moving statistics in training.
+
+    Args:
+      model: The model.
+      variables: Batch norms that own one of these are meant; all of the model if left out.
+    """
+    variables = model.trainable_variables if variables is None else variables
+    owned = {id(variable) for variable in variables}
     for module in model.submodules:
-        if isinstance(module, BatchNorm):
+        if hasattr(module, "frozen") and owned & {id(v) for v in module.trainable_variables}:
             module.frozen = True

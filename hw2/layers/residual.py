@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from hw2.layers.conv import Conv
+from hw2.layers.dropout import stochastic_depth
 from hw2.layers.norm import BatchNorm
 from hw2.layers.pool import AvgPool
 from hw2.layers.sequential import Layer, Sequential
@@ -59,6 +60,7 @@ class BasicBlock(tf.Module):
         self.norm2 = _last_norm(width, epsilon, zero_gamma)
         self.squeeze_excite = SqueezeExcite(width, rng=rng, l2=l2) if squeeze_excite else None
         self.shortcut = _shortcut(in_channels, width, strides, pooled_shortcut, epsilon, rng, l2)
+        self.drop_rate = 0.0  # set by `hw2.layers.depth`
 
     def __call__(
         self, x: tf.Tensor, *, training: bool = False, seed: tf.Tensor | None = None
@@ -68,6 +70,7 @@ class BasicBlock(tf.Module):
         y = self.norm2(self.conv2(y), training=training)
         if self.squeeze_excite:
             y = self.squeeze_excite(y)
+        y = stochastic_depth(y, rate=self.drop_rate, training=training, seed=seed)
         return tf.nn.relu(y + _through(self.shortcut, x, training))
 
 
@@ -118,6 +121,7 @@ class Bottleneck(tf.Module):
         self.shortcut = _shortcut(
             in_channels, out_channels, strides, pooled_shortcut, epsilon, rng, l2
         )
+        self.drop_rate = 0.0  # set by `hw2.layers.depth`
 
     def __call__(
         self, x: tf.Tensor, *, training: bool = False, seed: tf.Tensor | None = None
@@ -128,6 +132,7 @@ class Bottleneck(tf.Module):
         y = self.norm3(self.conv3(y), training=training)
         if self.squeeze_excite:
             y = self.squeeze_excite(y)
+        y = stochastic_depth(y, rate=self.drop_rate, training=training, seed=seed)
         return tf.nn.relu(y + _through(self.shortcut, x, training))
 
 

@@ -86,6 +86,7 @@ class Base(tf.Module):
                 if isinstance(layer, tf.keras.layers.Conv2D):
                     layer.kernel.value.assign(he_normal(layer.kernel.shape, rng))
         self._base, self._moving = base, moving
+        self.frozen = False  # if so, all batch norms keep their statistics
         if not freeze:
             self.layers = _by_layer(base)
 
@@ -106,7 +107,7 @@ class Base(tf.Module):
         if x.shape[3] == 1:
             x = tf.repeat(x, 3, axis=3)
         x = 2 * (x * DEVIATION + MEAN) - 1  # Keras's weights want [-1, 1]
-        return self._base(x, training=training and self._moving)
+        return self._base(x, training=training and self._moving and not self.frozen)
 
 
 def _by_layer(base: tf.keras.Model) -> dict[str, dict[str, tf.Variable]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -32,6 +32,7 @@ class Learner:
         accumulate: int = 1,
         precision: str = "float32",
         frozen: Collection[str] = (),
+        thaw_step: int = 0,
     ):
         """Builds the model twice, the second time to hold the averaged weights.
 
@@ -48,15 +49,17 @@ class Learner:
           precision: Type of images and activations: "float32", or "mixed_bfloat16" for products
             in bfloat16. Weights, sums and the loss are float32 either way.
           frozen: Names of variables that training leaves as they are.
+          thaw_step: Steps after which these are trained too; 0 for never.
         """
         self._strategy = tf.distribute.get_strategy()
         self.model, self.averaged = build(), build()
         self._variables = named_variables(self.model)
         self._averages = named_variables(self.averaged)
+        self._frozen, self._thaw_step = frozenset(frozen), thaw_step
         self._trainable = {
             name: variable
             for name, variable in trainable(self._variables).items()
-            if name not in frozen
+            if thaw_step or name not in self._frozen
         }
         self._statistics = [  # written by layers in the forward pass, unlike frozen weights
             variable
@@ -102,7 +105,12 @@ class Learner:
             tf.constant(step, tf.int64),
             tf.constant(rate, tf.float32),
             tf.constant(leave, tf.float32),
+            self._thawed(step),
         )
+
+    def _thawed(self, step: int) -> bool:
+        """Whether a step trains everything that training ever will."""
+        return step >= self._thaw_step
 
     def not_finite(self, batch: tuple, *, step: int) -> numerics.Finding:
         """Finds where a step that `train_step` refused became infinite or NaN.
@@ -110,6 +118,7 @@ class Learner:
         It runs the model twice again, the second time with every operation checked. Both times
         see the moving statistics as the step did, and no variable is changed in the end.
         """
+        thawed = self._thawed(step)
 
         def rows(images: tf.Tensor, labels: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
             logits = self._logits(images, self._dropout_seed(step))
@@ -117,7 +126,7 @@ class Learner:
             return tf.math.is_finite(self._loss(labels, logits)) & tf.math.is_finite(sums)
 
         def gradients(images: tf.Tensor, labels: tf.Tensor, step: tf.Tensor) -> list[tf.Tensor]:
-            return self._gradients(images, labels, step)[0]
+            return self._gradients(images, labels, step, thawed)[0]
 
         def run(function: Callable) -> tf.Tensor | list[tf.Tensor]:
             inputs = (*batch, tf.constant(step, tf.int64))
@@ -141,9 +150,14 @@ class Learner:
                 variable.assign(value)
 
     def _train_step(
-        self, batch: tuple, step: tf.Tensor, rate: tf.Tensor, leave: tf.Tensor
+        self,
+        batch: tuple,
+        step: tf.Tensor,
+        rate: tf.Tensor,
+        leave: tf.Tensor,
+        thawed: bool = True,
     ) -> Metrics:
-        everywhere = self._strategy.run(self._replica_step, (*batch, step, rate, leave))
+        everywhere = self._strategy.run(self._replica_step, (*batch, step, rate, leave, thawed))
         return {
             name: self._strategy.experimental_local_results(value)[0]  # equal on all
             for name, value in everywhere.items()
@@ -156,10 +170,11 @@ class Learner:
         step: tf.Tensor,
         rate: tf.Tensor,
         leave: tf.Tensor,
+        thawed: bool,
     ) -> Metrics:
         """One replica's step. Losses are shares of the mean of the batch, so gradients add up."""
         before = [variable.read_value() for variable in self._statistics]
-        gradients, loss, accuracy = self._gradients(images, labels, step)
+        gradients, loss, accuracy = self._gradients(images, labels, step, thawed)
         sums = tf.stack([loss, accuracy, leave])
         replica = tf.distribute.get_replica_context()
         if replica.num_replicas_in_sync > 1:
@@ -175,7 +190,9 @@ class Learner:
             wanted = gradients
             if self._clip_norm:
                 wanted = optimizers.clipped(gradients, self._clip_norm)
-            self.optimizer.apply(wanted, rate=rate, step=step)
+            found = dict(zip(self._active(thawed), wanted, strict=True))
+            everyone = [found.get(name) for name in self._trainable]
+            self.optimizer.apply(everyone, rate=rate, step=step)
             decay = average.warmed_up(self._ema_decay, step)
             average.update(self._averages.values(), self._variables.values(), decay)
             return tf.ones([])
@@ -188,13 +205,19 @@ class Learner:
         taken = tf.cond(finite, update, undo)
         return {"loss": sums[0], "accuracy": sums[1], "finite": taken, "leave": sums[2]}
 
+    def _active(self, thawed: bool) -> dict[str, tf.Variable]:
+        """The variables that a step trains, by name."""
+        if thawed:
+            return self._trainable
+        return {n: v for n, v in self._trainable.items() if n not in self._frozen}
+
     def _gradients(
-        self, images: tf.Tensor, labels: tf.Tensor, step: tf.Tensor
+        self, images: tf.Tensor, labels: tf.Tensor, step: tf.Tensor, thawed: bool
     ) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor]:
         """This replica's shares of the gradients, the loss and the accuracy."""
-        parts = self._accumulate
+        parts, active = self._accumulate, list(self._active(thawed).values())
         if parts == 1:
-            return self._part_gradients(images, labels, self._dropout_seed(step), 1)
+            return self._part_gradients(images, labels, self._dropout_seed(step), active, 1)
         sums: Any = None
         rows = images.shape[0] // parts
         for part in range(parts):
@@ -202,12 +225,17 @@ class Learner:
             with tf.control_dependencies([] if sums is None else tf.nest.flatten(sums)):
                 x, y = tf.identity(images[chosen]), tf.identity(labels[chosen])
             seed = tf.random.experimental.stateless_fold_in(self._dropout_seed(step), part)
-            found = self._part_gradients(x, y, seed, parts)
+            found = self._part_gradients(x, y, seed, active, parts)
             sums = found if sums is None else tf.nest.map_structure(tf.add, sums, found)
         return sums
 
     def _part_gradients(
-        self, images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, parts: int
+        self,
+        images: tf.Tensor,
+        labels: tf.Tensor,
+        seed: tf.Tensor,
+        active: Sequence[tf.Variable],
+        parts: int,
     ) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor]:
         """The shares of `_gradients` from one of `parts` parts of this replica's batch."""
         shares = parts * tf.distribute.get_replica_context().num_replicas_in_sync
@@ -215,7 +243,7 @@ class Learner:
             logits = self._logits(images, seed)
             mean = tf.reduce_mean(self._loss(labels, logits)) / shares
             loss = mean + self._penalty(self.model) / shares
-        gradients = tape.gradient(loss, list(self._trainable.values()))
+        gradients = tape.gradient(loss, active)
         right = metrics.in_top_k(labels, logits, 1)
         accuracy = tf.reduce_mean(tf.cast(right, tf.float32)) / shares
         return gradients, loss, accuracy

@@ -5,7 +5,7 @@ the replica's own copy of each variable; the copies stay equal without further c
 
 Weight decay comes in two kinds. That of "sgd" is added to the gradient, decay * weight, and goes
 through the momentum, as in PyTorch and timm: it is L2 regularization, and with a momentum of 0.9
-shrinks a weight ten times as much. That of "adamw" and "sgdw" is decoupled: it shrinks a weight by
+shrinks a weight ten times as much. That of all others is decoupled: it shrinks a weight by
 rate * decay before the step, and never enters the gradient or its running means, as in Keras. Both
 leave out variables of one axis, which are biases and the scales and offsets of normalization.
 Source: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2017,
@@ -21,8 +21,14 @@ from typing import Protocol
 import numpy as np
 import tensorflow as tf
 
-NAMES = ("adam", "adamw", "sgd", "sgdw")
-LEAST_RATE = 1e-4  # below it, rounding hides what a step of plain SGD changes
+from hw2.training.adagrad import Adagrad
+from hw2.training.lion import Lion
+from hw2.training.rmsprop import Rmsprop
+from hw2.training.slots import LEAST_RATE, decay, slot
+
+NAMES = ("adagrad", "adam", "adamw", "lion", "rmsprop", "sgd", "sgdw")
+
+EVERY_STEP: Mapping[str, int] = {}
 
 
 class Optimizer(Protocol):
@@ -34,11 +40,13 @@ class Optimizer(Protocol):
 
     traces: dict[str, tf.Variable]
 
-    def apply(self, gradients: Sequence[tf.Tensor], *, rate: tf.Tensor, step: tf.Tensor) -> None:
+    def apply(
+        self, gradients: Sequence[tf.Tensor | None], *, rate: tf.Tensor, step: tf.Tensor
+    ) -> None:
         """Updates the variables by one step.
 
         Args:
-          gradients: One for each variable, in their order.
+          gradients: One for each variable, in their order; None leaves it and its slots alone.
           rate: Learning rate, a scalar.
           step: Steps done before this one, an integer scalar.
         """
@@ -72,14 +80,26 @@ class Adam(tf.Module):
         beta2: float = 0.999,
         epsilon: float = 1e-8,
         weight_decay: float = 0.0,
+        starts: Mapping[str, int] = EVERY_STEP,
     ):
-        """Makes two slots, initially zero, for each variable."""
+        """Makes two slots, initially zero, for each variable.
+
+        Args:
+          variables: By name.
+          beta1: Share of the running mean that one step keeps.
+          beta2: The same for the squares.
+          epsilon: Added to the root of the mean of squares.
+          weight_decay: This times the rate shrinks each weight before the step.
+          starts: The steps before the first gradient of a variable, where there are some. The
+            running means of young variables are divided by the shares that they hold.
+        """
         super().__init__()
-        self.mean = {name: _slot(v) for name, v in variables.items()}
-        self.square = {name: _slot(v) for name, v in variables.items()}
+        self.mean = {name: slot(v) for name, v in variables.items()}
+        self.square = {name: slot(v) for name, v in variables.items()}
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
         self.weight_decay = weight_decay
         self._variables = list(variables.values())
+        self._starts = [starts.get(name, 0) for name in variables]
 
     @property
     def traces(self) -> dict[str, tf.Variable]:
@@ -91,14 +111,23 @@ class Adam(tf.Module):
         share = 1 - self.beta1
         return {n: old + (self.mean[n].numpy() - old) / share for n, old in before.items()}
 
-    def apply(self, gradients: Sequence[tf.Tensor], *, rate: tf.Tensor, step: tf.Tensor) -> None:
+    def apply(
+        self, gradients: Sequence[tf.Tensor | None], *, rate: tf.Tensor, step: tf.Tensor
+    ) -> None:
         """Changes the variables by one step; see `Optimizer`."""
         slots = zip(
-            self._variables, self.mean.values(), self.square.values(), gradients, strict=True
+            self._variables,
+            self.mean.values(),
+            self.square.values(),
+            self._starts,
+            gradients,
+            strict=True,
         )
-        for variable, mean, square, gradient in slots:
-            _decay(variable, self.weight_decay, rate)
-            count = tf.cast(step + 1, variable.dtype)
+        for variable, mean, square, start, gradient in slots:
+            if gradient is None:
+                continue
+            decay(variable, self.weight_decay, rate)
+            count = tf.cast(step + 1 - start, variable.dtype)
             tf.raw_ops.ResourceApplyAdam(
                 var=variable.handle,
                 m=mean.handle,
@@ -146,7 +175,7 @@ class Sgd(tf.Module):
             raise ValueError("nesterov must come with momentum above 0, got 0.")
         self.momentum, self.nesterov = momentum, nesterov
         self.weight_decay, self.decoupled = weight_decay, decoupled
-        self.velocity = {name: _slot(v) for name, v in variables.items()} if momentum else {}
+        self.velocity = {name: slot(v) for name, v in variables.items()} if momentum else {}
         self._named, self._variables = dict(variables), list(variables.values())
 
     @property
@@ -160,27 +189,31 @@ class Sgd(tf.Module):
             return {}
         result = {}
         for name, old in before.items():
-            decay = self.weight_decay if old.ndim > 1 else 0.0
+            share = self.weight_decay if old.ndim > 1 else 0.0
             if not self.velocity:
-                result[name] = ((1 - rate * decay) * old - self._named[name].numpy()) / rate
+                result[name] = ((1 - rate * share) * old - self._named[name].numpy()) / rate
                 continue
             velocity = self.velocity[name].numpy()
             result[name] = (self.momentum * old - velocity) / rate
-            if decay and not self.decoupled:
+            if share and not self.decoupled:
                 change = velocity
                 if self.nesterov:
                     change = self.momentum * velocity - rate * result[name]
-                result[name] -= decay * (self._named[name].numpy() - change)
+                result[name] -= share * (self._named[name].numpy() - change)
         return result
 
-    def apply(self, gradients: Sequence[tf.Tensor], *, rate: tf.Tensor, step: tf.Tensor) -> None:
+    def apply(
+        self, gradients: Sequence[tf.Tensor | None], *, rate: tf.Tensor, step: tf.Tensor
+    ) -> None:
         """Changes the variables by one step; see `Optimizer`."""
         velocities = list(self.velocity.values()) or [None] * len(self._variables)
         for variable, velocity, gradient in zip(
             self._variables, velocities, gradients, strict=True
         ):
+            if gradient is None:
+                continue
             if self.decoupled:
-                _decay(variable, self.weight_decay, rate)
+                decay(variable, self.weight_decay, rate)
             elif self.weight_decay and len(variable.shape) > 1:
                 gradient += self.weight_decay * variable.read_value()
             lr = tf.cast(rate, variable.dtype)
@@ -205,7 +238,9 @@ def make(
     *,
     momentum: float = 0.9,
     nesterov: bool = False,
+    epsilon: float = 1e-8,
     weight_decay: float = 0.0,
+    starts: Mapping[str, int] = EVERY_STEP,
 ) -> Optimizer:
     """Makes an optimizer by name.
 
@@ -213,9 +248,11 @@ def make(
       name: One of `NAMES`; "adam" has no weight decay, and the head of this file tells the kinds
         of the others.
       variables: By name.
-      momentum: For "sgd" and "sgdw".
+      momentum: For "sgd", "sgdw" and "rmsprop".
       nesterov: For "sgd" and "sgdw".
+      epsilon: For "adagrad", "adam", "adamw" and "rmsprop".
       weight_decay: For all but "adam".
+      starts: For "adam" and "adamw": the steps before the first gradient of some variables.
 
     Raises:
       ValueError: There is no such optimizer, or it does not take an argument.
@@ -226,10 +263,16 @@ def make(
         raise ValueError(
             f"adam must have weight_decay 0, got {weight_decay}; adamw is Adam with weight decay."
         )
-    if name not in ("sgd", "sgdw"):
-        if nesterov:
-            raise ValueError(f"nesterov must come with sgd or sgdw, got {name}.")
-        return Adam(variables, weight_decay=weight_decay)
+    if nesterov and name not in ("sgd", "sgdw"):
+        raise ValueError(f"nesterov must come with sgd or sgdw, got {name}.")
+    if name in ("adam", "adamw"):
+        return Adam(variables, epsilon=epsilon, weight_decay=weight_decay, starts=starts)
+    if name == "adagrad":
+        return Adagrad(variables, epsilon=epsilon, weight_decay=weight_decay)
+    if name == "rmsprop":
+        return Rmsprop(variables, momentum=momentum, epsilon=epsilon, weight_decay=weight_decay)
+    if name == "lion":
+        return Lion(variables, weight_decay=weight_decay)
     return Sgd(
         variables,
         momentum=momentum,
@@ -246,15 +289,3 @@ def clipped(gradients: Sequence[tf.Tensor], largest: float) -> list[tf.Tensor]:
     arxiv.org/abs/1211.5063.
     """
     return tf.clip_by_global_norm(gradients, largest)[0]
-
-
-def _slot(variable: tf.Variable) -> tf.Variable:
-    return tf.Variable(tf.zeros(variable.shape, variable.dtype), trainable=False)
-
-
-def _decay(variable: tf.Variable, decay: float, rate: tf.Tensor) -> None:
-    if decay and len(variable.shape) > 1:
-        share = tf.cast(rate * decay, variable.dtype)
-        tf.raw_ops.AssignSubVariableOp(
-            resource=variable.handle, value=share * variable.read_value()
-        )

@@ -38,6 +38,10 @@ def test_the_page_says_what_those_that_are_open_become():
         number = words(name, **constant)
         assert ROWS[name][3].startswith(f": {number} with a constant rate, 0 (never) with another")
         assert words(name, **cosine) == "0"
+    for name in ("sgd", "rmsprop"):
+        assert f"{words('momentum', optimizer=name)} for {name}" in ROWS["momentum"][3]
+    for name in ("adam", "adagrad"):
+        assert f"{words('epsilon', optimizer=name)} for {name}" in ROWS["epsilon"][3]
     assert f": {words('weight_decay', optimizer='adamw')} for adamw" in ROWS["weight_decay"][3]
     for model in ("inception10", "densenet_fine"):
         assert f"{words('l2', model=model).replace('1e-04', '0.0001')} for {model}" in ROWS["l2"][3]

@@ -50,6 +50,9 @@ def test_adamw_decays_by_itself():
     assert of("--optimizer=adamw").weight_decay == 0.01
     assert of("--optimizer=adamw", "--weight_decay=0").weight_decay == 0
     assert {of(f"--optimizer={name}").weight_decay for name in ("adam", "sgd", "sgdw")} == {0}
+    assert [of(f"--optimizer={n}").momentum for n in ("sgd", "sgdw", "rmsprop")] == [0.9, 0.9, 0]
+    assert of("--optimizer=adam").epsilon == 1e-8
+    assert of("--optimizer=rmsprop").epsilon == of("--optimizer=adagrad").epsilon == 1e-7
 
 
 @pytest.mark.fault(115)
@@ -101,7 +104,11 @@ def test_settings_without_effect_are_told_of():
     assert told("--epochs=3", "--max_steps=50") == [
         "--max_steps=50 has no effect: --epochs says when training ends"
     ]
-    assert told("--momentum=0.5") == ["--momentum=0.5 has no effect: it is of sgd and sgdw"]
+    assert told("--momentum=0.5") == ["--momentum=0.5 has no effect: it is of sgd, sgdw, rmsprop"]
+    assert told("--momentum=0.5", "--optimizer=rmsprop") == []
+    assert told("--epsilon=0.1", "--optimizer=lion") == [
+        "--epsilon=0.1 has no effect: it is of adagrad, adam, adamw, rmsprop"
+    ]
     [words] = told("--warmup_epochs=20", "--epochs=5")
     assert words == (
         "--warmup_epochs=20 are 200 steps, and training ends at step 50: the rate rises to "

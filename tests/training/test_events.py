@@ -164,6 +164,10 @@ def test_looking_changes_no_bit(train, tmp_path, mirrored):
         lambda v: optimizers.Sgd(v, momentum=0.9, nesterov=True, weight_decay=0.1),
         lambda v: optimizers.Sgd(v, momentum=0.9, weight_decay=0.1, decoupled=True),
         lambda v: optimizers.Sgd(v, momentum=0.9, nesterov=True),
+        lambda v: optimizers.Adagrad(v, weight_decay=0.1),
+        lambda v: optimizers.Rmsprop(v, weight_decay=0.1),
+        lambda v: optimizers.Rmsprop(v, momentum=0.9),
+        lambda v: optimizers.Lion(v, weight_decay=0.1),
     ],
 )
 def test_gradients_are_read_off_what_the_step_changed(make):

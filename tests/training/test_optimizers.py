@@ -35,15 +35,37 @@ def recipes():
     for clip in (0.0, 1.5):
         yield "adam", {}, 0.0, clip
         yield "adamw", {}, 0.1, clip
+        for decay in (0.0, 0.1):
+            yield "adagrad", {"epsilon": 2.0**-10}, decay, clip
+            yield "lion", {}, decay, clip
+            for momentum in (0.0, 0.9):
+                yield "rmsprop", {"momentum": momentum, "epsilon": 2.0**-10}, decay, clip
+
+
+def ours_of(name, variables, settings, decay):
+    if name in ("sgd", "sgdw"):
+        decoupled = name == "sgdw"
+        return optimizers.Sgd(variables, weight_decay=decay, decoupled=decoupled, **settings)
+    if name == "adagrad":
+        return optimizers.Adagrad(variables, weight_decay=decay, **settings)
+    if name == "rmsprop":
+        return optimizers.Rmsprop(variables, weight_decay=decay, rho=BETAS["beta1"], **settings)
+    if name == "lion":
+        return optimizers.Lion(variables, weight_decay=decay, **BETAS)
+    return optimizers.Adam(variables, weight_decay=decay, **BETAS, **ADAM)
 
 
 def peer(name, settings, decay):
     options = {"weight_decay": decay or None, **settings}
     if name == "sgd":  # Keras's decay is decoupled, so `together` adds it to the gradient
         del options["weight_decay"]
-    elif name != "sgdw":
-        options |= {"beta_1": BETAS["beta1"], "beta_2": BETAS["beta2"], **ADAM}
+    if name in ("adam", "adamw", "lion"):
+        options |= {"beta_1": BETAS["beta1"], "beta_2": BETAS["beta2"]}
+        options |= {} if name == "lion" else ADAM
+    if name == "rmsprop":
+        options["rho"] = BETAS["beta1"]
     kinds = {"sgd": "SGD", "sgdw": "SGD", "adam": "Adam", "adamw": "AdamW"}
+    kinds |= {"adagrad": "Adagrad", "lion": "Lion", "rmsprop": "RMSprop"}
     return getattr(keras.optimizers, kinds[name])(0.1, **options)
 
 
@@ -71,20 +93,17 @@ def test_optimizers_agree_with_keras_for_100_steps():
     for name, settings, decay, clip in recipes():
         ours = {n: tf.Variable(value) for n, value in first.items()}
         theirs = [keras.Variable(value, name=n, dtype="float64") for n, value in first.items()]
-        if name in ("sgd", "sgdw"):
-            decoupled = name == "sgdw"
-            made = optimizers.Sgd(ours, weight_decay=decay, decoupled=decoupled, **settings)
-        else:
-            made = optimizers.Adam(ours, weight_decay=decay, **BETAS, **ADAM)
+        made = ours_of(name, ours, settings, decay)
         other = peer(name, settings, decay)
         if decay and name != "sgd":
             other.exclude_from_weight_decay(var_names=["b"])
         other.build(theirs)
 
         step = together(made, other, theirs, clip, decay if name == "sgd" else 0.0)
+        states = [(v, v.numpy()) for v in (*made.variables, *other.variables)]
         for schedule in SCHEDULES:
-            for variable in (*made.variables, *other.variables):
-                variable.assign(tf.zeros_like(variable))
+            for variable, value in states:
+                variable.assign(value)
             for one, two, value in zip(ours.values(), theirs, first.values(), strict=True):
                 one.assign(value)
                 two.assign(value)
@@ -97,7 +116,7 @@ def test_optimizers_agree_with_keras_for_100_steps():
                 assert np.max(np.abs(a - first[two.name])) > 0.01
                 key = (name, *settings.values(), decay, clip, schedule.kind, two.name)
                 errors[key] = np.max(np.abs(a - b)) / np.max(np.abs(b))
-    assert len(errors) == 2 * 3 * (2 * 3 * 2 * 2 + 4)
+    assert len(errors) == 2 * 3 * (2 * 3 * 2 * 2 + 4 + 2 * 2 * 4)
     assert max(errors.values()) <= BOUND, max(errors.items(), key=lambda item: item[1])
 
 
@@ -144,6 +163,16 @@ def test_300_steps_of_weight_decay_without_a_gradient():
     assert left == {"sgd": pytest.approx(0.864, abs=5e-4), "sgdw": pytest.approx(0.985, abs=5e-4)}
 
 
+def test_make_hands_over_what_the_settings_say():
+    variables = {"w": tf.Variable([[1.0]])}
+    made = optimizers.make("rmsprop", variables, momentum=0.5, epsilon=1e-3, weight_decay=0.1)
+    assert (made.momentum, made.epsilon, made.weight_decay) == (0.5, 1e-3, 0.1)
+    assert optimizers.make("adam", variables, epsilon=1e-3).epsilon == 1e-3
+    made = optimizers.make("adagrad", variables, epsilon=1e-3, weight_decay=0.1)
+    assert (made.epsilon, made.weight_decay) == (1e-3, 0.1)
+    assert optimizers.make("lion", variables, weight_decay=0.1).weight_decay == 0.1
+
+
 def test_weight_decay_spares_what_has_one_axis():
     variables = {"w": tf.Variable(tf.ones([2, 2])), "b": tf.Variable(tf.ones([2]))}
     made = optimizers.make("adamw", variables, weight_decay=0.5)
@@ -155,7 +184,7 @@ def test_weight_decay_spares_what_has_one_axis():
 @pytest.mark.parametrize(
     ("name", "settings", "words"),
     [
-        ("lars", {}, "must be one of adam, adamw, sgd, sgdw, got 'lars'"),
+        ("lars", {}, "must be one of adagrad, adam, adamw, lion, rmsprop, sgd, sgdw, got 'lars'"),
         ("adam", {"weight_decay": 0.1}, "adam must have weight_decay 0, got 0.1"),
         ("adam", {"nesterov": True}, "nesterov must come with sgd or sgdw, got adam"),
         ("sgd", {"nesterov": True, "momentum": 0.0}, "must come with momentum above 0"),
