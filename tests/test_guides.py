@@ -134,7 +134,7 @@ def check(line, monkeypatch):
 
 def make(line):
     """What a target of the Makefile runs, `.venv` taken as installed."""
-    _, *words = line.split()
+    _, *words = shlex.split(line)
     done = subprocess.run(
         [
             "make",

@@ -1,4 +1,4 @@
-"""Compares convolutions on every layer of a model: error, gradients, time and memory.
+"""Compares convolutions on every layer of a model.
 
     hw2 bench mymodule:conv2d --model=resnet18
     hw2 bench --product=mymodule:matmul --model=simple_cnn --image_size=32

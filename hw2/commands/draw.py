@@ -1,4 +1,4 @@
-"""Draws a convolution as a moving picture: window, patch matrix, product, result, gradients.
+"""Draws a convolution as a moving picture.
 
     hw2 draw --kernel=3 --stride=2 --output=window.svg
     hw2 draw --kernel=2x3 --dilation=2 --padding=VALID --size=6x7 --output=window.gif

@@ -153,7 +153,7 @@ class Config:
     loss: str = recorded("cross_entropy", f"{', '.join(LOSSES)}", one_of(*LOSSES))
     focal_gamma: float = recorded(2.0, "for loss=focal: 0 is cross entropy", at_least(0))
     class_weights: str = recorded(
-        "none", "none, balanced, or a CSV of class,weight", NOT_EMPTY, path=CLASS_WEIGHTS
+        "none", "none, balanced, or a CSV file of class,weight", NOT_EMPTY, path=CLASS_WEIGHTS
     )
     sampling: str = recorded("uniform", " or ".join(SAMPLINGS), one_of(*SAMPLINGS))
     label_smoothing: float = recorded(0.0, "probability spread over all classes", DECAY)

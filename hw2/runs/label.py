@@ -22,7 +22,7 @@ def best(folder: Path, step: int, *, epoch: float, loss: float, top1: float) -> 
     """
     name = f"step-{step:08d}"
     path = folder / f"best-epoch-{epoch:.2f}-loss-{loss:.4f}-top1-{top1:.4f}.json"
-    if not (folder / name).is_dir():
+    if path.exists() or not (folder / name).is_dir():
         return
     content = {"checkpoint": name, "step": step, "epoch": epoch, "val_loss": loss, "val_top1": top1}
     try:

@@ -32,7 +32,8 @@ def test_help_lists_every_command_in_one_line(command, capsys):
 
 def test_every_file_of_the_folder_is_a_command_or_serves_them():
     files = {path.stem for path in (ROOT / "hw2" / "commands").glob("*.py")}
-    assert files - main.COMMANDS.keys() == {"__init__", "command", "launch", "main", "recipes"}
+    helpers = {"__init__", "command", "launch", "main", "near_duplicates", "recipes"}
+    assert files - main.COMMANDS.keys() == helpers
 
 
 def test_the_version(command, capsys):
@@ -122,6 +123,7 @@ def test_own_flags_and_further_words():
     _, own = of("scan").parse(["hw2 scan", "PATH", "--json", "--verify=true", "--noheader_only"])
     assert vars(own) == {
         "rest": [],
+        "near_duplicates": False,
         "json": True,
         "verify": True,
         "header_only": False,

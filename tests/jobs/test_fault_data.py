@@ -95,5 +95,5 @@ def test_a_run_resumes_where_its_classes_are_spelt_in_the_other_form(trained, wh
 def test_a_run_does_not_resume_on_another_scale(trained, where, train):
     run, flags = trained
     path = save(where, "scaled", 255)
-    with pytest.raises(RunError, match=r"scale was .*1.0.*, is .*255.0"):
+    with pytest.raises(RunError, match=r"scale of the arrays was .*1.0.*, is .*255.0"):
         train(run, *flags, "--max_steps=4", f"--train_data_path={path}", "--accept_new_data")
