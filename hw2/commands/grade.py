@@ -1,4 +1,4 @@
-"""Grades exercises: says what is right, and what kind of mistake is in what is not.
+"""Grades exercises, and says what kind of mistake is in them.
 
     hw2 grade FOLDER/1_unfold.py
     hw2 grade FOLDER            # all exercises that have been begun

@@ -33,7 +33,7 @@ COMMANDS = {  # module of hw2.commands, and the first line of its docstring
     "bench": "Compares convolutions on every layer of a model.",
     "draw": "Draws a convolution as a moving picture.",
     "exercises": "Lays out exercises in convolution, which grade themselves.",
-    "grade": "Grades exercises: says what is right, and what kind of mistake is in what is not.",
+    "grade": "Grades exercises, and says what kind of mistake is in them.",
     "verify": "Compares every op with its definition and with TensorFlow.",
 }
 TAIL = "`hw2 COMMAND --help` explains a command; `hw2 --version` prints the version."
