@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hw2.exercises import wrong, wrong_others
-from hw2.exercises.mistakes import FILTERS, PADS, POSITIONS, TAPS, WINDOW
+from hw2.exercises.mistakes import FILTERS, IMAGES, PADS, POSITIONS, TAPS, WINDOW
 
 
 class Case(NamedTuple):
@@ -71,14 +71,7 @@ def find(file_name: str) -> Exercise | None:
 
 
 def _unfold() -> list[Function]:
-    mistakes = (
-        *WINDOW,
-        "kernel_swapped",
-        "image_swapped",
-        "first_image",
-        "later_images_zero",
-        *POSITIONS,
-    )
+    mistakes = (*WINDOW, "kernel_swapped", *IMAGES, *POSITIONS, "last_row_zero", "last_column_zero")
     cases = [
         _case(_values(shape), kernel, names=("x", "kernel"), edge=edge)
         for shape, kernel, edge in _SHAPES
@@ -88,15 +81,8 @@ def _unfold() -> list[Function]:
 
 
 def _fold() -> list[Function]:
-    mistakes = (
-        "assigned",
-        "assigned_by_tap",
-        "averaged",
-        *WINDOW,
-        "image_swapped",
-        "later_images_zero",
-        *POSITIONS,
-    )
+    sums = ("assigned", "assigned_by_tap", "averaged")
+    mistakes = (*sums, *WINDOW, "image_swapped", "later_images_zero", *POSITIONS)
     names = ("patches", "image_size", "kernel")
 
     def case(shape, kernel, edge=False):
@@ -122,9 +108,7 @@ def _conv2d() -> list[Function]:
         "bias_by_column",
         "bias_twice",
         "bias_before_sum",
-        "image_swapped",
-        "first_image",
-        "later_images_zero",
+        *IMAGES,
     )
 
     def case(shape, kernel, filters, padding, edge=False):

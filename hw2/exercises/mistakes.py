@@ -29,6 +29,7 @@ POSITIONS = (
     "last_row_of_positions",
     "last_column_of_positions",
 )
+IMAGES = ("image_swapped", "first_image", "later_images_zero")
 FILTERS = ("filters_reshaped", "channels_reversed", "first_channel", "last_tap", "averaged")
 
 MISTAKES = {
@@ -80,6 +81,10 @@ MISTAKES = {
     "from top to bottom.",
     "last_column_of_positions": "The last column of positions is missing: a window fits W - kW + 1 "
     "times from left to right.",
+    "last_row_zero": "The last row of positions stays zero: the loop over rows has H - kH + 1 "
+    "rounds.",
+    "last_column_zero": "The last column of positions stays zero: the loop over columns has W - kW "
+    "+ 1 rounds.",
     "positions_swapped": "Rows and columns of positions swapped: position (i, j) begins at row i "
     "and column j of the image. Look at the order of i and j in the slices and indices.",
     # what a row of the matrix is

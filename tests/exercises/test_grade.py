@@ -24,6 +24,8 @@ PLANTED = [
     ("1_unfold", "kh, kw = kernel", "kw, kh = kernel", "kernel_swapped"),
     ("1_unfold", "return result", "result[:] = result[:1]\n    return result", "first_image"),
     ("1_unfold", "height - kh + 1, width - kw + 1", "height - kh, width - kw", "last_position"),
+    ("1_unfold", "range(high)", "range(high - 1)", "last_row_zero"),
+    ("1_unfold", "range(wide)", "range(wide - 1)", "last_column_zero"),
     ("1_unfold", "height - kh + 1,", "height - kh,", "last_row_of_positions"),
     ("1_unfold", "width - kw + 1", "width - kw", "last_column_of_positions"),
     ("1_unfold", "return result", "result[1:] = 0\n    return result", "later_images_zero"),
