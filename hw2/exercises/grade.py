@@ -228,9 +228,8 @@ def _about_single(function: Function, outcomes: Sequence[Outcome]) -> list[str]:
             if array.dtype != np.float32:
                 name = _first(function)
                 return [
-                    f"For float32 arrays the result has the dtype {array.dtype}: all values are "
-                    f"right, but make arrays with the dtype of {name}, as "
-                    f"np.zeros(shape, {name}.dtype)."
+                    f"For float32 arrays the result has the dtype {array.dtype}: make arrays "
+                    f"with the dtype of {name}, as np.zeros(shape, {name}.dtype)."
                 ]
     return []
 

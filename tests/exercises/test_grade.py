@@ -218,7 +218,8 @@ def test_arguments_and_dtypes_are_looked_at_though_the_values_are_right(tmp_path
     assert "It changes the array that it is given" in found.sentences[0]
     [found] = graded(tmp_path, "1_unfold.py", text.replace(", x.dtype)", ")"))
     assert (
-        "For float32 arrays the result has the dtype float64: all values are" in found.sentences[0]
+        "For float32 arrays the result has the dtype float64: make arrays with"
+        in found.sentences[0]
     )
     rounded = text.replace("return result", "return result.astype('f').astype(x.dtype)")
     [found] = graded(tmp_path, "1_unfold.py", rounded)
