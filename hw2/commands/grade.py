@@ -73,7 +73,11 @@ def _lines(
     lines = [str(file)]
     for grade in found:
         mark = {"right": "right", "wrong": "NOT YET", "not begun": "not begun"}[grade.state]
-        cases = "" if grade.state == "not begun" else f"{grade.right} of {grade.cases} cases right"
+        cases = f"{grade.right} of {grade.cases} cases right"
+        if grade.state == "wrong" and grade.right == grade.cases:
+            cases = "the values are right in all cases, but:"
+        elif grade.state == "not begun":
+            cases = ""
         lines.append(f"  {grade.function:22} {mark:11}{cases}")
         lines += [f"    {sentence}" for sentence in dict.fromkeys(grade.sentences)]
         if grade.state == "right":

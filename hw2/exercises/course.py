@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hw2.exercises import wrong, wrong_others
+from hw2.exercises.mistakes import FILTERS, IMAGES, PADS, POSITIONS, TAPS, WINDOW
 
 
 class Case(NamedTuple):
@@ -69,21 +70,8 @@ def find(file_name: str) -> Exercise | None:
     return None
 
 
-_PADS = (
-    "odd_in_front",
-    "unpadded",
-    "all_behind",
-    "all_in_front",
-    "half_on_both",
-    "edges_repeated",
-    "wrapped",
-)
-_TAPS = ("flipped", "column_taps", "channels_outermost", "flipped_rows", "flipped_columns")
-_FILTERS = ("filters_reshaped", "channels_reversed", "first_channel", "last_tap", "averaged")
-
-
 def _unfold() -> list[Function]:
-    mistakes = (*_TAPS, "kernel_swapped", "image_swapped", "first_image", "last_position")
+    mistakes = (*WINDOW, "kernel_swapped", *IMAGES, *POSITIONS, "last_row_zero", "last_column_zero")
     cases = [
         _case(_values(shape), kernel, names=("x", "kernel"), edge=edge)
         for shape, kernel, edge in _SHAPES
@@ -93,7 +81,8 @@ def _unfold() -> list[Function]:
 
 
 def _fold() -> list[Function]:
-    mistakes = ("assigned", "assigned_by_tap", "averaged", *_TAPS, "image_swapped")
+    sums = ("assigned", "assigned_by_tap", "averaged")
+    mistakes = (*sums, *WINDOW, "image_swapped", "later_images_zero", *POSITIONS)
     names = ("patches", "image_size", "kernel")
 
     def case(shape, kernel, edge=False):
@@ -110,14 +99,16 @@ def _fold() -> list[Function]:
 def _conv2d() -> list[Function]:
     mistakes = (
         "bias_missing",
-        *_PADS,
-        *_TAPS,
-        *_FILTERS,
+        *PADS,
+        "padding_swapped",
+        "kernel_swapped",
+        "weights_by_column",
+        *TAPS,
+        *FILTERS,
         "bias_by_column",
         "bias_twice",
         "bias_before_sum",
-        "image_swapped",
-        "first_image",
+        *IMAGES,
     )
 
     def case(shape, kernel, filters, padding, edge=False):
@@ -148,8 +139,8 @@ def _gradients() -> list[Function]:
         (
             "averaged_images",
             "averaged_positions",
-            *_PADS,
-            *_TAPS,
+            *PADS,
+            *TAPS,
             "filters_transposed",
             "one_image",
         ),
@@ -165,8 +156,8 @@ def _gradients() -> list[Function]:
             "assigned_by_tap",
             "averaged",
             "filters_transposed",
-            *(name for name in _PADS if name in ("odd_in_front", "all_behind", "all_in_front")),
-            *_TAPS[1:],
+            *(name for name in PADS if name.startswith(("odd_", "all_"))),
+            *TAPS[1:],
         ),
         tuple(of_images),
         timed[1],
@@ -187,9 +178,9 @@ def _strided() -> list[Function]:
         "rounded_down",
         "strides_swapped",
         "dilations_swapped",
-        *_PADS,
-        *_TAPS,
-        *_FILTERS,
+        *PADS,
+        *TAPS,
+        *FILTERS,
         "image_swapped",
         "first_image",
     )

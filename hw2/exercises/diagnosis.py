@@ -11,7 +11,20 @@ from hw2.exercises.course import Case, Function
 from hw2.exercises.mistakes import MISTAKES
 
 TOLERANCE = 1e-6  # of float64, relative to the largest value
-_MOST_PAIRS = 400
+_MOST_PAIRS = 600
+_HINTS = {  # what to look at where all cases of a kind are wrong, and no others
+    "several images": "check that every image of the batch is handled",
+    "several channels": "check that every channel is handled, and that the channels of a pixel "
+    "stay together",
+    "images that are not square": "are height and width of the image swapped somewhere?",
+    "padding SAME": "look at the zeros around the image",
+    "padding VALID": "is something padded that must not be?",
+    "a stride above 1": "look at how far the window moves, and at the padding",
+    "a dilation above 1": "look at the distance of the taps, and at the padding",
+    "kernels that are not square": "are height and width of the kernel swapped somewhere? It is "
+    "(rows, columns)",
+    "kernels of an even size": "look at where a half is rounded, as in (size - 1) // 2",
+}
 
 Results = Sequence[list[np.ndarray] | None]  # the arrays of each case; None where there are none
 
@@ -28,10 +41,19 @@ def told(function: Function, found: Results, right: Sequence[bool], tolerance: f
     cases = function.cases
     names = _explanation(function, found, tolerance)
     if names:
-        return " And: ".join(MISTAKES[name] for name in names)
+        words = [" And: ".join(MISTAKES[name] for name in names), _which(cases, right)]
+        return " ".join(filter(None, words))
     truths = [function.truth(*case.arguments) for case in cases]
-    words = [_shapes(cases, found, truths), _where(cases, right), _values(found, truths, right)]
+    shapes = _shapes(cases, found, truths)  # which has a wrong case in it
+    where = _where(cases, right, named=bool(shapes))
+    words = [shapes, where, _values(found, truths, right)]
     return " ".join(filter(None, words)) or "The values are wrong."
+
+
+def told_of_failures(cases: Sequence[Case], right: Sequence[bool]) -> str:
+    """What the cases that give no result have in common, where all others are right; or ""."""
+    tag = _common(cases, right)
+    return f"It fails in all cases with {tag}, and in no others: {_hint(tag)}" if tag else ""
 
 
 def same(found: Sequence[np.ndarray], truth: object, tolerance: float = TOLERANCE) -> bool:
@@ -108,18 +130,44 @@ def _shapes(cases: Sequence[Case], found: Results, truths: Sequence[object]) -> 
     return ""
 
 
-def _where(cases: Sequence[Case], right: Sequence[bool]) -> str:
-    """What all wrong cases have in common and no right one has, or all wrong ones have."""
-    wrong = [case for case, is_right in zip(cases, right, strict=True) if not is_right]
-    good = [case for case, is_right in zip(cases, right, strict=True) if is_right]
+def _common(cases: Sequence[Case], right: Sequence[bool]) -> str:
+    """What all wrong cases have and no right one has; "" if there is nothing."""
+    wrong = [case.tags for case, is_right in zip(cases, right, strict=True) if not is_right]
+    good = [case.tags for case, is_right in zip(cases, right, strict=True) if is_right]
     if not good or not wrong:
         return ""
-    for tag in sorted(frozenset.intersection(*(case.tags for case in wrong))):
-        if not any(tag in case.tags for case in good):
-            return f"It is right in all cases but those with {tag}: look at what they need."
+    alone = frozenset.intersection(*wrong) - frozenset.union(*good)
+    return min(alone, default="")
+
+
+def _hint(tag: str) -> str:
+    """What to look at, as the end of a sentence."""
+    return _HINTS[tag] if _HINTS[tag].endswith("?") else f"{_HINTS[tag]}."
+
+
+def _which(cases: Sequence[Case], right: Sequence[bool]) -> str:
+    """Which cases are wrong, where a mistake has been named."""
+    tag = _common(cases, right)
+    wrong = [case for case, is_right in zip(cases, right, strict=True) if not is_right]
+    if tag:
+        return f"The wrong cases are those with {tag}."
+    return f"A wrong case is {wrong[0].words}." if 0 < len(wrong) < len(cases) else ""
+
+
+def _where(cases: Sequence[Case], right: Sequence[bool], *, named: bool) -> str:
+    """What the wrong cases have in common, or one of them unless one is named already."""
+    wrong = [case for case, is_right in zip(cases, right, strict=True) if not is_right]
+    good = len(cases) - len(wrong)
+    if not good or not wrong:
+        return ""
+    tag = _common(cases, right)
+    if tag:
+        return f"It is right in all cases but those with {tag}: {_hint(tag)}"
+    if named:
+        return f"It is right in {good} of {len(cases)} cases."
     if all(case.edge for case in wrong):
         return f"It is right but for an edge case: {wrong[0].words}."
-    return f"It is right in {len(good)} of {len(cases)} cases; a wrong one is {wrong[0].words}."
+    return f"It is right in {good} of {len(cases)} cases; a wrong one is {wrong[0].words}."
 
 
 def _values(found: Results, truths: Sequence[object], right: Sequence[bool]) -> str:
@@ -139,7 +187,10 @@ def _values(found: Results, truths: Sequence[object], right: Sequence[bool]) -> 
     if all(ratio is not None for ratio in ratios):
         return f"Every value is {ratios[0]:.4g} times what it should be."
     if all(error(np.sort(a.ravel()), np.sort(b.ravel())) <= TOLERANCE for a, b in pairs):
-        return "The right numbers, but in other places: look at the order of axes in a reshape."
+        return (
+            "The right numbers, but in other places: look at the order of the axes in each "
+            "reshape, and at the order of rows and columns in each slice."
+        )
     if all(not a.any() for a, _ in pairs):
         return "Every value is 0."
     if all(_inside_right(a, b) for a, b in pairs):

@@ -148,6 +148,9 @@ def _graded(function: Function, own: dict[str, list[Outcome]], ended: str, secon
     result.right = sum(right)
     if any(a is not None and not s for a, s in zip(arrays, same, strict=True)):
         result.sentences.append(diagnosis.told(function, arrays, same, tolerance))
+    elif all(s or "error" in (o.told or {}) for s, o in zip(same, outcomes, strict=True)):
+        common = diagnosis.told_of_failures(function.cases, same)
+        result.sentences += [common] if common else []
     result.sentences += troubles[:1] if result.sentences else troubles[:2]
     if all(right):
         if len(outcomes[0].arrays) == 1 and "single" in own:
@@ -155,7 +158,7 @@ def _graded(function: Function, own: dict[str, list[Outcome]], ended: str, secon
         if result.adjoint is not None and result.adjoint > ADJOINT:
             result.sentences.append(
                 f"The adjoint identity sum(y*dy) = sum(x*dx) is off by {result.adjoint:.0e}, for "
-                "float64 images: is something computed in float32?"
+                "float64 arrays: is something computed in float32?"
             )
         result.sentences += _about_single(function, own.get("single", []))
         timed = own["timed"][0].told if own["timed"] else None
@@ -193,7 +196,7 @@ def _trouble(
         if not np.issubdtype(array.dtype, np.floating):
             return (
                 f"The result has the dtype {array.dtype}, it should be float64 {where}: make "
-                "arrays with the dtype of the images.",
+                f"arrays with the dtype of {_first(function)}.",
                 False,
             )
         if not np.isfinite(array).all():
@@ -217,18 +220,23 @@ def _untouched(case: Case, outcome: Outcome) -> bool:
 
 
 def _about_single(function: Function, outcomes: Sequence[Outcome]) -> list[str]:
-    """What is wrong with a result of float32 images."""
+    """What is wrong with a result of float32 arrays."""
     for outcome in outcomes:
         if outcome.told is None or "error" in outcome.told:
-            return ["It fails for float32 images."]
+            return ["It fails for float32 arrays."]
         for array in outcome.arrays:
             if array.dtype != np.float32:
+                name = _first(function)
                 return [
-                    f"For float32 images the result has the dtype {array.dtype}: all values are "
-                    "right, but make arrays with the dtype of the images, as "
-                    "np.zeros(shape, x.dtype)."
+                    f"For float32 arrays the result has the dtype {array.dtype}: make arrays "
+                    f"with the dtype of {name}, as np.zeros(shape, {name}.dtype)."
                 ]
     return []
+
+
+def _first(function: Function) -> str:
+    """The name of a function's first argument, with which the words of a case begin."""
+    return function.cases[0].words.partition(" ")[0]
 
 
 def _about_file(file: Path, failure: dict[str, Any] | None, ended: str, seconds: float) -> str:

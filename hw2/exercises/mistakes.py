@@ -1,4 +1,36 @@
-"""Words for every mistake that can be told from its results."""
+"""Words for every mistake that can be told from its results, and those that go together."""
+
+PADS = (
+    "odd_in_front",
+    "unpadded",
+    "all_behind",
+    "all_in_front",
+    "half_on_both",
+    "edges_repeated",
+    "wrapped",
+    "odd_above",
+    "odd_left",
+    "all_below",
+    "all_right",
+    "all_above",
+    "all_left",
+)
+TAPS = ("flipped", "column_taps", "channels_outermost", "flipped_rows", "flipped_columns")
+WINDOW = (  # where there are no filters
+    "window_flipped",
+    "column_taps",
+    "channels_outermost",
+    "window_flipped_rows",
+    "window_flipped_columns",
+)
+POSITIONS = (
+    "positions_swapped",
+    "last_position",
+    "last_row_of_positions",
+    "last_column_of_positions",
+)
+IMAGES = ("image_swapped", "first_image", "later_images_zero")
+FILTERS = ("filters_reshaped", "channels_reversed", "first_channel", "last_tap", "averaged")
 
 MISTAKES = {
     # padding
@@ -8,6 +40,21 @@ MISTAKES = {
     "rounded down, belong in front: before = zeros // 2.",
     "all_in_front": "Padding on the wrong side: all zeros are in front of the image. Half of them, "
     "rounded down, belong in front and the rest behind.",
+    "odd_above": "Padding on the wrong side: where the number of rows of zeros is odd, the extra "
+    "row is above the image. It belongs below: above = zeros // 2. The columns are right.",
+    "odd_left": "Padding on the wrong side: where the number of columns of zeros is odd, the extra "
+    "column is on the left of the image. It belongs on the right: left = zeros // 2. The rows are "
+    "right.",
+    "all_below": "Padding on the wrong side: all rows of zeros are below the image. Half of them, "
+    "rounded down, belong above: above = zeros // 2. The columns are right.",
+    "all_right": "Padding on the wrong side: all columns of zeros are on the right of the image. "
+    "Half of them, rounded down, belong on the left: left = zeros // 2. The rows are right.",
+    "all_above": "Padding on the wrong side: all rows of zeros are above the image. Half of them, "
+    "rounded down, belong above and the rest below. The columns are right.",
+    "all_left": "Padding on the wrong side: all columns of zeros are on the left of the image. "
+    "Half of them, rounded down, belong on the left and the rest on the right. The rows are right.",
+    "padding_swapped": "Height and width swapped in the padding: the rows of zeros come from the "
+    "kernel's height and belong above and below, the columns from its width, left and right.",
     "unpadded": "Padding dropped: SAME gives what VALID should give. Put the zeros around the "
     "image before the window slides.",
     "half_on_both": "Padding by kernel // 2 on both sides: that is SAME only for odd kernels and "
@@ -30,6 +77,16 @@ MISTAKES = {
     "kernel_swapped": "Height and width swapped in the kernel: the first is its number of rows.",
     "image_swapped": "Height and width swapped: rows and columns of the image are exchanged.",
     "last_position": "The last position is missing: a window fits size - kernel + 1 times.",
+    "last_row_of_positions": "The last row of positions is missing: a window fits H - kH + 1 times "
+    "from top to bottom.",
+    "last_column_of_positions": "The last column of positions is missing: a window fits W - kW + 1 "
+    "times from left to right.",
+    "last_row_zero": "The last row of positions stays zero: the loop over rows has H - kH + 1 "
+    "rounds.",
+    "last_column_zero": "The last column of positions stays zero: the loop over columns has W - kW "
+    "+ 1 rounds.",
+    "positions_swapped": "Rows and columns of positions swapped: position (i, j) begins at row i "
+    "and column j of the image. Look at the order of i and j in the slices and indices.",
     # what a row of the matrix is
     "column_taps": "Taps in the wrong order: they run down the columns of the window. They must "
     "run along its rows: all of row 0 first, then row 1.",
@@ -42,14 +99,24 @@ MISTAKES = {
     "from above.",
     "flipped_columns": "Filter flipped left-right: tap (a, b) must meet column b of the window, "
     "counted from the left.",
+    "window_flipped": "Window flipped: its taps are in the order from the last to the first. Tap "
+    "(a, b) belongs to row a and column b of the window, counted from the upper left.",
+    "window_flipped_rows": "Window flipped up-down: tap (a, b) belongs to row a of the window, "
+    "counted from above.",
+    "window_flipped_columns": "Window flipped left-right: tap (a, b) belongs to column b of the "
+    "window, counted from the left.",
     "last_tap": "The last tap is missing: the loops over the window must include its last row and "
     "column (taps).",
     "first_image": "One image for all: every image of the batch has the result of the first.",
+    "later_images_zero": "Only the first image is handled: the images after the first stay zero. "
+    "Take all images at once with : as the first index, or loop over them.",
     "one_image": "Only the first image counts: the gradient is a sum over all images of the batch.",
     # channels and filters
     "filters_reshaped": "Filters reshaped in the wrong order: a reshape to [O, ...] and a "
     "transpose mixes the weights up. Each filter is a column: reshape to [-1, O], without a "
     "transpose.",
+    "weights_by_column": "Height and width swapped in the filters: the first two axes of w are kH, "
+    "kW, and must stay in this order when w is reshaped.",
     "channels_reversed": "Channels in reversed order: channel c of the image must meet channel c "
     "of the filter.",
     "first_channel": "Only the first channel is summed: the sum goes over all channels.",

@@ -10,10 +10,27 @@ import numpy as np
 
 Names = frozenset[str]
 
+# Mistakes of the padding that are made along one axis of the image: the axis, and what it is.
+ONE_AXIS = {
+    "odd_above": (0, "odd_in_front"),
+    "odd_left": (1, "odd_in_front"),
+    "all_below": (0, "all_behind"),
+    "all_right": (1, "all_behind"),
+    "all_above": (0, "all_in_front"),
+    "all_left": (1, "all_in_front"),
+    "last_row_of_positions": (0, "last_position"),
+    "last_column_of_positions": (1, "last_position"),
+}
+
 
 def unfold(x: np.ndarray, kernel: tuple[int, int], *, mistakes: Names = frozenset()):
     """Exercise 1."""
-    return _matrix(_patches(x, kernel, (1, 1), "VALID", (1, 1), mistakes), mistakes)
+    matrix = _matrix(_patches(x, kernel, (1, 1), "VALID", (1, 1), mistakes), mistakes)
+    if "last_row_zero" in mistakes:
+        matrix[:, -1:] = 0
+    if "last_column_zero" in mistakes:
+        matrix[:, :, -1:] = 0
+    return matrix.swapaxes(1, 2) if "positions_swapped" in mistakes else matrix
 
 
 def fold(
@@ -50,6 +67,8 @@ def strided(x, w, strides, padding, dilations, *, mistakes: Names = frozenset())
     filters = w.reshape(-1, w.shape[3])
     if "filters_reshaped" in mistakes:
         filters = w.reshape(w.shape[3], -1).T
+    if "weights_by_column" in mistakes:
+        filters = w.swapaxes(0, 1).reshape(-1, w.shape[3])
     y = matrix @ filters
     return y / max(matrix.shape[3], 1) if "averaged" in mistakes else y
 
@@ -91,6 +110,11 @@ def grad_bias(dy, *, mistakes: Names = frozenset()):
     return dy.sum((0, 1, 2))
 
 
+def _along(axis: int, mistakes: Names) -> Names:
+    """The mistakes, with those of this axis alone under the names that `_axis` knows."""
+    return mistakes | {ONE_AXIS[m][1] for m in mistakes & ONE_AXIS.keys() if ONE_AXIS[m][0] == axis}
+
+
 def _axis(size: int, taps: int, stride: int, dilation: int, padding: str, mistakes: Names):
     """The pixel under each tap of each position, `[positions, taps]`."""
     stride = 1 if "stride_dropped" in mistakes else stride
@@ -127,8 +151,12 @@ def _patches(x, kernel, strides, padding, dilations, mistakes: Names) -> np.ndar
         strides = strides[::-1]
     if "dilations_swapped" in mistakes:
         dilations = dilations[::-1]
+    if "padding_swapped" in mistakes and padding == "SAME":  # with a stride of 1
+        above, left = ((taps - 1) // 2 for taps in kernel)
+        below, right = kernel[0] - 1 - above, kernel[1] - 1 - left
+        x, padding = np.pad(x, [[0, 0], [left, right], [above, below], [0, 0]]), "VALID"
     rows, columns = (
-        _axis(x.shape[1 + k], kernel[k], strides[k], dilations[k], padding, mistakes)
+        _axis(x.shape[1 + k], kernel[k], strides[k], dilations[k], padding, _along(k, mistakes))
         for k in range(2)
     )
     rows, columns = rows[:, None, :, None], columns[None, :, None, :]
@@ -140,14 +168,16 @@ def _patches(x, kernel, strides, padding, dilations, mistakes: Names) -> np.ndar
         if "edges_repeated" not in mistakes:
             inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
             patches = np.where(inside[..., None], patches, 0.0)
+    if "later_images_zero" in mistakes:
+        patches[1:] = 0
     return _flipped(patches, mistakes)
 
 
 def _flipped(patches: np.ndarray, mistakes: Names) -> np.ndarray:
     """Turns the taps of `[N, H', W', kH, kW, C]` round."""
-    if {"flipped", "flipped_rows"} & mistakes:
+    if {"flipped", "flipped_rows", "window_flipped", "window_flipped_rows"} & mistakes:
         patches = patches[:, :, :, ::-1]
-    if {"flipped", "flipped_columns"} & mistakes:
+    if {"flipped", "flipped_columns", "window_flipped", "window_flipped_columns"} & mistakes:
         patches = patches[:, :, :, :, ::-1]
     return patches
 
@@ -163,6 +193,8 @@ def _matrix(patches: np.ndarray, mistakes: Names) -> np.ndarray:
 
 def _fold(patches, image_size, kernel, padding, mistakes: Names) -> np.ndarray:
     """`[N, H, W, C]`, the sum of what every tap of every position holds."""
+    if "positions_swapped" in mistakes:
+        patches = patches.swapaxes(1, 2)
     n, high, wide, values = patches.shape
     (kh, kw), c = kernel, values // (kernel[0] * kernel[1])
     if "image_swapped" in mistakes:
@@ -173,7 +205,8 @@ def _fold(patches, image_size, kernel, padding, mistakes: Names) -> np.ndarray:
         patches = np.moveaxis(patches.reshape(n, high, wide, c, kh, kw), 3, 5)
     patches = _flipped(patches.reshape(n, high, wide, kh, kw, c), mistakes)
     rows, columns = (
-        _axis(image_size[k], kernel[k], 1, 1, padding, mistakes - {"unpadded"}) for k in range(2)
+        _axis(image_size[k], kernel[k], 1, 1, padding, _along(k, mistakes) - {"unpadded"})
+        for k in range(2)
     )
     x, counts = np.zeros((n, *image_size, c)), np.zeros((*image_size, 1))
     places = list(np.ndindex(high, wide, kh, kw))
@@ -187,4 +220,6 @@ def _fold(patches, image_size, kernel, padding, mistakes: Names) -> np.ndarray:
             kept = 0 if {"assigned", "assigned_by_tap"} & mistakes else x[:, row, column]
             x[:, row, column] = kept + patches[:, i, j, a, b]
             counts[row, column] += 1
+    if "later_images_zero" in mistakes:
+        x[1:] = 0
     return x / np.maximum(counts, 1) if "averaged" in mistakes else x

@@ -18,13 +18,27 @@ PLANTED = [
     ("1_unfold", "x[:, i : i + kh, j : j + kw]", "x[:, i : i + kh, j : j + kw].swapaxes(1, 2)",
      "column_taps"),
     ("1_unfold", "j + kw].reshape", "j + kw].transpose(0, 3, 1, 2).reshape", "channels_outermost"),
-    ("1_unfold", "j + kw].reshape", "j + kw][:, ::-1, ::-1].reshape", "flipped"),
+    ("1_unfold", "j + kw].reshape", "j + kw][:, ::-1, ::-1].reshape", "window_flipped"),
+    ("1_unfold", "j + kw].reshape", "j + kw][:, ::-1].reshape", "window_flipped_rows"),
+    ("1_unfold", "j + kw].reshape", "j + kw][:, :, ::-1].reshape", "window_flipped_columns"),
     ("1_unfold", "kh, kw = kernel", "kw, kh = kernel", "kernel_swapped"),
     ("1_unfold", "return result", "result[:] = result[:1]\n    return result", "first_image"),
     ("1_unfold", "height - kh + 1, width - kw + 1", "height - kh, width - kw", "last_position"),
-    ("1_unfold", "return result", "return result.swapaxes(1, 2)", None),
+    ("1_unfold", "range(high)", "range(high - 1)", "last_row_zero"),
+    ("1_unfold", "range(wide)", "range(wide - 1)", "last_column_zero"),
+    ("1_unfold", "height - kh + 1,", "height - kh,", "last_row_of_positions"),
+    ("1_unfold", "width - kw + 1", "width - kw", "last_column_of_positions"),
+    ("1_unfold", "return result", "result[1:] = 0\n    return result", "later_images_zero"),
+    ("1_unfold", "i : i + kh, j : j + kw", "j : j + kh, i : i + kw", "positions_swapped"),
     ("2_fold", "wide] += taps", "wide] = taps", "assigned_by_tap"),
-    ("2_fold", "taps[:, :, :, a, b]", "taps[:, :, :, kh - 1 - a, kw - 1 - b]", "flipped"),
+    ("2_fold", "taps[:, :, :, a, b]", "taps[:, :, :, kh - 1 - a, kw - 1 - b]",
+     "window_flipped"),
+    ("2_fold", "return result", "result[1:] = 0\n    return result", "later_images_zero"),
+    ("2_fold", "kh, kw, c)", "kh, kw, c)\n    taps[:, -1] = 0", "last_row_of_positions"),
+    ("2_fold", "kh, kw, c)", "kh, kw, c)\n    taps[:, :, -1] = 0", "last_column_of_positions"),
+    ("2_fold", "kh, kw, c)", "kh, kw, c).copy()\n    taps[:, -1] = taps[:, :, -1] = 0",
+     "last_position"),
+    ("2_fold", "kh, kw, c)", "kh, kw, c).swapaxes(1, 2)", "positions_swapped"),
     ("2_fold", "patches.reshape(n, high, wide, kh, kw, c)",
      "patches.reshape(n, high, wide, kw, kh, c).swapaxes(3, 4)", "column_taps"),
     ("2_fold", "patches.reshape(n, high, wide, kh, kw, c)",
@@ -36,6 +50,19 @@ PLANTED = [
     ("3_conv2d", "above, left = (kh - 1) // 2, (kw - 1) // 2", "above, left = 0, 0", "all_behind"),
     ("3_conv2d", "above, left = (kh - 1) // 2, (kw - 1) // 2", "above, left = kh - 1, kw - 1",
      "all_in_front"),
+    ("3_conv2d", "above, left = (kh - 1) // 2,", "above, left = kh // 2,", "odd_above"),
+    ("3_conv2d", "(kw - 1) // 2", "kw // 2", "odd_left"),
+    ("3_conv2d", "above, left = (kh - 1) // 2,", "above, left = 0,", "all_below"),
+    ("3_conv2d", "(kw - 1) // 2", "0", "all_right"),
+    ("3_conv2d", "above, left = (kh - 1) // 2,", "above, left = kh - 1,", "all_above"),
+    ("3_conv2d", "(kw - 1) // 2", "kw - 1", "all_left"),
+    ("3_conv2d", "[above, kh - 1 - above], [left, kw - 1 - left]",
+     "[left, kw - 1 - left], [above, kh - 1 - above]", "padding_swapped"),
+    ("3_conv2d", "kh, kw, c, o = w.shape", "kw, kh, c, o = w.shape", "kernel_swapped"),
+    ("3_conv2d", "w.reshape(kh", "w.transpose(1, 0, 2, 3).reshape(kh", "weights_by_column"),
+    ("3_conv2d", "rows = unfold(x, (kh, kw))", "rows = unfold(x, (kh, kw))\n    rows[1:] = 0",
+     "later_images_zero"),
+    ("3_conv2d", "return y + bias", "return (y + bias).swapaxes(1, 2)", None),
     ("3_conv2d", "[above, kh - 1 - above], [left, kw - 1 - left]",
      "[kh // 2, kh // 2], [kw // 2, kw // 2]", "half_on_both"),
     ("3_conv2d", 'padding == "SAME"', 'padding == "same"', "unpadded"),
@@ -191,7 +218,8 @@ def test_arguments_and_dtypes_are_looked_at_though_the_values_are_right(tmp_path
     assert "It changes the array that it is given" in found.sentences[0]
     [found] = graded(tmp_path, "1_unfold.py", text.replace(", x.dtype)", ")"))
     assert (
-        "For float32 images the result has the dtype float64: all values are" in found.sentences[0]
+        "For float32 arrays the result has the dtype float64: make arrays with"
+        in found.sentences[0]
     )
     rounded = text.replace("return result", "return result.astype('f').astype(x.dtype)")
     [found] = graded(tmp_path, "1_unfold.py", rounded)
@@ -224,9 +252,64 @@ def test_cases_that_wrong_ones_have_in_common_are_named(tmp_path, here):
     text = text.replace("return result", "return result if x.shape[3] == 1 else result * 0.5")
     [found] = graded(tmp_path, "1_unfold.py", text)
     assert found.sentences == [
-        "It is right in all cases but those with several channels: look at what they need. Every "
-        "value is 0.5 times what it should be."
+        "It is right in all cases but those with several channels: check that every channel is "
+        "handled, and that the channels of a pixel stay together. Every value is 0.5 times what it "
+        "should be."
     ]
+
+
+def test_a_named_mistake_also_says_which_cases_are_wrong(tmp_path, here):
+    text = (KEY / "1_unfold.py").read_text()
+    [found] = graded(tmp_path, "1_unfold.py", text.replace("kh, kw = kernel", "kw, kh = kernel"))
+    said = " The wrong cases are those with kernels that are not square."
+    assert found.sentences == [MISTAKES["kernel_swapped"] + said]
+    text = (
+        (KEY / "3_conv2d.py").read_text().replace("above, left = (kh - 1) // 2", "above, left = 0")
+    )
+    [found] = graded(tmp_path, "3_conv2d.py", text)
+    said = " A wrong case is x [1, 4, 4, 1], w [3, 3, 1, 4], bias [4], padding SAME."
+    assert found.sentences == [MISTAKES["all_below"] + said]
+
+
+def test_what_failing_cases_have_in_common_is_told(tmp_path, here):
+    swapped = (KEY / "2_fold.py").read_text().replace("kh, kw = kernel", "kw, kh = kernel")
+    [found] = graded(tmp_path, "2_fold.py", swapped)  # one case broadcasts, and has values
+    assert "are height and width of the kernel swapped somewhere?" in found.sentences[0]
+    start, _, _ = swapped.partition("    for a in")
+    loops = "    for i, j in np.ndindex(high, wide):\n        "
+    loops += "result[:, i : i + kh, j : j + kw] += taps[:, i, j]\n    return result\n"
+    [found] = graded(tmp_path, "2_fold.py", start + loops)
+    assert found.sentences[0] == (
+        "It fails in all cases with kernels that are not square, and in no others: are height and "
+        "width of the kernel swapped somewhere? It is (rows, columns)."
+    )
+    assert "It raises ValueError" in found.sentences[1]
+
+
+def test_the_dtype_is_that_of_the_first_argument(tmp_path, here):
+    text = (KEY / "2_fold.py").read_text()
+    [found] = graded(tmp_path, "2_fold.py", text.replace(", patches.dtype)", ")"))
+    assert "with the dtype of patches, as np.zeros(shape, patches.dtype)." in found.sentences[0]
+    [found] = graded(
+        tmp_path, "2_fold.py", text.replace("return result", "return result.astype(int)")
+    )
+    assert "make arrays with the dtype of patches." in " ".join(found.sentences)
+
+
+def test_a_case_is_said_once_and_other_places_name_the_slices(tmp_path, here):
+    text = (KEY / "3_conv2d.py").read_text()
+    [found] = graded(
+        tmp_path, "3_conv2d.py", text.replace("return y + bias", "return (y + bias).swapaxes(1, 2)")
+    )
+    assert found.sentences[0].count("x [1, 5, 6, 1]") == 1
+    text = (KEY / "1_unfold.py").read_text()
+    [found] = graded(
+        tmp_path,
+        "1_unfold.py",
+        text.replace("return result", "return result[..., ::-1] if x.shape[0] > 1 else result"),
+    )
+    assert "The right numbers, but in other places" in found.sentences[0]
+    assert "the order of rows and columns in each slice" in found.sentences[0]
 
 
 def test_what_is_laid_out_is_not_begun_and_has_no_solutions(tmp_path, here):
@@ -293,6 +376,10 @@ def test_the_commands(tmp_path, here, command, capsys):
     assert "yours" in out
     assert "im2col" in out
     assert "tf.nn" in out
+    doubles = (KEY / "1_unfold.py").read_text().replace(", x.dtype)", ")")
+    (folder / "1_unfold.py").write_text(doubles)
+    assert command("grade", folder / "1_unfold.py") == 1
+    assert "NOT YET    the values are right in all cases, but:" in capsys.readouterr().out
     other = folder / "mine.py"
     other.write_text((KEY / "3_conv2d.py").read_text().replace("y + bias", "y"))
     assert command("grade", other) == 1
