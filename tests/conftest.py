@@ -22,6 +22,7 @@ from hw2.ops.direct import library
 from hw2.terminal import noise
 from tests.training.tiny import FLAGS, tiny
 
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # `nohup` would have the trainings ignore it
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
