@@ -156,6 +156,8 @@ def show(
       sayings: What the curves say, in sentences.
     """
     table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column()
+    table.add_column(overflow="fold")  # a path is never cut
     k = result["k"]
     words = {
         "val_top1": "validation top-1",

@@ -105,7 +105,7 @@ def waiting(train, tmp_path, monkeypatch, capsys):
         skipped, trained_on = (), 0
 
         def __call__(self, *arguments):
-            return Scores(0.5, 0.5, 1, 1.0, 10, ((5, 10),) * 10)
+            return Scores(0.5, 0.5, 1, 1.0, 10, 0.5, 0.5, by_class=((5, 10),) * 10)
 
     monkeypatch.setattr(evaluate, "_evaluator", lambda *arguments: Evaluator())
 
