@@ -47,7 +47,7 @@ def test_training_has_a_tree_a_bar_and_a_table(trained):
         ["total", "6,840", "57,500", "0.6", "MB"],
     ]
     assert "step 3/6  validation: top-1 " in text
-    assert re.search(r"stopped because +reached step 6\n", text)
+    assert re.search(r"stopped because +reached step 6", text)
     assert json.loads(shown.out)["log_path"] == str(folder)  # not past the pipe to the terminal
 
 
