@@ -25,7 +25,9 @@ from pathlib import Path
 from typing import Any
 
 from hw2.commands.command import Command, Own
-from hw2.config.settings import Config, at_least, one_of, setting
+from hw2.config.fields import setting
+from hw2.config.rules import at_least, one_of
+from hw2.config.settings import Config
 from hw2.errors import UsageError, writing
 
 HEAD = f"{'layer':40}{'by':24}{'y':>9}{'dx':>9}{'dw':>9}{'ms':>10}{'MB':>9}"

@@ -21,8 +21,9 @@ import numpy as np
 from PIL import Image
 
 from hw2.commands.command import Command, Own
-from hw2.config.rules import ABOVE_0
-from hw2.config.settings import Config, one_of, setting
+from hw2.config.fields import setting
+from hw2.config.rules import ABOVE_0, one_of
+from hw2.config.settings import Config
 from hw2.errors import DataError, UsageError, writing
 from hw2.runs import atomic
 

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from hw2.commands.command import Command, Own
-from hw2.config.settings import Config, at_least, setting
+from hw2.config.fields import setting
+from hw2.config.rules import at_least
+from hw2.config.settings import Config
 from hw2.errors import UsageError
 
 PRINTED = 20  # lines of what a student's code prints

@@ -19,7 +19,9 @@ import json
 from typing import Any
 
 from hw2.commands.command import Command, Own, split
-from hw2.config.settings import Config, at_least, setting
+from hw2.config.fields import setting
+from hw2.config.rules import at_least
+from hw2.config.settings import Config
 from hw2.errors import UsageError
 from hw2.terminal import console
 

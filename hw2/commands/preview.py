@@ -21,7 +21,8 @@ import numpy as np
 from PIL import Image, ImageDraw, PngImagePlugin
 
 from hw2.commands.command import Command, Own, check_data
-from hw2.config.settings import Config, setting
+from hw2.config.fields import setting
+from hw2.config.settings import Config
 from hw2.errors import UsageError
 from hw2.input import source
 from hw2.input.examples import Examples

@@ -24,7 +24,8 @@ from rich.table import Table
 
 from hw2.commands import near_duplicates
 from hw2.commands.command import Command, Own, check_data
-from hw2.config.settings import Config, setting
+from hw2.config.fields import setting
+from hw2.config.settings import Config
 from hw2.errors import DataError
 from hw2.input import source
 from hw2.input.files import duplicates, formats, spelling

@@ -14,7 +14,9 @@ import os
 import sys
 
 from hw2.commands.command import Command, Own
-from hw2.config.settings import Config, at_least, one_of, setting
+from hw2.config.fields import setting
+from hw2.config.rules import at_least, one_of
+from hw2.config.settings import Config
 from hw2.errors import UsageError
 from hw2.input import source
 from hw2.input.files.names import shown

@@ -16,7 +16,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from hw2.commands.command import Command, Own, split
-from hw2.config.settings import Config, at_least, one_of, setting
+from hw2.config.fields import setting
+from hw2.config.rules import at_least, one_of
+from hw2.config.settings import Config
 from hw2.errors import UsageError
 
 

@@ -17,7 +17,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from hw2.commands.command import Command, Own
-from hw2.config.settings import Config, setting
+from hw2.config.fields import setting
+from hw2.config.settings import Config
 from hw2.errors import UsageError
 
 

@@ -1,5 +1,8 @@
 """The settings: each field of `Config` is a flag, a key of the flagfile, and its check.
 
+The fields are in `data.py`, `model.py`, `training.py`, `run.py` and `commands.py`; what is here
+reads, checks and writes them.
+
 TensorFlow is not imported here, so that `--help` and a mistyped flag answer at once.
 """
 
@@ -13,223 +16,22 @@ from typing import Any
 from absl import flags
 
 from hw2.config import flagfile, paths, presets
-from hw2.config.choices import (
-    ALGORITHMS,
-    CLASS_WEIGHTS,
-    DATA_SETS,
-    EXPORTS,
-    FITS,
-    FORMS,
-    LOSSES,
-    OPTIMIZERS,
-    PARTS,
-    PRECISIONS,
-    PRESETS,
-    SAMPLINGS,
-    SCHEDULES,
-    SCORES,
-    STANDARDS,
-    STEMS,
-    WEIGHTS,
-)
-from hw2.config.fields import model_option, one_command, recorded, setting
-from hw2.config.rules import (
-    ABOVE_0,
-    BYTE,
-    CHANNELS,
-    DECAY,
-    DECAY_OR_NOT,
-    DEGREES,
-    DEVIATIONS,
-    EPOCHS,
-    FOURTEEN,
-    FRACTION,
-    GROUPS,
-    HALF,
-    LEFT_OR_NOT,
-    NOT_EMPTY,
-    NUMBERS,
-    ORDERED,
-    OWN_PRODUCT,
-    PATTERN,
-    SEED,
-    SHARE,
-    TEN,
-    TOGETHER,
-    at_least,
-    one_of,
-    one_of_or_own,
-    switched,
-)
+from hw2.config.choices import PRESETS
+from hw2.config.commands import Commands
+from hw2.config.data import Data
+from hw2.config.model import Model
+from hw2.config.rules import ORDERED, TOGETHER, switched
+from hw2.config.run import Run
+from hw2.config.training import Training
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(Commands, Run, Training, Model, Data):  # in the reverse order of `--help`
     """Every setting of a run.
 
     Raises:
       ValueError: A setting breaks its rule.
     """
-
-    train_data_path: str = setting(
-        "", "class folders, or the name of a data set", group="Data", path=DATA_SETS
-    )
-    test_data_path: str = setting("", "scored by eval.py, and after training", path=DATA_SETS)
-    validation_fraction: float = setting(0.2, "fraction of the training data to hold out", FRACTION)
-    group_by: str = setting("", "keep together: regular expression, column:NAME", GROUPS)
-    split_file: str = setting("", "file of name,part instead of drawing", path=())
-    image_size: int = setting(100, "side of the model's input, in pixels", at_least(1))
-    short_side: int = setting(260, "images are first resized to this shorter side", at_least(1))
-    fit: str = setting("crop", "crop, pad or stretch to a square", one_of(*FITS))
-    crop_size: int = setting(200, "smallest random crop; short_side: central crop", at_least(1))
-    flip: bool = setting(True, "random left-right flips; --noflip for none")
-    brightness: float = setting(63.0, "largest random change, of 255 levels", BYTE)
-    contrast_min: float = setting(0.2, "lowest random contrast", at_least(0))
-    contrast_max: float = setting(1.8, "highest random contrast", at_least(0))
-    saturation_min: float = setting(1.0, "lowest random saturation", at_least(0))
-    saturation_max: float = setting(1.0, "highest random saturation", at_least(0))
-    hue: float = setting(0.0, "largest random change, in turns of the circle", HALF)
-    flip_up_down: bool = setting(False, "random up-down flips")
-    shift: float = setting(0.0, "largest random shift, as fraction of the side", SHARE)
-    rotation: float = setting(0.0, "largest random rotation, in degrees", DEGREES)
-    scale: float = setting(0.0, "largest random change of the size", DECAY)
-    fill: float = setting(0.0, "grey level of what is beyond the image", BYTE)
-    salt_and_pepper: float = setting(0.0, "fraction of pixels set to white or black", SHARE)
-    rand_augment: int = setting(0, "RandAugment operations on each image", FOURTEEN)
-    rand_augment_magnitude: float = setting(9.0, "their magnitude, up to 10", TEN)
-    erasing: float = setting(0.0, "probability that a rectangle is erased", SHARE)
-    standardize: str = setting("image", ", ".join(STANDARDS), one_of(*STANDARDS))
-    cache_mb: int = setting(1024, "memory for decoded images, in MB", at_least(0))
-    on_bad_file: str = setting("error", "error or skip", one_of("error", "skip"))
-    max_bad_fraction: float = setting(0.01, "largest fraction of images to skip", SHARE)
-    max_pixels: int = setting(100_000_000, "images with more pixels are bad", at_least(1))
-    min_size: int = setting(1, "images with a shorter side are bad", at_least(1))
-    allow_empty_class: bool = setting(False, "a class without images keeps its number")
-    skip_conflicts: bool = setting(False, "leave out images that are in several classes")
-    skip_empty_class: bool = setting(False, "leave out classes without images")
-    allow_same_folders: bool = setting(False, "all classes may hold folders of the same names")
-    levels: float = setting(0.0, "white in arrays, such as 1023; 0: found", at_least(0))
-    allow_outside_links: bool = setting(False, "follow links that leave the data's folder")
-    allow_leak: bool = setting(False, "allow test images that were trained on")
-    augmentation: str = setting("s1", f"preset: {', '.join(PRESETS)}", one_of(*PRESETS))
-    channels: int = setting(0, "of the model's input, 1 or 3; 0: as the data", CHANNELS)
-    mean: str = setting("", "for standardize=given, as 0.5,0.4,0.4", NUMBERS)
-    deviation: str = setting("", "standard deviation, likewise", DEVIATIONS)
-    mixup: float = recorded(0.0, "alpha of mixup, such as 0.2; 0 for none", at_least(0))
-    cutmix: float = recorded(0.0, "alpha of CutMix, such as 1; 0 for none", at_least(0))
-    disk_cache: str = setting("", "folder for decoded images; empty for none", path=())
-    accept_new_data: bool = one_command(False, "resume although the images have changed")
-
-    model: str = setting("inception10", "name of the model", NOT_EMPTY, "Model")
-    l2: float = setting(-1.0, "weight of the L2 penalty; -1: the model's own", LEFT_OR_NOT)
-    stem: str = model_option("imagenet", "imagenet, or small for small images", one_of(*STEMS))
-    resnet_d: bool = model_option(False, "ResNet-D: 3x3 stem, mean pooling in shortcuts")
-    zero_gamma: bool = model_option(False, "residual blocks start as the identity")
-    bottlenecks: int = model_option(8, "layers in each block of densenet_fine", at_least(1))
-    kernel_size: int = model_option(5, "side of the kernels of simple_cnn", at_least(1))
-    pretrained: str = model_option(
-        "none", "trained weights: a name, or a file", NOT_EMPTY, path=WEIGHTS
-    )
-    freeze: str = model_option(
-        "false", "pattern of names to freeze; true: not the head", PATTERN, switch=True
-    )
-    thaw_epoch: int = setting(0, "epochs until --freeze ends; 0: never", at_least(0))
-    stochastic_depth: float = setting(0.0, "rate of the last residual block", DECAY)
-    width: int = model_option(64, "channels of the first layer of resnet9", at_least(1))
-
-    conv_algorithm: str = recorded(
-        "auto", "auto, im2col, native or MODULE:FUNCTION", one_of_or_own(*ALGORITHMS)
-    )
-    product: str = recorded("", "MODULE:FUNCTION, your product in im2col", OWN_PRODUCT)
-    recompute_patches: bool = recorded(False, "less memory in training, but more time")
-    precision: str = recorded("float32", " or ".join(PRECISIONS), one_of(*PRECISIONS))
-
-    batch_size: int = setting(
-        128, "images per step, on all devices together", at_least(1), "Training"
-    )
-    max_steps: int = setting(10000, "step at which training stops", at_least(1))
-    epochs: int = setting(0, "the same in epochs; 0: by max_steps", at_least(0))
-    accumulate: int = recorded(1, "split each batch in parts, to save memory", at_least(1))
-    loss: str = recorded("cross_entropy", f"{', '.join(LOSSES)}", one_of(*LOSSES))
-    focal_gamma: float = recorded(2.0, "for loss=focal: 0 is cross entropy", at_least(0))
-    class_weights: str = recorded(
-        "none", "none, balanced, or a CSV file of class,weight", NOT_EMPTY, path=CLASS_WEIGHTS
-    )
-    sampling: str = recorded("uniform", " or ".join(SAMPLINGS), one_of(*SAMPLINGS))
-    label_smoothing: float = recorded(0.0, "probability spread over all classes", DECAY)
-    optimizer: str = setting("adam", f"{', '.join(OPTIMIZERS)}", one_of(*OPTIMIZERS))
-    momentum: float = recorded(-1.0, "-1: 0.9 for sgd, sgdw; 0 for rmsprop", DECAY_OR_NOT)
-    nesterov: bool = recorded(False, "Nesterov momentum, for sgd and sgdw")
-    epsilon: float = recorded(-1.0, "-1: 1e-8 for adam, adamw, else 1e-7", LEFT_OR_NOT)
-    weight_decay: float = recorded(-1.0, "-1: 0.01 for adamw, else 0", LEFT_OR_NOT)
-    clip_norm: float = recorded(0.0, "largest gradient norm; 0 for no limit", at_least(0))
-    learning_rate: float = recorded(1e-3, "learning rate after warm-up", ABOVE_0)
-    schedule: str = recorded("constant", f"{', '.join(SCHEDULES)}", one_of(*SCHEDULES))
-    warmup_epochs: float = recorded(0.0, "epochs in which the rate rises", at_least(0))
-    rate_epochs: str = recorded("", "for schedule=steps, as 60,110,150", EPOCHS)
-    rate_factor: float = recorded(0.1, "factor at each of rate_epochs", ABOVE_0)
-    decay: float = recorded(0.0, "for schedule=inverse_time, such as 1e-4", at_least(0))
-    ema_decay: float = setting(0.9999, "decay of the averaged weights", DECAY)
-    halve_after: int = recorded(-1, "to halve the rate; -1: 7, or 0 with a schedule", LEFT_OR_NOT)
-    stop_after: int = recorded(-1, "to stop; -1: 15, or 0 with a schedule", LEFT_OR_NOT)
-    best_by: str = recorded("top1", f"best by {', '.join(SCORES)}", one_of(*SCORES))
-    seed: int = setting(0, "seed of the split, the order and all else", SEED)
-    init_from: str = setting("", "run folder with the weights to start from", path=())
-    new_head: bool = setting(False, "allow other classes than init_from has")
-    deterministic: bool = setting(False, "use deterministic kernels only")
-    check_numerics: bool = setting(False, "find the op that is not finite; slow")
-
-    log_path: str = one_command(
-        "", "run folder; empty for runs/<data>-<model>", group="Run", path=()
-    )
-    log_frequency: int = recorded(10, "steps between log lines", at_least(1))
-    save_checkpoint_steps: int = recorded(300, "between checkpoints; 0: an epoch", at_least(0))
-    keep_checkpoints: int = setting(10, "checkpoints to keep, with best and last", at_least(1))
-    keep_every: int = setting(0, "also keep multiples of it; 0 for none", at_least(0))
-    on_save_error: str = setting("stop", "stop or continue", one_of("stop", "continue"))
-    tensorboard: bool = setting(True, "write TensorBoard events")
-    fresh: bool = one_command(False, "start again; old checkpoints are set aside")
-    dry_run: bool = one_command(False, "try everything once, and keep nothing")
-    overfit_batches: int = setting(0, "train on so many batches only; 0 for all", at_least(0))
-    find_rate: bool = one_command(False, "try rising learning rates, and plot the loss")
-    histogram_steps: int = setting(0, "for TensorBoard; 0: at checkpoints", at_least(0))
-
-    num_gpus: int = setting(0, "GPUs to use; 0 for all", at_least(0), "Devices")
-    logical_devices: int = setting(1, "parts of a split CPU, for multi_gpu_train.py", at_least(1))
-    threads: int = setting(0, "threads that share an op; 0: one per core", at_least(0))
-    sync_batch_norm: bool = setting(True, "batch statistics over all devices")
-
-    checkpoint_dir: str = one_command(
-        "", "run folder to evaluate; empty for log_path", group="Evaluation", path=()
-    )
-    eval_dir: str = one_command("", "folder of results; empty for eval/ in the run", path=())
-    num_examples: int = setting(0, "images to evaluate; 0 for all", at_least(0))
-    top_k: int = setting(5, "k of the top-k accuracy", at_least(1))
-    run_once: bool = setting(True, "--norun_once evaluates each new checkpoint")
-    eval_interval_secs: int = setting(60, "seconds between checks for a new one", at_least(1))
-    weights: str = setting("ema", "ema (averaged) or raw", one_of("ema", "raw"))
-    # "auto" is the best, or each new one with --norun_once.
-    checkpoint: str = setting("auto", "best, last or auto", one_of("auto", "best", "last"))
-
-    data: str = one_command(
-        "", "images to classify, labelled or not", group="Prediction", path=DATA_SETS
-    )
-    output: str = one_command("", "file of answers, .csv or .jsonl; - for stdout", path=("-",))
-    form: str = one_command("auto", "csv or jsonl; auto: by the ending", one_of(*FORMS))
-    header: str = one_command("", "columns of a competition, as id,class")
-    ids: str = one_command(
-        "name", "image ids: name, stem or number", one_of("name", "stem", "number")
-    )
-    answer: str = one_command("name", "classes by name or number", one_of("name", "number"))
-    raw: bool = one_command(False, "CSV cells as they are, even =1+1")
-    part: str = one_command("test", "which part, if the data has several", one_of(*PARTS))
-    overwrite: bool = one_command(False, "replace an existing output")
-
-    format: str = one_command("saved_model", ", ".join(EXPORTS), one_of(*EXPORTS), "Export")
-    int8: bool = one_command(False, "8-bit integers, for litert")
-
-    section: str = one_command("", "sections of the flagfile; the last one wins", group="Other")
-    debug: bool = one_command(False, "show the traceback of an error")
 
     def __post_init__(self):
         object.__setattr__(self, "freeze", switched(self.freeze))
