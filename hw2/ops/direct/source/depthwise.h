@@ -123,6 +123,7 @@ struct Steps {
   long x, y;      // values from one to the next
   int ahead = 0;  // after how many what is read and written is asked for; 0 for not at all
   std::vector<long> fresh{};  // where taps read what the groups before have not
+  bool past = false;          // whether results go past the cache
 };
 
 // P groups of pixels by Q registers of channels: the sums over all taps.
@@ -137,7 +138,7 @@ void weigh(const Sum* x, const std::vector<Weight>& taps, const Sum* w, T* y, co
     for (const long tap : steps.fresh)
       for (int p = 0; p < P; p++)
         for (int q = 0; q < Q; q++) __builtin_prefetch(x + tap + later + p * steps.x + q * L);
-    for (int p = 0; p < P; p++)
+    for (int p = 0; p < P && !steps.past; p++)
       for (int q = 0; q < Q; q++) __builtin_prefetch(y + (steps.ahead + p) * steps.y + q * L, 1);
   }
   Vec<Sum> sums[P][Q];
@@ -151,6 +152,11 @@ void weigh(const Sum* x, const std::vector<Weight>& taps, const Sum* w, T* y, co
       for (int p = 0; p < P; p++)
         sums[p][q] += load(x + tap.x + p * steps.x + q * L) * filter;
     }
+  }
+  if (steps.past) {
+#pragma GCC unroll 16
+    for (int k = 0; k < P * Q; k++) write_past(y + k / Q * steps.y + k % Q * L, sums[k / Q][k % Q]);
+    return;
   }
   if (!std::is_same_v<T, Float16> && left - (P - 1) * left_step >= Q * L) {
 #pragma GCC unroll 16
@@ -293,13 +299,15 @@ void by_runs(const Sweep& sweep, const Images<T>& x, int i, Work work) {
 // Convolves a row of an image where it lies, without a frame: each channel has one filter, all are
 // a whole number of registers, and they are summed as they are stored.
 //
-//   y  the first result of the row, whose pixels are `pixel` values apart
+//   y     the first result of the row, whose pixels are `pixel` values apart
+//   past  whether results go past the cache
 template <class T>
 void weigh_in_place(const Sweep& sweep, const Images<T>& x, long image, int i, const T* w, T* y,
-                    long pixel) {
+                    long pixel, bool past) {
   const T* from = x.data + (image * x.height + (long)i * sweep.row_stride) * x.width * x.pixel;
   const long step = sweep.column_stride * x.pixel;
   Steps steps{step, pixel, (int)std::max<long>(2 * PAGE / (step * sizeof(T)), GROUPS)};
+  steps.past = past;
   by_runs(sweep, x, i, [&](int j, int next, const auto& taps, const auto& fresh) {
     steps.fresh = fresh;
     weigh_row(from + j * step, next - j, x.channels, taps, w, y + j * pixel, steps, LONG_MAX / 2,

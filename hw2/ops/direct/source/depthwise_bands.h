@@ -66,6 +66,9 @@ struct Sizes {
   Axis rows, columns;
 
   int filters() const { return channels * multiplier; }
+  long values_moved() const {  // to memory and from it
+    return (long)count * ((long)height * width * channels + (long)rows.out * columns.out * filters());
+  }
   long values() const {
     return (long)count * ((long)height * width * channels +
                           (long)rows.out * columns.out * filters() * rows.taps);
@@ -98,6 +101,8 @@ void by_bands(OpKernelContext* c, const Sizes& s, int rows, const std::vector<Sw
   const long fitting = ROWS_BYTES / ((long)s.rows.span() * x.width * sizeof(T));
   const bool again = s.rows.stride == 1 && s.columns.stride == 1 && fitting >= unit;
   const int block = again ? fitting / unit * unit : x.channels;
+  // What is read and written fills the cache, so that no result stays there until it is read.
+  const bool past = past_cache(results.data, results.pixel, s.values_moved());
   on_threads(c)((long)s.count * bands, s.values(), [&](long unit) {
     const long image = unit / bands;
     const int begin = unit % bands * BAND;
@@ -109,8 +114,9 @@ void by_bands(OpKernelContext* c, const Sizes& s, int rows, const std::vector<Sw
           if (sweeps[k].columns > 0 && i < sweeps[k].rows)
             weigh_in_place(sweeps[k], some, image, i, w + c0,
                            firsts[k] + c0 + image * results.image + i * results.row,
-                           results.pixel);
+                           results.pixel, past);
     }
+    if (past) settle();
   });
 }
 

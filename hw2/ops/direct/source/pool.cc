@@ -67,7 +67,7 @@ class MaxPool : public Pool {
     Tensor *y = results(c, s, 0), *where = results(c, s, 1);
     if (!y || !where || !s.results()) return;
     const T* from = values_of<T>(c->input(0));
-    over_windows(s, on_threads(c), [&, to = values_of<T>(y), tap = values_of<I>(where)](
+    over_windows(s, values_of<T>(y), on_threads(c), [&, to = values_of<T>(y), tap = values_of<I>(where)](
                            const View& view, long pixel, long result, int count) {
       by_channels<T>(count, [&](int k, auto registers, int some) {
         largest<T, registers>(view, from + pixel + k, to + result + k, tap + result + k, some);
@@ -89,7 +89,7 @@ class MaxPoolFind : public Pool {
     Tensor* y = results(c, s);
     if (!y || !s.results()) return;
     const T* from = values_of<T>(c->input(0));
-    over_windows(s, on_threads(c), [&, to = values_of<T>(y), tap = values_of<I>(where)](
+    over_windows(s, values_of<T>(y), on_threads(c), [&, to = values_of<T>(y), tap = values_of<I>(where)](
                            const View& view, long pixel, long result, int count) {
       by_channels<T>(count, [&](int k, auto registers, int some) {
         found<T, registers>(view, from + pixel + k, to + result + k, tap + result + k, some);
@@ -111,7 +111,7 @@ class MaxPoolGrad : public Pool {
                 absl::InvalidArgumentError("where must have the size of the pool's result"));
     Tensor* dx = images(c, s);
     if (!dx || !s.pixels()) return;
-    over_pixels(s, on_threads(c), [&, from = values_of<T>(dy), tap = values_of<I>(where),
+    over_pixels(s, values_of<T>(dx), on_threads(c), [&, from = values_of<T>(dy), tap = values_of<I>(where),
                        to = values_of<T>(dx)](const Held& held, long result, long pixel,
                                               int values) {
       by_channels<T>(values, [&](int k, auto registers, int some) {
@@ -132,7 +132,7 @@ class AvgPool : public Pool {
     Tensor* y = results(c, s);
     if (!y || !s.results()) return;
     const T* from = values_of<T>(c->input(0));
-    over_windows(s, on_threads(c), [&, to = values_of<T>(y)](const View& view, long pixel, long result, int count) {
+    over_windows(s, values_of<T>(y), on_threads(c), [&, to = values_of<T>(y)](const View& view, long pixel, long result, int count) {
       by_channels<T>(count, [&](int k, auto registers, int some) {
         mean<T, registers>(view, from + pixel + k, to + result + k, some);
       });
@@ -151,7 +151,7 @@ class AvgPoolGrad : public Pool {
     if (!c->status().ok()) return;
     Tensor* dx = images(c, s);
     if (!dx || !s.pixels()) return;
-    over_pixels(s, on_threads(c), [&, from = values_of<T>(dy), to = values_of<T>(dx)](
+    over_pixels(s, values_of<T>(dx), on_threads(c), [&, from = values_of<T>(dy), to = values_of<T>(dx)](
                           const Held& held, long result, long pixel, int values) {
       by_channels<T>(values, [&](int k, auto registers, int some) {
         shared<T, registers>(held, from + result + k, to + pixel + k, some);

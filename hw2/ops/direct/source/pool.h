@@ -139,6 +139,7 @@ struct View {
   long down, right;  // from tap to tap, in values
   int across;        // taps in a row of the whole window
   int new_rows, new_columns;  // taps that read what the positions before have not
+  bool past;                  // whether results go past the cache
 
   // Calls `work(offset from the first tap, number of the tap)` in row order.
   template <class Work>
@@ -156,6 +157,19 @@ struct View {
       for (int j = 0; j < new_columns; j++) ahead(x + i * down + j * right, count);
   }
 };
+
+// Asks for memory that is written later, and writes it, perhaps past the cache.
+template <class T>
+__attribute__((always_inline)) inline void expect(T* y, int count, bool past) {
+  if (!past) ahead<1>(y, count);
+}
+template <class T>
+inline void put(T* y, Values<T> value, int count, bool past) {
+  if (past)
+    write_past(y, value);
+  else
+    write(y, value, count);
+}
 
 // The largest values under a window that holds something else than numbers: the last of that.
 template <class T, class I>
@@ -176,7 +190,7 @@ template <class T, int R, class I>
 inline void largest(const View& view, const T* x, T* y, I* where, int count) {
   constexpr int N = LANES<SumOf<T>>;
   view.fetch(x, N * R);
-  ahead<1>(y, N * R);
+  expect(y, N * R, view.past);
   Values<T> most[R], check[R];  // which stays 0 unless there is an infinity, or no number
   Ints<T> tap[R];
   // If all are minus infinity, it is the first tap of the window, which may be padding.
@@ -201,7 +215,7 @@ inline void largest(const View& view, const T* x, T* y, I* where, int count) {
   }
 #pragma GCC unroll 4
   for (int r = 0; r < R; r++) {
-    write(y + r * N, most[r], count - r * N);
+    put(y + r * N, most[r], count - r * N, view.past);
     put_taps<T>(where + r * N, tap[r], count - r * N);
     if (any(check[r] != check[r]))
       not_a_number(view, x + r * N, y + r * N, where + r * N, std::min(count - r * N, N));
@@ -213,7 +227,7 @@ template <class T, int R, class I>
 inline void found(const View& view, const T* x, T* y, const I* where, int count) {
   constexpr int N = LANES<SumOf<T>>;
   view.fetch(x, N * R);
-  ahead<1>(y, N * R);
+  expect(y, N * R, view.past);
   Values<T> value[R] = {};
   Ints<T> tap[R];
   for (int r = 0; r < R; r++) tap[r] = read_taps<T>(where + r * N, count - r * N);
@@ -221,7 +235,7 @@ inline void found(const View& view, const T* x, T* y, const I* where, int count)
     for (int r = 0; r < R; r++)
       value[r] = tap[r] == t ? load_wide_part(x + offset + r * N, count - r * N) : value[r];
   });
-  for (int r = 0; r < R; r++) write(y + r * N, value[r], count - r * N);
+  for (int r = 0; r < R; r++) put(y + r * N, value[r], count - r * N, view.past);
 }
 
 // sum / count, rounded once: a product where that is exact, and else one that is corrected by its
@@ -240,7 +254,7 @@ template <class T, int R>
 inline void mean(const View& view, const T* x, T* y, int count) {
   constexpr int N = LANES<SumOf<T>>;
   view.fetch(x, N * R);
-  ahead<1>(y, N * R);
+  expect(y, N * R, view.past);
   Values<T> sum[R] = {};
   for (int i = 0; i < view.rows.count; i++) {
     const T* from = x + i * view.down;
@@ -251,7 +265,7 @@ inline void mean(const View& view, const T* x, T* y, int count) {
   }
   const SumOf<T> taps = std::max(view.rows.count * view.columns.count, 1);
 #pragma GCC unroll 4
-  for (int r = 0; r < R; r++) write(y + r * N, divided(sum[r], taps), count - r * N);
+  for (int r = 0; r < R; r++) put(y + r * N, divided(sum[r], taps), count - r * N, view.past);
 }
 
 // How many positions from each one on are alike: their windows hold the same taps, and lie side by
@@ -267,9 +281,10 @@ inline std::vector<int> alike(int count, const std::function<bool(int)>& as_befo
 constexpr int BAND = 16;
 
 // Calls `work(view, first pixel, result, values)` with offsets in values, for every position of a
-// window, or run of them.
-template <class Work>
-void over_windows(const Pooling& s, const Each& each, Work work) {
+// window, or run of them, whose results are written to `y`.
+template <class T, class Work>
+void over_windows(const Pooling& s, const T* y, const Each& each, Work work) {
+  const bool past = past_cache(y, s.channels, s.results() + s.pixels());
   const long row = (long)s.width * s.channels;
   const auto run = alike(s.columns.out, [&](int j) {
     const Inside &a = s.in_columns[j - 1], &b = s.in_columns[j];
@@ -280,7 +295,7 @@ void over_windows(const Pooling& s, const Each& each, Work work) {
     for (long line = band * BAND; line < std::min((band + 1) * BAND, lines); line++) {
       const long n = line / s.rows.out, i = line % s.rows.out;
       View view{s.in_rows[i], {}, s.rows.dilation * row, (long)s.columns.dilation * s.channels,
-                s.columns.taps, s.rows.stride, std::min(s.columns.stride, s.columns.taps)};
+                s.columns.taps, s.rows.stride, std::min(s.columns.stride, s.columns.taps), past};
       const long top = i * s.rows.stride - s.rows.before + view.rows.first * s.rows.dilation;
       for (long j = 0; j < s.columns.out; j += run[j]) {
         view.columns = s.in_columns[j];
@@ -290,6 +305,7 @@ void over_windows(const Pooling& s, const Each& each, Work work) {
              (line * s.columns.out + j) * s.channels, run[j] * s.channels);
       }
     }
+    if (past) settle();
   });
 }
 
@@ -298,6 +314,7 @@ struct Held {
   const std::vector<Holder>&rows, &columns;
   long down, right;  // from result to result, in values
   int across;        // taps in a row of a window
+  bool past;         // whether gradients go past the cache
 
   // Calls `work(offset in an image's results, number of the tap, share of the pixel)`.
   template <class Work>
@@ -316,9 +333,10 @@ struct Held {
 };
 
 // Calls `work(held, first result of the image, pixel, values)` with offsets in values, for every
-// pixel of the images, or run of them.
-template <class Work>
-void over_pixels(const Pooling& s, const Each& each, Work work) {
+// pixel of the images, or run of them, whose gradients are written to `dx`.
+template <class T, class Work>
+void over_pixels(const Pooling& s, const T* dx, const Each& each, Work work) {
+  const bool past = past_cache(dx, s.channels, s.results() + s.pixels());
   const auto rows = holders(s.rows), columns = holders(s.columns);
   const auto run = alike(s.width, [&](int j) {
     const auto &a = columns[j - 1], &b = columns[j];
@@ -331,9 +349,10 @@ void over_pixels(const Pooling& s, const Each& each, Work work) {
   each((lines + BAND - 1) / BAND, s.results() + s.pixels(), [&](long band) {
     for (long line = band * BAND; line < std::min((band + 1) * BAND, lines); line++)
       for (long j = 0; j < s.width; j += run[j])
-        work(Held{rows[line % s.height], columns[j], row, s.channels, s.columns.taps},
+        work(Held{rows[line % s.height], columns[j], row, s.channels, s.columns.taps, past},
              line / s.height * s.rows.out * row, (line * s.width + j) * s.channels,
              run[j] * s.channels);
+    if (past) settle();
   });
 }
 
@@ -342,7 +361,7 @@ template <class T, int R, class I>
 inline void routed(const Held& held, const T* dy, const I* where, T* dx, int count) {
   constexpr int N = LANES<SumOf<T>>;
   held.fetch(dy, N * R);
-  ahead<1>(dx, N * R);
+  expect(dx, N * R, held.past);
   Values<T> sum[R] = {};
   held.each([&](long offset, int tap, double) {
 #pragma GCC unroll 4
@@ -355,7 +374,7 @@ inline void routed(const Held& held, const T* dy, const I* where, T* dx, int cou
     }
   });
 #pragma GCC unroll 4
-  for (int r = 0; r < R; r++) write(dx + r * N, sum[r], count - r * N);
+  for (int r = 0; r < R; r++) put(dx + r * N, sum[r], count - r * N, held.past);
 }
 
 // The pixel's shares of the gradients.
@@ -363,7 +382,7 @@ template <class T, int R>
 inline void shared(const Held& held, const T* dy, T* dx, int count) {
   constexpr int N = LANES<SumOf<T>>;
   held.fetch(dy, N * R);
-  ahead<1>(dx, N * R);
+  expect(dx, N * R, held.past);
   Values<T> sum[R] = {};
   held.each([&](long offset, int, double share) {
     const T* from = dy + offset;
@@ -372,7 +391,7 @@ inline void shared(const Held& held, const T* dy, T* dx, int count) {
       sum[r] += (R > 1 ? load_wide(from + r * N) : load_wide_part(from, count)) * (SumOf<T>)share;
   });
 #pragma GCC unroll 4
-  for (int r = 0; r < R; r++) write(dx + r * N, sum[r], count - r * N);
+  for (int r = 0; r < R; r++) put(dx + r * N, sum[r], count - r * N, held.past);
 }
 
 }  // namespace hw2
