@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from hw2.errors import RunError
-from hw2.jobs import spec
+from hw2.jobs import multilabel, spec
 from hw2.jobs.spec import Spec
 from hw2.runs import best, checkpoints
 from hw2.runs.checkpoints import Checkpoint
@@ -87,11 +87,12 @@ def restore_weights(
 def probabilities(checkpoint: Checkpoint) -> Callable[[tf.Tensor], tf.Tensor]:
     """Returns the function from logits to probabilities, `[N, classes]`, that fits the loss.
 
-    It is a sigmoid after training with the binary loss, which asks for each class by itself, and
-    else the softmax.
+    It is a sigmoid after training with the binary loss, which asks for each class by itself, or
+    with several labels a picture, and else the softmax.
     """
     binary = checkpoint.state["settings"].get("loss") == "binary"
-    return tf.sigmoid if binary else tf.nn.softmax
+    several = multilabel.is_of(checkpoint.state["identity"])
+    return tf.sigmoid if binary or several else tf.nn.softmax
 
 
 def _choose(folder: RunFolder, which: str) -> tuple[Checkpoint, dict[str, np.ndarray]]:
