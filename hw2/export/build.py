@@ -18,7 +18,7 @@ from hw2.errors import UsageError, writing
 from hw2.export import agreement, litert, onnx, samples, saved_model
 from hw2.export.classifier import Classifier
 from hw2.export.samples import Picture
-from hw2.jobs import data, predict, spec
+from hw2.jobs import data, multilabel, predict, spec
 from hw2.jobs import model as trained
 from hw2.jobs.convolution import convolving
 from hw2.machines import failures
@@ -58,12 +58,17 @@ def export(run: str, config: Config) -> None:
     checkpoint, tensors = trained.choose(folder, config.checkpoint)
     model = trained.load(checkpoint, tensors, config.weights)
     class_names = checkpoint.state["identity"]["class_names"]
+    cuts: list[float] | None = None
+    if multilabel.is_of(checkpoint.state["identity"]):
+        cuts, words = multilabel.thresholds(config, checkpoint)
+        out.print(f"  thresholds: {words}", style="dim")
     classifier = Classifier(
         model,
         [os.fsencode(name) for name in class_names],
         spec.preprocessing(checkpoint.state["identity"]),
         trained.probabilities(checkpoint),
         max_pixels=config.max_pixels,
+        thresholds=cuts,
     )
 
     # Against what: held-out images with the answers of prediction, and for int8 images of the
@@ -75,17 +80,19 @@ def export(run: str, config: Config) -> None:
 
         # The file gets its name only once it was loaded again and agrees.
         about = {"class_names": json.dumps(class_names)}
+        if cuts is not None:
+            about["thresholds"] = json.dumps(cuts)
         with writing(path, "make room, or give another --output"):
             path.parent.mkdir(parents=True, exist_ok=True)
             with atomic.replacing(path) as partial:
                 with noise.without_noise():
                     classify = _write(config.format, classifier, partial, about, seen)
                     found = [classify(picture.given) for picture in compared]
-                measured = agreement.measure(compared, found)
+                measured = agreement.measure(compared, found, cuts)
                 if config.int8:
-                    measured |= agreement.int8_cost(compared, found)
+                    measured |= agreement.int8_cost(compared, found, cuts)
                 else:
-                    agreement.check(compared, found, path)
+                    agreement.check(compared, found, path, cuts)
 
     # What came of it, for people and for programs.
     size = sum(f.stat().st_size for f in ([path] if path.is_file() else path.rglob("*")))
