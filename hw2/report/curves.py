@@ -34,7 +34,7 @@ _NOTES = {
     "Validation mAP": "Mean average precision over the classes. By averaged weights.",
     "mAP": "Mean average precision over the classes.",
     "Labels in common": "Of the labels that a picture has or is given, the fraction that is both.",
-    "F1": "Of all labels together, and the mean over the classes; at the thresholds of each moment.",
+    "F1": "Of all labels together, and as the mean over the classes, at the thresholds then.",
     "Validation loss": "By averaged weights, without the penalty.",
     "All classes alike": "Means over the classes: of recall, and of F1. By averaged weights.",
     "Learning rate": "What a step is multiplied by, after warm-up, schedule and halvings.",

@@ -38,17 +38,17 @@ class SetPredictions:
     @functools.cached_property
     def given(self) -> np.ndarray:
         """`[N, classes]` booleans: the labels that the model gives."""
-        return np.asarray(self.probabilities >= self.thresholds)
+        return np.greater_equal(self.probabilities, self.thresholds)
 
     @functools.cached_property
     def wrong(self) -> np.ndarray:
         """`[N, classes]` booleans: labels that are missed, or given though they are not there."""
-        return np.asarray(self.given != (self.labels > 0))
+        return np.not_equal(self.given, self.labels > 0)
 
     @property
     def right(self) -> np.ndarray:
         """`[N]` booleans: whether all labels of an image are right."""
-        return ~self.wrong.any(1)
+        return np.logical_not(self.wrong.any(1))
 
     @functools.cached_property
     def losses(self) -> np.ndarray:
@@ -92,7 +92,7 @@ class SetPredictions:
     def worst(self, most: int = 12) -> np.ndarray:
         """The rows with the most wrong labels, the largest loss first among equals."""
         order = np.lexsort((-self.losses, -self.wrong.sum(1)))
-        return order[self.wrong.any(1)[order]][:most]
+        return order[np.asarray(~self.right)[order]][:most]
 
     def together(self, labels: np.ndarray) -> list[dict[str, Any]]:
         """How often two classes are on one image: rows with the percentage of their class.
