@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from hw2.config import settings as config
+from hw2.config import choices
 from hw2.training import losses, optimizers, schedules
 from hw2.training.schedules import Schedule
 
@@ -285,9 +285,9 @@ def test_losses_are_keras_losses_of_indices_and_of_shares():
 
 
 def test_the_names_in_the_settings_are_those_here():
-    assert config.OPTIMIZERS == optimizers.NAMES
-    assert config.SCHEDULES == schedules.NAMES
-    assert set(config.LOSSES) == losses.LOSSES.keys()
+    assert choices.OPTIMIZERS == optimizers.NAMES
+    assert choices.SCHEDULES == schedules.NAMES
+    assert set(choices.LOSSES) == losses.LOSSES.keys()
 
 
 def test_clipping_keeps_the_direction():
