@@ -40,8 +40,7 @@ def draw(
     For several classes an image this is the aim of iterative stratification (Sechidis et al., "On
     the Stratification of Multi-label Data", 2011), by rounds of exchange in place of one pass.
     """
-    if not 0 < fraction < 1:
-        raise ValueError(f"fraction must be in (0, 1), got {fraction}.")
+    check_fraction(fraction)
     _, groups = np.unique(groups, return_inverse=True)
     rows, labels = _pairs(labels)
     _, labels = np.unique(labels, return_inverse=True)
@@ -77,6 +76,16 @@ def _pairs(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     every = np.ones([len(labels), 1], bool)
     none = ~labels.any(1, keepdims=True)
     return labelling.pairs(np.concatenate([labels > 0, none, every], 1))
+
+
+def check_fraction(fraction: float) -> None:
+    """Refuses a fraction for validation that leaves one of the parts empty.
+
+    Raises:
+      ValueError: It is outside (0, 1).
+    """
+    if not 0 < fraction < 1:
+        raise ValueError(f"fraction must be in (0, 1), got {fraction}.")
 
 
 def _members(labels: np.ndarray, groups: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:

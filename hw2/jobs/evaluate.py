@@ -19,7 +19,7 @@ from hw2.errors import DataError, writing
 from hw2.input import pipeline
 from hw2.input.examples import Examples
 from hw2.jobs import data as dataset
-from hw2.jobs import groups, leaks, multilabel, outcome
+from hw2.jobs import groups, leaks, multilabel, outcome, tta
 from hw2.jobs import model as trained
 from hw2.jobs.convolution import convolving
 from hw2.jobs.spec import Spec, preprocessing
@@ -105,6 +105,7 @@ class Evaluator:
         loss: Loss,
         *,
         trained_on: int = 0,
+        augmentation: str = "none",
     ):
         """Builds the model.
 
@@ -116,12 +117,13 @@ class Evaluator:
           k: For the top-k accuracy.
           loss: Loss of each example.
           trained_on: How many of these the run was trained on, for the results.
+          augmentation: That of the test, as `--tta` names it.
         """
         self.skipped, self.trained_on = examples.skipped, trained_on
         self._model = trained.build(spec)
         self._several = multilabel.is_of(spec)
-        self._score: Any = (multilabel_scorer if self._several else scorer)(self._model, loss)
-        self._k = k
+        make: Any = multilabel_scorer if self._several else scorer
+        self._score, self._k = make(tta.augmented(self._model, augmentation), loss), k
         self._batches = pipeline.evaluation_batches(
             examples, indices, preprocessing(spec), batch_size=batch_size, cache_mb=0
         )
@@ -175,7 +177,17 @@ def _evaluator(
         place = dataset.place_of(config, folder, checkpoint)
         placed = dataclasses.replace(config, train_data_path=place)
         groups.warn(placed, folder, spec.get("group_by", ""), examples, out)
-    return Evaluator(spec, examples, indices, config.batch_size, k, loss, trained_on=known)
+    tta.warn(config.tta, spec, out)
+    return Evaluator(
+        spec,
+        examples,
+        indices,
+        config.batch_size,
+        k,
+        loss,
+        trained_on=known,
+        augmentation=config.tta,
+    )
 
 
 def _record(
@@ -193,6 +205,7 @@ def _record(
         result["mean_class_top1"] = scores.balanced_accuracy  # its name of before
     result |= {
         "weights": config.weights,
+        "tta": config.tta,
         "step": checkpoint.step,
         "data": data,
         "num_bad": len(evaluator.skipped),
@@ -200,8 +213,9 @@ def _record(
     }
     skipped = evaluator.skipped
     bad = f"; bad ones, named in bad.csv and not counted: {len(skipped)}" if skipped else ""
+    flips = tta.in_words(config.tta)
     out.print(
-        f"step {checkpoint.step}, {config.weights} weights, {data}: "
+        f"step {checkpoint.step}, {config.weights} weights{flips}, {data}: "
         f"{scores.words}, loss {scores.loss:.4f} on {scores.num_examples} pictures{bad}"
     )
     path = Path(config.eval_dir or folder.path / "eval")

@@ -47,7 +47,11 @@ def draw(record: Record) -> list[Drawing]:
     """Draws loss, accuracy, rate and speed of a run; marks checkpoints, halvings and the best."""
     several = bool(record.series("val_accuracy")[0])  # which has no top-1
     always = [title for title in _ALWAYS if not (several and title == "Accuracy")]
-    plots = (plot for plot in _PLOTS if plot[0] in always or record.series(plot[2][0][0])[0])
+    plots = (
+        plot
+        for plot in _PLOTS
+        if plot[0] in always or (plot[0] not in _ALWAYS and record.series(plot[2][0][0])[0])
+    )
     return [_plot(record, *plot) for plot in plots]
 
 

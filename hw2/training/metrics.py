@@ -38,7 +38,7 @@ def top1(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     return tf.cast(in_top_k(labels, logits, 1), tf.float32)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Scores:
     """The results of an evaluation that counted each picture once."""
 
