@@ -369,7 +369,7 @@ def _without(
 ) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
     """Leaves out a column, if there is one of that name beside file and class."""
     lower = [one.lower() for one in header]
-    if name not in lower or len(header) < 2:
+    if not name or name not in lower or len(header) < 2:
         return header, rows
     at = lower.index(name)
     return header[:at] + header[at + 1 :], ((line, row[:at] + row[at + 1 :]) for line, row in rows)
