@@ -111,6 +111,7 @@ FLOORS = (
             "ops",
             "runs",
             "terminal",
+            "training",
         },
         "report": {
             "config",

@@ -164,7 +164,10 @@ def _evaluator(
     k = min(config.top_k, len(spec["class_names"]))
     known_settings = checkpoint.state["settings"]
     if multilabel.is_of(spec):
-        loss = multilabel.loss(known_settings, config)
+        loss = losses.multilabel(
+            known_settings.get("loss", "binary"),
+            focal_gamma=known_settings.get("focal_gamma", config.focal_gamma),
+        )
         multilabel.check_labels(examples, indices, config.test_data_path or "the validation part")
     else:
         loss = losses.named(

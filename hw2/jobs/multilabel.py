@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -12,16 +14,13 @@ from hw2.errors import DataError, UsageError
 from hw2.input import labels as labelling
 from hw2.input.examples import Examples
 from hw2.input.files.names import shown
-from hw2.jobs.spec import Spec
-from hw2.runs.checkpoints import Checkpoint, State
-from hw2.training import losses
-from hw2.training.losses import Loss
-from hw2.training.multilabel import USUAL
+from hw2.runs.checkpoints import Checkpoint
 
+USUAL = 0.5  # that of hw2.training.multilabel, which imports TensorFlow; a test compares
 OF_SETS = ("binary", "focal")  # losses that take each class by itself
 
 
-def is_of(spec: Spec) -> bool:
+def is_of(spec: Mapping[str, Any]) -> bool:
     """Whether the pictures of a training have several labels."""
     return spec.get("several_labels", False)
 
@@ -84,17 +83,6 @@ def check_labels(examples: Examples, indices: np.ndarray, place: str) -> None:
         )
 
 
-def loss(settings: State, config: Config) -> Loss:
-    """The loss by which a checkpoint is evaluated, without smoothing and weights.
-
-    Args:
-      settings: Those of a checkpoint.
-      config: The settings, for what an older one does not record.
-    """
-    name = settings.get("loss", "binary")
-    return losses.multilabel(name, focal_gamma=settings.get("focal_gamma", config.focal_gamma))
-
-
 def class_weights(examples: Examples, training: np.ndarray) -> list[float]:
     """Balanced weights: how many pictures have not a class, for each that has it; 1 if none has."""
     counts = labelling.counts(examples.labels[training], len(examples.class_names))
@@ -111,7 +99,7 @@ def thresholds(config: Config, checkpoint: Checkpoint) -> tuple[list[float], str
       The thresholds, and in words where they come from.
     """
     classes = len(checkpoint.state["identity"]["class_names"])
-    if config.threshold >= 0:
+    if config.threshold:
         return [config.threshold] * classes, f"--threshold={config.threshold:g}"
     for name, words in (("validation", "its validation"), ("best", "the best validation so far")):
         scores = checkpoint.state.get(name) or {}

@@ -21,6 +21,7 @@ from hw2.jobs import evaluate, multilabel, predict
 from hw2.jobs import train as experiment
 from hw2.report import build as report
 from hw2.runs import checkpoints
+from hw2.training import multilabel as scores
 
 FLAGS = [
     "--model=simple_cnn",
@@ -100,12 +101,12 @@ def test_the_run_records_the_labels_the_loss_and_the_thresholds(trained):
     assert state["identity"]["several_labels"] is True
     assert state["settings"]["loss"] == "binary"
     assert state["settings"]["best_by"] == "mean_average_precision"
-    scores = state["validation"]
-    assert len(scores["thresholds"]) == 10
-    assert 0.1 < scores["mean_average_precision"] <= 1
+    found = state["validation"]
+    assert len(found["thresholds"]) == 10
+    assert 0.1 < found["mean_average_precision"] <= 1
     with open(trained / "metrics.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert float(rows[-1]["val_mean_average_precision"]) == scores["mean_average_precision"]
+    assert float(rows[-1]["val_mean_average_precision"]) == found["mean_average_precision"]
     assert "val_top1" not in rows[0]
     assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
     assert list((trained / "checkpoints").glob("best-epoch-*-mAP-*.json"))
@@ -258,6 +259,10 @@ def test_what_does_not_go_with_them(lists, tmp_path, flag, words):
     with pytest.raises(UsageError, match=words):
         train(f"--train_data_path={lists[0]}", f"--log_path={tmp_path / 'run'}", flag)
     assert not (tmp_path / "run").exists()
+
+
+def test_the_usual_threshold_is_one_number():
+    assert multilabel.USUAL == scores.USUAL
 
 
 def test_one_label_a_picture_has_no_map(tmp_path):
