@@ -21,13 +21,14 @@ from hw2.input.sources import builtin, idx
 
 
 def pasted(first: np.ndarray, second: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Pastes two images `[s, s]` on one of `[2s, 2s]`, where they do not overlap."""
-    side = len(first)
+    """Pastes two images `[s, s]` on one of `[2s, 2s]`, upright, where they do not overlap."""
+    side, beside = len(first), bool(rng.integers(2))
     canvas = np.zeros([2 * side, 2 * side], first.dtype)
     for along, image in zip((0, side), (first, second), strict=True):
         across = int(rng.integers(side + 1))
-        canvas[across : across + side, along : along + side] = image
-    return canvas if rng.integers(2) else canvas.T
+        top, left = (across, along) if beside else (along, across)
+        canvas[top : top + side, left : left + side] = image
+    return canvas
 
 
 def write(
