@@ -85,7 +85,7 @@ def test_a_library_that_is_missing_is_told_before_anything_is_done(monkeypatch, 
 def test_a_tracker_that_cannot_be_reached_is_told(monkeypatch, tmp_path):
     pytest.importorskip("mlflow")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "nothing://there")
-    with pytest.raises(RunError, match="no tracking by mlflow - .*; MLFLOW_TRACKING_URI names"):
+    with pytest.raises(RunError, match=r"no tracking by mlflow - .*; MLFLOW_TRACKING_URI names"):
         trackers.opened("mlflow", tmp_path, {})
 
 
