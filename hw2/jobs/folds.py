@@ -13,6 +13,7 @@ import numpy as np
 from rich.console import Console
 
 from hw2.config import settings
+from hw2.config.rules import SEED
 from hw2.config.settings import FIELDS, Config
 from hw2.errors import DataError, RunError, UsageError, writing
 from hw2.input import folds as drawing
@@ -157,6 +158,8 @@ def _check(config: Config, seeds: int) -> None:
     for name in SINGLE:
         if getattr(config, name) != FIELDS[name].default:
             raise UsageError(f"--{name} is of a single training - leave it out, or give hw2 train")
+    if not SEED.holds(last := config.seed + max(seeds - 1, 0)):
+        raise UsageError(f"the last seed must be {SEED.words}, got {last}; lower --seed or --seeds")
     for name in () if seeds else ("split_file", "validation_fraction"):
         if getattr(config, name) != FIELDS[name].default:
             raise UsageError(

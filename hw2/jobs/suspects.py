@@ -60,8 +60,10 @@ def find(labels: np.ndarray, probabilities: np.ndarray) -> list[Suspect]:
     from cleanlab.filter import find_label_issues
 
     present = np.unique(labels)  # cleanlab estimates nothing of a class without labels
+    if len(present) < 2:
+        return []
     places = np.searchsorted(present, labels).astype(np.int64)
-    shares = probabilities[:, present].astype(np.float64)
+    shares = probabilities[:, present].astype(np.float64) + 1e-12  # where another class has all
     shares /= shares.sum(1, keepdims=True)
     joint = compute_confident_joint(places, shares)
     _, mistaken, _ = estimate_latent(joint, places)  # [given, true], each column a distribution

@@ -103,6 +103,11 @@ def test_settings_that_cannot_hold_are_refused(tmp_path, flags, words):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_seed_past_the_last_is_refused(tmp_path):
+    with pytest.raises(UsageError, match=r"the last seed must be in .*, got 2147483648; lower"):
+        start(tmp_path / "run", "--seed=2147483647", seeds=2)
+
+
 def test_other_settings_and_other_folds_are_refused(whole):
     folder = whole.folder.with_name("run")
     with pytest.raises(RunError, match=r"--learning_rate=0.01 before, --learning_rate=0.02 now"):
@@ -176,3 +181,7 @@ def test_a_class_without_pictures_changes_nothing():
     images = [one.image for one in suspects.find(given, probabilities)]
     assert [one.image for one in found] == images
     assert all(2 not in (one.given, one.suggested) for one in found)
+
+
+def test_labels_of_a_single_class_have_no_suspects():
+    assert suspects.find(np.zeros(5, int), np.full((5, 3), 1 / 3)) == []
