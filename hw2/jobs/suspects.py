@@ -46,8 +46,9 @@ def find(labels: np.ndarray, probabilities: np.ndarray) -> list[Suspect]:
 
     Confident learning estimates how many labels are wrong, and how often a class is given in place
     of another. So many of the least probable labels are candidates. One of them is a suspect if the
-    model gives it less than twice the probability with which pictures of the likeliest class get
-    this label by mistake: at that probability a right and a wrong label are equally likely.
+    model gives it less than twice the rate at which pictures of the likeliest class get this label
+    by mistake: at that probability a right and a wrong label are equally likely. The rate is taken
+    halfway between that of the two classes, of which few labels tell, and the mean of all pairs.
 
     Args:
       labels: `[N]` integers.
@@ -75,7 +76,9 @@ def find(labels: np.ndarray, probabilities: np.ndarray) -> list[Suspect]:
         n_jobs=1,
     )
     likeliest, rows = shares.argmax(1), np.arange(len(labels))
-    doubted = shares[rows, places] < 2 * mistaken[places, likeliest]
+    count = len(present)
+    mean = (count - np.trace(mistaken)) / (count * (count - 1))
+    doubted = shares[rows, places] < mistaken[places, likeliest] + mean  # twice their middle
     return [
         Suspect(
             int(image),
