@@ -41,13 +41,14 @@ COVERAGE = 0.9  # of the threshold that each training is described by
 ERRORS = (0.01, 0.02, 0.05)  # for which a threshold is chosen over all folds
 # Settings that make sense for a single training only.
 SINGLE = ("find_rate", "dry_run", "overfit_batches", "fresh", "accept_new_data")
-# Settings that change nothing of what is learned or answered, and so may change between starts.
+# Settings that change nothing of what is learned or answered, and so may change between starts. A
+# preset of augmentation is a name for other settings.
 FREE = frozenset(
     (
         *("train_data_path", "test_data_path", "disk_cache", "cache_mb", "threads", "num_gpus"),
         *("logical_devices", "log_frequency", "tensorboard", "histogram_steps", "tracker"),
         *("keep_checkpoints", "keep_every", "on_save_error", "num_examples", "top_k", "run_once"),
-        *("eval_interval_secs", "reject_below"),
+        *("eval_interval_secs", "reject_below", "augmentation"),
     )
 )
 
