@@ -56,6 +56,7 @@ SEED = Rule("in [0, 2147483647]", lambda value: 0 <= value < 2**31)  # fits ever
 # Names of two settings, of which the first must be at most the second.
 ORDERED = (
     ("crop_size", "short_side"),
+    ("cutout", "image_size"),
     ("contrast_min", "contrast_max"),
     ("saturation_min", "saturation_max"),
 )
