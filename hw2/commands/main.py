@@ -21,6 +21,7 @@ COMMANDS = {  # module of hw2.commands, and the first line of its docstring
     "train": "Trains a model on one device.",
     "multi_gpu_train": "Trains a model on several devices or machines at once.",
     "eval": "Evaluates a trained model: loss, top-1 and top-k accuracy.",
+    "calibrate": "Fits the probabilities of a run to its held-out pictures.",
     "predict": "Classifies pictures with a trained model.",
     "report": "Writes an HTML page about a run, or a comparison of several.",
     "diagnose": "Says what the curves of a run show, and what to try next.",

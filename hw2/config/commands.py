@@ -4,7 +4,7 @@ import dataclasses
 
 from hw2.config.choices import DATA_SETS, EXPORTS, FORMS, PARTS
 from hw2.config.fields import one_command, setting
-from hw2.config.rules import at_least, one_of
+from hw2.config.rules import REJECTION, at_least, one_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +22,10 @@ class Commands:
     weights: str = setting("ema", "ema (averaged) or raw", one_of("ema", "raw"))
     # "auto" is the best, or each new one with --norun_once.
     checkpoint: str = setting("auto", "best, last or auto", one_of("auto", "best", "last"))
+    reject_below: str = one_command("", "a probability, error:0.01 or coverage:0.9", REJECTION)
+    unknown_data: str = one_command(
+        "", "images of no class, which should be rejected", path=DATA_SETS
+    )
 
     data: str = one_command(
         "", "images to classify, labelled or not", group="Prediction", path=DATA_SETS

@@ -102,7 +102,7 @@ def waiting(train, tmp_path, monkeypatch, capsys):
         return checkpoints.write(run / "checkpoints", step, values, state)
 
     class Evaluator:
-        skipped, trained_on = (), 0
+        skipped, trained_on, outputs = (), 0, None
 
         def __call__(self, *arguments):
             return Scores(0.5, 0.5, 1, 1.0, 10, 0.5, 0.5, by_class=((5, 10),) * 10)
