@@ -18,7 +18,7 @@ from hw2.errors import UsageError, writing
 from hw2.export import agreement, litert, onnx, samples, saved_model
 from hw2.export.classifier import Classifier
 from hw2.export.samples import Picture
-from hw2.jobs import calibration, data, predict, spec
+from hw2.jobs import calibration, data, predict, spec, tta
 from hw2.jobs import model as trained
 from hw2.jobs.convolution import convolving
 from hw2.machines import failures
@@ -60,9 +60,10 @@ def export(run: str, config: Config) -> None:
     calibrated = calibration.of(checkpoint, config.weights, out)
     temperature = calibration.temperature(calibrated)
     choice = calibration.choice(config.reject_below, calibrated, checkpoint)
+    tta.warn(config.tta, checkpoint.state["identity"], out)
     class_names = checkpoint.state["identity"]["class_names"]
     classifier = Classifier(
-        model,
+        tta.augmented(model, config.tta),
         [os.fsencode(name) for name in class_names],
         spec.preprocessing(checkpoint.state["identity"]),
         trained.probabilities(checkpoint, temperature),
@@ -72,7 +73,9 @@ def export(run: str, config: Config) -> None:
     # Against what: held-out images with the answers of prediction, and for int8 images of the
     # training, whose activations set the ranges of the 8 bits.
     with convolving(config, checkpoint):  # as the run was trained
-        guess = predict.guesser(checkpoint, tensors, len(class_names), config.weights, temperature)
+        guess = predict.guesser(
+            checkpoint, tensors, len(class_names), config.weights, config.tta, temperature
+        )
         compared = _compared(config, folder, checkpoint, classifier, guess, out)
         seen = _trained_on(config, folder, checkpoint, classifier, out) if config.int8 else ()
 
@@ -96,7 +99,7 @@ def export(run: str, config: Config) -> None:
     # What came of it, for people and for programs.
     size = sum(f.stat().st_size for f in ([path] if path.is_file() else path.rglob("*")))
     result = {"output": str(path), "format": config.format, "step": checkpoint.step}
-    result |= {"weights": config.weights, "temperature": temperature}
+    result |= {"weights": config.weights, "tta": config.tta, "temperature": temperature}
     result |= {"reject_below": choice.threshold} if choice else {}
     result |= {"bytes": size, "checked": len(compared), **measured}
     result["seconds"] = round(time.perf_counter() - started, 1)

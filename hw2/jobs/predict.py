@@ -21,7 +21,7 @@ from hw2.input.files.levels import Scale
 from hw2.input.sources import unlabelled
 from hw2.input.sources.unlabelled import Pictures
 from hw2.jobs import answers as answer
-from hw2.jobs import calibration, data, pretrained
+from hw2.jobs import calibration, data, pretrained, tta
 from hw2.jobs import model as trained
 from hw2.jobs.answers import Answer, Form
 from hw2.jobs.convolution import convolving
@@ -79,7 +79,9 @@ def predict(config: Config) -> None:
         rejecting=choice is not None,
         raw=config.raw,
     )
-    guess = guesser(checkpoint, tensors, guesses, config.weights, temperature)
+    if not untrained:
+        tta.warn(config.tta, checkpoint.state["identity"], out)
+    guess = guesser(checkpoint, tensors, guesses, config.weights, config.tta, temperature)
     threshold = choice.threshold if choice else 0.0
     tally = Tally(guesses)
     with (
@@ -96,6 +98,7 @@ def predict(config: Config) -> None:
             report(one.number + 1, len(found))
     result = tally.plain() | {
         "weights": config.weights,
+        "tta": config.tta,
         "step": checkpoint.step,
         "temperature": temperature,
         **({"reject_below": threshold, "num_rejected": tally.rejected} if choice else {}),
@@ -111,6 +114,7 @@ def guesser(
     tensors: Mapping[str, np.ndarray],
     k: int,
     weights: str = "ema",
+    augmentation: str = "none",
     temperature: float = 1.0,
 ) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
     """Builds the model of a checkpoint, as a function that classifies images.
@@ -120,6 +124,7 @@ def guesser(
       tensors: Its tensors by name.
       k: How many classes to return for each image.
       weights: "ema" for the averaged weights, "raw" for those of the last step.
+      augmentation: That of the test, as `--tta` names it.
       temperature: By which the logits are divided, see `hw2.jobs.calibration.temperature`.
 
     Returns:
@@ -130,7 +135,7 @@ def guesser(
     Raises:
       RunError: The checkpoint has no such weights, or they are not finite.
     """
-    model = trained.load(checkpoint, tensors, weights)
+    model = tta.augmented(trained.load(checkpoint, tensors, weights), augmentation)
     probabilities = trained.probabilities(checkpoint, temperature)
 
     @tf.function(autograph=False)
@@ -279,6 +284,7 @@ def _pictures(
 
 def _tell(tally: Tally, result: dict[str, Any], config: Config, out: Console) -> None:
     words = f"{tally.good:,} pictures classified by step {result['step']}, {config.weights} weights"
+    words += tta.in_words(config.tta)
     if tally.labelled:
         words += f": {metrics.in_words(result['top1'], result['topk'], tally.k)}"
         words += f" on {tally.labelled:,} with labels"

@@ -30,7 +30,9 @@ def content(run: ScoredRun, config: Config, out: Console, missing: list[str]) ->
         threshold = choice.threshold if choice else None
         if config.unknown_data:
             temperature = calibration.temperature(run.calibration)
-            guess = predict.guesser(run.checkpoint, run.tensors, 1, config.weights, temperature)
+            guess = predict.guesser(
+                run.checkpoint, run.tensors, 1, config.weights, "none", temperature
+            )
             unknown = confidence.of_unknown(config, run.checkpoint, guess, out)
     except Fault as fault:
         missing.append(f"rejection: {fault}")
