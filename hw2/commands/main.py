@@ -21,6 +21,7 @@ COMMANDS = {  # module of hw2.commands, and the first line of its docstring
     "train": "Trains a model on one device.",
     "multi_gpu_train": "Trains a model on several devices or machines at once.",
     "eval": "Evaluates a trained model: loss, top-1 and top-k accuracy.",
+    "calibrate": "Fits the probabilities of a run to its held-out pictures.",
     "predict": "Classifies pictures with a trained model.",
     "folds": "Trains once for each fold or seed, and finds suspect labels.",
     "mend": "Writes the labels of a data set as a list, with corrections.",

@@ -90,9 +90,14 @@ def _train(
     workers.on_first(lambda: made.writers.save(run))  # if a hook stopped it between two saves
     steps.release_signals()
 
-    # 5. What came of it. All score the test data together; then the others wait for the first
-    # worker, without which a cluster ends.
+    # 5. What came of it, by the best checkpoint. All score the held-out data, to calibrate, and
+    # the test data together; then the others wait for the first worker, without which a cluster
+    # ends.
     best = made.evaluation.best
-    tested = outcome.score_test(config, workers, start, state.learner, made.score, test)
+    checkpoint = outcome.restore_best(workers, start, state.learner)
+    calibrated = outcome.calibrate(config, workers, checkpoint, made.score, batches.validation, out)
+    tested = outcome.score_test(config, workers, start, made.score, test)
     if alone:
-        workers.on_first(lambda: outcome.conclude(config, start, state, best, tested, started, out))
+        workers.on_first(
+            lambda: outcome.conclude(config, start, state, best, tested, calibrated, started, out)
+        )
