@@ -12,7 +12,8 @@ import numpy as np
 from hw2 import __version__
 from hw2.errors import DataError
 from hw2.jobs import suspects
-from hw2.jobs.folds import ANSWERS, COVERAGE, FLAGS, SUSPECTS, Found
+from hw2.jobs.findings import ANSWERS, COVERAGE, SUSPECTS, Found
+from hw2.jobs.folds import FLAGS
 from hw2.report import calibration, page, thumbnail
 from hw2.report.figure import INK, SERIES, Drawing, panel, svg
 from hw2.terminal import console
