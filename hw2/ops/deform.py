@@ -81,16 +81,14 @@ def deform_conv2d(
 
     def read(x, offsets, *mask):
         n, high, wide = length(x, 0), rows.out, columns.out
-        places = tf.reshape(offsets, [n, high, wide, groups, kh * kw, 2])
-        down, right = (tf.transpose(v, [0, 1, 2, 4, 3]) for v in tf.unstack(places, axis=5))
-        values = _bilinear(
-            x,
-            down + _taps(rows, window, 0, down.dtype)[:, None, :, None],
-            right + _taps(columns, window, 1, down.dtype)[:, :, None],
-        )  # [N, H', W', kH*kW, G, C/G]
+        places = tf.reshape(offsets, [n, high * wide, groups, kh * kw, 2])
+        down, right = (tf.transpose(v, [0, 1, 3, 2]) for v in tf.unstack(places, axis=4))
+        of_rows = tf.repeat(_taps(rows, window, 0, x.dtype), wide, 0)  # [H'*W', kH*kW]
+        of_columns = tf.tile(_taps(columns, window, 1, x.dtype), [high, 1])
+        values = _bilinear(x, down + of_rows[..., None], right + of_columns[..., None])
         if mask:
-            factors = tf.reshape(mask[0], [n, high, wide, groups, kh * kw])
-            values *= tf.transpose(factors, [0, 1, 2, 4, 3])[..., None]
+            factors = tf.reshape(mask[0], [n, high * wide, groups, kh * kw])
+            values *= tf.reshape(tf.transpose(factors, [0, 1, 3, 2]), [-1, 1])
         return tf.reshape(values, [n, high, wide, kh * kw * x.shape[3]])
 
     patches = recomputed(read)(*map(widen, inputs))
@@ -146,11 +144,11 @@ def _bilinear(x: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
 
     Args:
       x: `[N, H, W, G*C]`, of float32 or float64.
-      rows: `[N, ..., G]`, where to read, in pixels; of the dtype of `x`.
+      rows: `[N, P, K, G]`, where to read, in pixels; of the dtype of `x`.
       columns: The same.
 
     Returns:
-      `[N, ..., G, C]`.
+      `[N*P*K*G, C]`.
     """
     n, height, width, channels = (length(x, axis) for axis in range(4))
     groups = rows.shape[-1]
@@ -159,12 +157,15 @@ def _bilinear(x: tf.Tensor, rows: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
     values = tf.reshape(framed, [n * (height + 2) * (width + 2) * groups, channels // groups])
     top, above, down = _between(rows, height)
     left, before, right = _between(columns, width)
-    image = tf.reshape(tf.range(tf.cast(n, tf.int64)), [n] + [1] * (rows.shape.rank - 1))
+    image = tf.reshape(tf.range(tf.cast(n, tf.int64)), [n, 1, 1, 1])
     group = tf.range(groups, dtype=tf.int64)
 
+    high, wide = (tf.cast(side + 2, tf.int64) for side in (height, width))
+
     def corner(row: tf.Tensor, column: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
-        pixel = (image * (height + 2) + row) * (width + 2) + column
-        return _gather(values, pixel * groups + group) * factor[..., None]
+        pixel = (image * high + row) * wide + column
+        index = tf.reshape(pixel * groups + group, [-1])
+        return _gather(values, index) * tf.reshape(factor, [-1, 1])
 
     return tf.add_n(
         [
@@ -186,7 +187,7 @@ def _between(places: tf.Tensor, size: Size) -> tuple[tf.Tensor, tf.Tensor, tf.Te
 
 
 def _gather(values: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
-    """Rows `[..., C]` of a matrix `[R, C]`; its gradient is `_scatter`, and the other way round."""
+    """Rows `[I, C]` of a matrix `[R, C]`; its gradient is `_scatter`, and the other way round."""
 
     @tf.custom_gradient
     def apply(values):
@@ -196,7 +197,7 @@ def _gather(values: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
 
 
 def _scatter(parts: tf.Tensor, index: tf.Tensor, rows: Size) -> tf.Tensor:
-    """Sums parts `[..., C]` into the rows of a matrix `[R, C]` that an index names."""
+    """Sums parts `[I, C]` into the rows of a matrix `[R, C]` that an index names."""
 
     @tf.custom_gradient
     def apply(parts):

@@ -133,20 +133,13 @@ def fold3d(
 
 def unfold_axes(x: tf.Tensor, window: Window) -> tf.Tensor:
     """Unfolds any number of axes: `[N, ..., C]` to `[N, ..., taps*C]`; its gradient is its fold."""
-    n, *sizes, c = (length(x, axis) for axis in range(x.shape.rank))
-    axes = window.axes(*sizes)
-    out = [axis.out for axis in axes]
-    if len(axes) == 1:
-        return unfold(x[:, None], *window.over_row())[:, 0]
-    inner = len(axes) - 2
-    y = tf.reshape(x, [n * math.prod(sizes[:inner]), *sizes[inner:], c])
-    y = unfold(y, *window.along(inner, inner + 2))  # [N*..., H', W', kH*kW*C]
-    for k in reversed(range(inner)):
-        rows = n * math.prod(sizes[:k])
-        y = tf.reshape(y, [rows, sizes[k], math.prod(out[k + 1 :]), y.shape[3]])
-        y = unfold(y, *window.along(k, k + 1).over_columns())
-    shape = [n, *out, math.prod(window.kernel) * c]
-    return with_shape(tf.reshape(y, shape), shape)
+    sizes = [length(x, axis) for axis in range(1, x.shape.rank - 1)]
+
+    @tf.custom_gradient
+    def apply(x):
+        return _unfold(x, sizes, window), lambda dy: fold_axes(dy, sizes, window)
+
+    return apply(x)
 
 
 def fold_axes(
@@ -161,12 +154,29 @@ def fold_axes(
     x = _sum(widen(patches), sizes, window)
     if reduction == "mean":
         ones = tf.ones([1, *sizes, 1], x.dtype)
-        x = tf.math.divide_no_nan(x, _sum(unfold_axes(ones, window), sizes, window))
+        x = tf.math.divide_no_nan(x, _sum(_unfold(ones, sizes, window), sizes, window))
     return tf.cast(x, patches.dtype)
 
 
+def _unfold(x: tf.Tensor, sizes: list[Size], window: Window) -> tf.Tensor:
+    """Unfolds the last two axes, then those before them, from the last to the first."""
+    if len(sizes) == 1:
+        return unfold(x[:, None], *window.over_row())[:, 0]
+    n, c = length(x, 0), length(x, x.shape.rank - 1)
+    out = [axis.out for axis in window.axes(*sizes)]
+    inner = len(sizes) - 2
+    y = tf.reshape(x, [n * math.prod(sizes[:inner]), *sizes[inner:], c])
+    y = unfold(y, *window.along(inner, inner + 2))  # [N*..., H', W', kH*kW*C]
+    for k in reversed(range(inner)):
+        rows = n * math.prod(sizes[:k])
+        y = tf.reshape(y, [rows, sizes[k], math.prod(out[k + 1 :]), y.shape[3]])
+        y = unfold(y, *window.along(k, k + 1).over_columns())
+    shape = [n, *out, math.prod(window.kernel) * c]
+    return with_shape(tf.reshape(y, shape), shape)
+
+
 def _sum(patches: tf.Tensor, sizes: list[Size], window: Window) -> tf.Tensor:
-    """Folds the axes in their order, the reverse of `unfold_axes`."""
+    """Folds the axes in their order, the reverse of `_unfold`."""
     if len(sizes) == 1:
         return fold(patches[:, None], (1, sizes[0]), *window.over_row())[:, 0]
     n, *out, values = (length(patches, axis) for axis in range(patches.shape.rank))

@@ -108,8 +108,9 @@ def measure(
     truth = _flat(op.truth(*exact, window=case.window, dy=exact_dy))
     linear = set(itertools.chain(*op.linear))
     positive = [abs(v) if k in linear else v for k, v in enumerate(exact)]
-    # What the sums reach without cancellation.
-    sizes = [abs(v) for v in _flat(op.truth(*positive, window=case.window, dy=abs(exact_dy)))]
+    # What the sums reach without cancellation, or at least what they are.
+    reached = _flat(op.truth(*positive, window=case.window, dy=abs(exact_dy)))
+    sizes = [np.maximum(abs(a), abs(b)) for a, b in zip(reached, truth, strict=True)]
 
     ours, our_time = _run(op.ours, case, values, graph)
     try:
