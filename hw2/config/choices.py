@@ -5,7 +5,7 @@ from hw2.config import presets
 # The names in hw2.training, which imports TensorFlow; a test compares them.
 LOSSES = ("cross_entropy", "kl", "binary", "focal")
 OPTIMIZERS = ("adagrad", "adam", "adamw", "lion", "rmsprop", "sgd", "sgdw")
-SCHEDULES = ("constant", "steps", "cosine", "inverse_time")
+SCHEDULES = ("constant", "steps", "cosine", "one_cycle", "inverse_time")
 
 STANDARDS = ("image", "channel", "given", "imagenet", "none")  # what gets mean 0, deviation 1
 PRESETS = tuple(presets.PRESETS)
@@ -13,6 +13,7 @@ PRECISIONS = ("float32", "mixed_bfloat16")  # of images and products; weights ar
 # Of hw2.ops.conv2d, those that do every shape.
 ALGORITHMS = ("auto", "fastest", "tensorflow_ops", "direct", "im2col", "extract_patches", "native")
 
+TRACKERS = ("none", "mlflow", "wandb")
 FITS = ("crop", "pad", "stretch")  # how a picture becomes a square
 STEMS = ("imagenet", "small")
 CLASS_WEIGHTS = ("none", "balanced")  # or a file
@@ -24,4 +25,5 @@ PARTS = ("train", "validation", "test")
 # hw2.models.weights.fetch; a test compares.
 DATA_SETS = ("digits", "fashion_mnist")
 WEIGHTS = ("none", "imagenet", "squeezenet", "efficientnet_lite0")
+TTA = ("none", "flip")  # test-time augmentation
 EXPORTS = ("saved_model", "litert", "onnx")

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from hw2.config.choices import DATA_SETS, EXPORTS, FORMS, PARTS
+from hw2.config.choices import DATA_SETS, EXPORTS, FORMS, PARTS, TTA
 from hw2.config.fields import one_command, setting
 from hw2.config.rules import at_least, one_of
 
@@ -20,6 +20,7 @@ class Commands:
     run_once: bool = setting(True, "--norun_once evaluates each new checkpoint")
     eval_interval_secs: int = setting(60, "seconds between checks for a new one", at_least(1))
     weights: str = setting("ema", "ema (averaged) or raw", one_of("ema", "raw"))
+    tta: str = one_command("none", "none or flip: mirror images too", one_of(*TTA))
     # "auto" is the best, or each new one with --norun_once.
     checkpoint: str = setting("auto", "best, last or auto", one_of("auto", "best", "last"))
 

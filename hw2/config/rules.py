@@ -30,6 +30,7 @@ def one_of_or_own(*choices: str) -> Rule:
 ANYTHING = Rule("", lambda value: True)
 NOT_EMPTY = Rule("a name", bool)
 ABOVE_0 = Rule("above 0", lambda value: value > 0)
+UP_TO_1 = Rule("in (0, 1]", lambda value: 0 < value <= 1)
 BYTE = Rule("in [0, 255]", lambda value: 0 <= value <= 255)
 DECAY = Rule("in [0, 1)", lambda value: 0 <= value < 1)
 FRACTION = Rule("in (0, 1)", lambda value: 0 < value < 1)
@@ -55,6 +56,7 @@ SEED = Rule("in [0, 2147483647]", lambda value: 0 <= value < 2**31)  # fits ever
 # Names of two settings, of which the first must be at most the second.
 ORDERED = (
     ("crop_size", "short_side"),
+    ("cutout", "image_size"),
     ("contrast_min", "contrast_max"),
     ("saturation_min", "saturation_max"),
 )

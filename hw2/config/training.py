@@ -12,6 +12,7 @@ from hw2.config.rules import (
     LEFT_OR_NOT,
     NOT_EMPTY,
     SEED,
+    UP_TO_1,
     at_least,
     one_of,
 )
@@ -41,6 +42,7 @@ class Training:
     weight_decay: float = recorded(-1.0, "-1: 0.01 for adamw, else 0", LEFT_OR_NOT)
     clip_norm: float = recorded(0.0, "largest gradient norm; 0 for no limit", at_least(0))
     learning_rate: float = recorded(1e-3, "learning rate after warm-up", ABOVE_0)
+    layer_decay: float = recorded(1.0, "factor of the rate per layer before the head", UP_TO_1)
     schedule: str = recorded("constant", f"{', '.join(SCHEDULES)}", one_of(*SCHEDULES))
     warmup_epochs: float = recorded(0.0, "epochs in which the rate rises", at_least(0))
     rate_epochs: str = recorded("", "for schedule=steps, as 60,110,150", EPOCHS)

@@ -18,7 +18,7 @@ from hw2.errors import UsageError, writing
 from hw2.export import agreement, litert, onnx, samples, saved_model
 from hw2.export.classifier import Classifier
 from hw2.export.samples import Picture
-from hw2.jobs import data, predict, spec
+from hw2.jobs import data, predict, spec, tta
 from hw2.jobs import model as trained
 from hw2.jobs.convolution import convolving
 from hw2.machines import failures
@@ -57,9 +57,10 @@ def export(run: str, config: Config) -> None:
     # What: the model, with all that comes before and after it.
     checkpoint, tensors = trained.choose(folder, config.checkpoint)
     model = trained.load(checkpoint, tensors, config.weights)
+    tta.warn(config.tta, checkpoint.state["identity"], out)
     class_names = checkpoint.state["identity"]["class_names"]
     classifier = Classifier(
-        model,
+        tta.augmented(model, config.tta),
         [os.fsencode(name) for name in class_names],
         spec.preprocessing(checkpoint.state["identity"]),
         trained.probabilities(checkpoint),
@@ -69,7 +70,7 @@ def export(run: str, config: Config) -> None:
     # Against what: held-out images with the answers of prediction, and for int8 images of the
     # training, whose activations set the ranges of the 8 bits.
     with convolving(config, checkpoint):  # as the run was trained
-        guess = predict.guesser(checkpoint, tensors, len(class_names), config.weights)
+        guess = predict.guesser(checkpoint, tensors, len(class_names), config.weights, config.tta)
         compared = _compared(config, folder, checkpoint, classifier, guess, out)
         seen = _trained_on(config, folder, checkpoint, classifier, out) if config.int8 else ()
 
@@ -90,7 +91,8 @@ def export(run: str, config: Config) -> None:
     # What came of it, for people and for programs.
     size = sum(f.stat().st_size for f in ([path] if path.is_file() else path.rglob("*")))
     result = {"output": str(path), "format": config.format, "step": checkpoint.step}
-    result |= {"weights": config.weights, "bytes": size, "checked": len(compared), **measured}
+    result |= {"weights": config.weights, "tta": config.tta, "bytes": size}
+    result |= {"checked": len(compared), **measured}
     result["seconds"] = round(time.perf_counter() - started, 1)
     agreement.show(result, out)
     print(json.dumps(result), flush=True)

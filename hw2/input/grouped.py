@@ -31,8 +31,7 @@ def draw(
 
     Cost: 50,000 groups take half a second.
     """
-    if not 0 < fraction < 1:
-        raise ValueError(f"fraction must be in (0, 1), got {fraction}.")
+    check_fraction(fraction)
     _, labels = np.unique(labels, return_inverse=True)
     _, groups = np.unique(groups, return_inverse=True)
     counts = np.bincount(labels)
@@ -58,6 +57,16 @@ def draw(
     _fill(members, sizes, taken, drawn, counts)
     validates = taken[groups]
     return np.flatnonzero(~validates), np.flatnonzero(validates)
+
+
+def check_fraction(fraction: float) -> None:
+    """Refuses a fraction for validation that leaves one of the parts empty.
+
+    Raises:
+      ValueError: It is outside (0, 1).
+    """
+    if not 0 < fraction < 1:
+        raise ValueError(f"fraction must be in (0, 1), got {fraction}.")
 
 
 def _members(labels: np.ndarray, groups: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:

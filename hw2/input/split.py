@@ -76,8 +76,7 @@ def stratified(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarr
     Raises:
       ValueError: `fraction` is outside (0, 1).
     """
-    if not 0 < fraction < 1:
-        raise ValueError(f"fraction must be in (0, 1), got {fraction}.")
+    grouped.check_fraction(fraction)
     _, inverse, counts = np.unique(labels, return_inverse=True, return_counts=True)
     shared = np.flatnonzero(counts[inverse] > 1)  # what scikit-learn can stratify
     classes = int((counts > 1).sum())

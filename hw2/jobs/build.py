@@ -11,6 +11,7 @@ from rich.table import Table
 from hw2.config.rules import numbers_of
 from hw2.config.settings import Config
 from hw2.errors import DataError
+from hw2.jobs import layer_decay
 from hw2.jobs.spec import Spec, build_model, frozen_variables, image_shape
 from hw2.layers import norm
 from hw2.layers.penalty import l2_penalty
@@ -93,6 +94,7 @@ def learner(
         precision=config.precision,
         frozen=frozen,
         thaw_step=thaw_step,
+        rate_factors=lambda model: layer_decay.factors(model, config.layer_decay),
     )
 
 

@@ -18,7 +18,7 @@ from hw2.errors import DataError, writing
 from hw2.input import pipeline
 from hw2.input.examples import Examples
 from hw2.jobs import data as dataset
-from hw2.jobs import groups, leaks
+from hw2.jobs import groups, leaks, tta
 from hw2.jobs import model as trained
 from hw2.jobs.convolution import convolving
 from hw2.jobs.spec import Spec, preprocessing
@@ -85,6 +85,7 @@ class Evaluator:
         loss: Loss,
         *,
         trained_on: int = 0,
+        augmentation: str = "none",
     ):
         """Builds the model.
 
@@ -96,10 +97,11 @@ class Evaluator:
           k: For the top-k accuracy.
           loss: Loss of each example.
           trained_on: How many of these the run was trained on, for the results.
+          augmentation: That of the test, as `--tta` names it.
         """
         self.skipped, self.trained_on = examples.skipped, trained_on
         self._model = trained.build(spec)
-        self._score, self._k = scorer(self._model, loss), k
+        self._score, self._k = scorer(tta.augmented(self._model, augmentation), loss), k
         self._batches = pipeline.evaluation_batches(
             examples, indices, preprocessing(spec), batch_size=batch_size, cache_mb=0
         )
@@ -137,7 +139,17 @@ def _evaluator(
         place = dataset.place_of(config, folder, checkpoint)
         placed = dataclasses.replace(config, train_data_path=place)
         groups.warn(placed, folder, spec.get("group_by", ""), examples, out)
-    return Evaluator(spec, examples, indices, config.batch_size, k, loss, trained_on=known)
+    tta.warn(config.tta, spec, out)
+    return Evaluator(
+        spec,
+        examples,
+        indices,
+        config.batch_size,
+        k,
+        loss,
+        trained_on=known,
+        augmentation=config.tta,
+    )
 
 
 def _record(
@@ -153,6 +165,7 @@ def _record(
     result = scores.plain() | {
         "mean_class_top1": scores.balanced_accuracy,  # its name of before
         "weights": config.weights,
+        "tta": config.tta,
         "step": checkpoint.step,
         "data": data,
         "num_bad": len(evaluator.skipped),
@@ -160,8 +173,9 @@ def _record(
     }
     skipped = evaluator.skipped
     bad = f"; bad ones, named in bad.csv and not counted: {len(skipped)}" if skipped else ""
+    flips = tta.in_words(config.tta)
     out.print(
-        f"step {checkpoint.step}, {config.weights} weights, {data}: "
+        f"step {checkpoint.step}, {config.weights} weights{flips}, {data}: "
         f"{metrics.in_words(scores.top1, scores.topk, scores.k)}, balanced accuracy "
         f"{scores.balanced_accuracy:.4f}, macro F1 {scores.macro_f1:.4f}, loss {scores.loss:.4f} "
         f"on {scores.num_examples} pictures{bad}"

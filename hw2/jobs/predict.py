@@ -21,7 +21,7 @@ from hw2.input.files.levels import Scale
 from hw2.input.sources import unlabelled
 from hw2.input.sources.unlabelled import Pictures
 from hw2.jobs import answers as answer
-from hw2.jobs import data, pretrained
+from hw2.jobs import data, pretrained, tta
 from hw2.jobs import model as trained
 from hw2.jobs.answers import Answer, Form
 from hw2.jobs.convolution import convolving
@@ -74,7 +74,9 @@ def predict(config: Config) -> None:
         answer=config.answer,
         raw=config.raw,
     )
-    guess = guesser(checkpoint, tensors, guesses, config.weights)
+    if not untrained:
+        tta.warn(config.tta, checkpoint.state["identity"], out)
+    guess = guesser(checkpoint, tensors, guesses, config.weights, config.tta)
     tally = Tally(guesses)
     with (
         convolving(config, checkpoint),
@@ -88,6 +90,7 @@ def predict(config: Config) -> None:
             report(one.number + 1, len(found))
     result = tally.plain() | {
         "weights": config.weights,
+        "tta": config.tta,
         "step": checkpoint.step,
         "data": data.absolute_path(config.data),
         "output": config.output,
@@ -97,7 +100,11 @@ def predict(config: Config) -> None:
 
 
 def guesser(
-    checkpoint: Checkpoint, tensors: Mapping[str, np.ndarray], k: int, weights: str = "ema"
+    checkpoint: Checkpoint,
+    tensors: Mapping[str, np.ndarray],
+    k: int,
+    weights: str = "ema",
+    augmentation: str = "none",
 ) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
     """Builds the model of a checkpoint, as a function that classifies images.
 
@@ -106,6 +113,7 @@ def guesser(
       tensors: Its tensors by name.
       k: How many classes to return for each image.
       weights: "ema" for the averaged weights, "raw" for those of the last step.
+      augmentation: That of the test, as `--tta` names it.
 
     Returns:
       A function from preprocessed images `[N, H, W, C]` to the k likeliest classes `[N, k]`
@@ -115,7 +123,7 @@ def guesser(
     Raises:
       RunError: The checkpoint has no such weights, or they are not finite.
     """
-    model = trained.load(checkpoint, tensors, weights)
+    model = tta.augmented(trained.load(checkpoint, tensors, weights), augmentation)
     probabilities = trained.probabilities(checkpoint)
 
     @tf.function(autograph=False)
@@ -247,6 +255,7 @@ def _pictures(
 
 def _tell(tally: Tally, result: dict[str, Any], config: Config, out: Console) -> None:
     words = f"{tally.good:,} pictures classified by step {result['step']}, {config.weights} weights"
+    words += tta.in_words(config.tta)
     if tally.labelled:
         words += f": {metrics.in_words(result['top1'], result['topk'], tally.k)}"
         words += f" on {tally.labelled:,} with labels"

@@ -33,7 +33,7 @@ def in_top_k(labels: tf.Tensor, logits: tf.Tensor, k: int) -> tf.Tensor:
     return found & tf.reduce_all(tf.math.is_finite(logits), 1)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Scores:
     """The results of an evaluation that counted each picture once."""
 

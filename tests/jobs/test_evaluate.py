@@ -105,7 +105,16 @@ def waiting(train, tmp_path, monkeypatch, capsys):
         skipped, trained_on = (), 0
 
         def __call__(self, *arguments):
-            return Scores(0.5, 0.5, 1, 1.0, 10, 0.5, 0.5, by_class=((5, 10),) * 10)
+            return Scores(
+                top1=0.5,
+                topk=0.5,
+                k=1,
+                loss=1.0,
+                num_examples=10,
+                balanced_accuracy=0.5,
+                macro_f1=0.5,
+                by_class=((5, 10),) * 10,
+            )
 
     monkeypatch.setattr(evaluate, "_evaluator", lambda *arguments: Evaluator())
 
