@@ -20,8 +20,10 @@ _GROUPED = (
     "conv3d_transpose",
     "deform_conv2d",
 )
+# An image, and kernel, strides and filters.
+_Shape = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], int]
 # Layers of inception10, ResNet-50 and a digits classifier: image, kernel, strides, filters.
-_LAYERS = [
+_LAYERS: list[_Shape] = [
     ((2, 100, 100, 3), (7, 7), (2, 2), 64),
     ((2, 25, 25, 64), (3, 3), (1, 1), 96),
     ((2, 28, 28, 96), (1, 1), (1, 1), 128),
@@ -31,7 +33,7 @@ _LAYERS = [
     ((8, 8, 8, 1), (3, 3), (1, 1), 16),
 ]
 # The edge of what is legal: image, kernel, strides, filters; all with SAME padding.
-_EDGES = [
+_EDGES: list[_Shape] = [
     ((2, 2, 3, 2), (5, 7), (1, 1), 3),  # kernel larger than the image
     ((2, 9, 8, 2), (2, 2), (5, 3), 3),  # stride larger than the kernel
     ((1, 1, 1, 1), (1, 1), (1, 1), 1),  # one pixel
@@ -39,7 +41,7 @@ _EDGES = [
     ((0, 5, 5, 2), (3, 3), (1, 1), 4),  # empty batch
     ((2, 5, 5, 2), (3, 3), (1, 1), 0),  # no filters
 ]
-_VOLUMES = [
+_VOLUMES: list[_Shape] = [
     ((2, 8, 28, 28, 3), (3, 3, 3), (1, 2, 2), 16),  # of clips, as C3D reads them, but smaller
     ((1, 4, 14, 14, 32), (3, 3, 3), (1, 1, 1), 32),
     ((1, 4, 14, 14, 32), (1, 1, 1), (1, 1, 1), 64),
@@ -49,7 +51,7 @@ _VOLUMES = [
     ((0, 5, 5, 5, 2), (3, 3, 3), (1, 1, 1), 4),
     ((2, 5, 5, 5, 2), (3, 3, 3), (1, 1, 1), 0),
 ]
-_SIGNALS = [
+_SIGNALS: list[_Shape] = [
     ((2, 1000, 16), (9,), (2,), 32),
     ((2, 3, 2), (7,), (1,), 3),
     ((2, 9, 2), (2,), (5,), 3),
