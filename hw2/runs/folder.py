@@ -10,7 +10,14 @@ from hw2.errors import RunError, writing
 from hw2.runs import atomic
 
 FLAGS, CLASSES, CALIBRATION = "flags.cfg", "class_names.txt", "calibration.json"
-MADE = ("checkpoints", "metrics.csv", "split.csv", "tensorboard", CALIBRATION)  # by training
+MADE = (
+    "checkpoints",
+    "metrics.csv",
+    "split.csv",
+    "tensorboard",
+    "tracker.json",
+    CALIBRATION,
+)  # by training, step by step
 
 
 @dataclasses.dataclass(frozen=True)
