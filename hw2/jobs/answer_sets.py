@@ -122,6 +122,7 @@ class SetTally:
           listed: How many errors to keep.
         """
         self.good = self.bad = 0
+        self.rejected = 0  # which is for one label a picture
         self.errors: list[str] = []  # the first ones
         self._thresholds, self._labels, self._listed = thresholds, labels, listed
         self._numbers: list[int] = []

@@ -18,8 +18,8 @@ from hw2.config.settings import Config
 from hw2.errors import DataError, writing
 from hw2.input import pipeline
 from hw2.input.examples import Examples
+from hw2.jobs import confidence, groups, leaks, multilabel, outcome, tta
 from hw2.jobs import data as dataset
-from hw2.jobs import groups, leaks, multilabel, outcome, tta
 from hw2.jobs import model as trained
 from hw2.jobs.convolution import convolving
 from hw2.jobs.spec import Spec, preprocessing
@@ -32,7 +32,7 @@ from hw2.terminal import console
 from hw2.training import losses
 from hw2.training.events import write_scalars
 from hw2.training.losses import Loss
-from hw2.training.metrics import Scores, scorer
+from hw2.training.metrics import Outputs, Scores, scorer
 from hw2.training.multilabel import AnyScores, MultilabelScores
 from hw2.training.multilabel import scorer as multilabel_scorer
 
@@ -78,11 +78,16 @@ def evaluate(config: Config) -> None:
                 evaluator = evaluator or _evaluator(config, folder, checkpoint, out)
                 cuts = None
                 if multilabel.is_of(checkpoint.state["identity"]):
+                    multilabel.check_sure(config, checkpoint)
                     cuts, words = multilabel.thresholds(config, checkpoint)
                     out.print(f"  thresholds: {words}", style="dim")
                 with convolving(config, checkpoint):
                     scores = evaluator(checkpoint, tensors, config.weights, cuts)
-                _record(config, folder, checkpoint, scores, evaluator, out)
+                    more: Mapping[str, float | int | str] = {}
+                    if cuts is None:
+                        found = evaluator.outputs
+                        more = confidence.figures(config, checkpoint, tensors, found, out)
+                _record(config, folder, checkpoint, scores, more, evaluator, out)
                 scored.add(key)
         elif before is None:
             out.print(f"waiting for the first checkpoint of {folder.path}")
@@ -93,7 +98,13 @@ def evaluate(config: Config) -> None:
 
 
 class Evaluator:
-    """Scores checkpoints of a run on a data set; builds and traces the model once."""
+    """Scores checkpoints of a run on a data set; builds and traces the model once.
+
+    Attributes:
+      skipped: The bad pictures of the data, and the reasons.
+      trained_on: How many of the others the run was trained on.
+      outputs: Labels and logits of the last evaluation.
+    """
 
     def __init__(
         self,
@@ -120,6 +131,7 @@ class Evaluator:
           augmentation: That of the test, as `--tta` names it.
         """
         self.skipped, self.trained_on = examples.skipped, trained_on
+        self.outputs = Outputs()
         self._model = trained.build(spec)
         self._several = multilabel.is_of(spec)
         make: Any = multilabel_scorer if self._several else scorer
@@ -144,8 +156,11 @@ class Evaluator:
           thresholds: Of each class, where pictures have several labels.
         """
         trained.restore_weights(self._model, checkpoint, tensors, weights)
+        self.outputs = Outputs()
         with pipeline.naming_errors():
-            return self._score(self._batches, thresholds if self._several else self._k)
+            if self._several:
+                return self._score(self._batches, thresholds)
+            return self._score(self._batches, self._k, keep=self.outputs.add)
 
 
 def _evaluator(
@@ -198,6 +213,7 @@ def _record(
     folder: RunFolder,
     checkpoint: Checkpoint,
     scores: AnyScores,
+    more: Mapping[str, float | int | str],
     evaluator: Evaluator,
     out: Console,
 ) -> None:
@@ -213,6 +229,7 @@ def _record(
         "data": data,
         "num_bad": len(evaluator.skipped),
         "num_trained_on": evaluator.trained_on,
+        **more,
     }
     skipped = evaluator.skipped
     bad = f"; bad ones, named in bad.csv and not counted: {len(skipped)}" if skipped else ""
@@ -221,6 +238,8 @@ def _record(
         f"step {checkpoint.step}, {config.weights} weights{flips}, {data}: "
         f"{scores.words}, loss {scores.loss:.4f} on {scores.num_examples} pictures{bad}"
     )
+    for words in confidence.in_words(more):
+        out.print(f"  {words}")
     path = Path(config.eval_dir or folder.path / "eval")
     with writing(path):
         path.mkdir(parents=True, exist_ok=True)

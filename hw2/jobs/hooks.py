@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -54,14 +54,14 @@ class Hooks:
 
     Attributes:
       evaluation: The one that scores the averaged weights.
-      score: Scores the averaged weights on batches, which the devices of all workers share; labels
-        are given at the thresholds of the best evaluation.
+      score: Scores the averaged weights on batches, which the devices of all workers share; takes
+        `keep` as a scorer does. Several labels are given at the thresholds of the best evaluation.
       hooks: All, in the order in which to call them.
       writers: Those of them that write files.
     """
 
     evaluation: Evaluation
-    score: Callable[[Iterable[tuple]], AnyScores]
+    score: Callable[..., Any]
     hooks: Sequence[Hook]
     writers: Writers
 
@@ -91,12 +91,17 @@ def make_hooks(
     writers = writers or Writers()
     interval = build.steps_between(config, len(start.training))
     everything = [every(interval, evaluation), *more, *writers.hooks]
-    return Hooks(evaluation, lambda test: score(test, evaluation.best), everything, writers)
+    return Hooks(
+        evaluation,
+        lambda batches, **options: score(batches, evaluation.best, **options),
+        everything,
+        writers,
+    )
 
 
 def _scorers(
     config: Config, start: Start, state: State, batches: Batches, steps: Steps
-) -> tuple[Callable[[], AnyScores], Callable[[Iterable[tuple], AnyScores | None], AnyScores]]:
+) -> tuple[Callable[[], AnyScores], Callable[..., AnyScores]]:
     """Makes what scores the validation part, and other batches given the best scores there."""
     averaged, held_out = state.learner.averaged, batches.validation
     if multilabel.is_of(start.spec):
@@ -108,7 +113,10 @@ def _scorers(
         )
     loss = losses.named(config.loss, focal_gamma=config.focal_gamma)
     score, k = scorer(averaged, loss), min(config.top_k, len(start.examples.class_names))
-    return lambda: score(held_out, k, steps.check), lambda test, best: score(test, k)
+    return (
+        lambda: score(held_out, k, steps.check),
+        lambda test, best, **options: score(test, k, **options),
+    )
 
 
 def _writers(

@@ -70,6 +70,34 @@ def check(config: Config, examples: Examples) -> None:
         )
 
 
+def check_rejection(text: str, checkpoint: Checkpoint) -> None:
+    """Refuses `--reject_below` where pictures have several labels.
+
+    Raises:
+      UsageError: They have.
+    """
+    if is_of(checkpoint.state["identity"]):
+        raise UsageError(
+            f"--reject_below must be left out with several labels a picture, got {text}: a picture "
+            "without any label is an answer too; --threshold says how probable a label must be"
+        )
+
+
+def check_sure(config: Config, checkpoint: Checkpoint) -> None:
+    """Refuses the settings of an evaluation that measure how sure the only label is.
+
+    Raises:
+      UsageError: There is one.
+    """
+    if config.reject_below:
+        check_rejection(config.reject_below, checkpoint)
+    if config.unknown_data:
+        raise UsageError(
+            f"--unknown_data must be left out with several labels a picture, got "
+            f"{config.unknown_data}: a picture of no class is one without a label"
+        )
+
+
 def check_labels(examples: Examples, indices: np.ndarray, place: str) -> None:
     """Refuses pictures of which none has a label, since no score can be told of them.
 
