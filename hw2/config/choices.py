@@ -13,6 +13,7 @@ PRECISIONS = ("float32", "mixed_bfloat16")  # of images and products; weights ar
 # Of hw2.ops.conv2d, those that do every shape.
 ALGORITHMS = ("auto", "fastest", "tensorflow_ops", "direct", "im2col", "extract_patches", "native")
 
+TRACKERS = ("none", "mlflow", "wandb")
 FITS = ("crop", "pad", "stretch")  # how a picture becomes a square
 STEMS = ("imagenet", "small")
 CLASS_WEIGHTS = ("none", "balanced")  # or a file

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from hw2.config.settings import Config
+from hw2.config.settings import KINDS, Config
 from hw2.jobs import build, convolution, tensorboard
 from hw2.jobs.batches import Batches
 from hw2.jobs.resume import State
@@ -17,7 +17,7 @@ from hw2.jobs.spec import preprocessing
 from hw2.jobs.start import Start
 from hw2.machines.workers import Workers
 from hw2.runs import label
-from hw2.training import losses
+from hw2.training import losses, trackers
 from hw2.training.hooks import Evaluation
 from hw2.training.logger import Logger
 from hw2.training.loop import Hook, Run, every
@@ -109,6 +109,10 @@ def _writers(
     stop_on_error = config.on_save_error == "stop"
     interval = build.steps_between(config, len(start.training))
     events = tensorboard.opened(config, start.folder, run, learner, start.spec, out)
+    tracker = None
+    if not run.stop_reason:  # else it is complete
+        shown = {name: getattr(config, name) for name in KINDS if KINDS[name] != "one command"}
+        tracker = trackers.opened(config.tracker, start.folder.path, shown)
     logger = Logger(
         start.folder.path,
         run,
@@ -117,6 +121,7 @@ def _writers(
         out=out,
         unlogged=progress.unlogged,
         events=events,
+        tracker=tracker,
         stop_on_error=stop_on_error,
     )
 

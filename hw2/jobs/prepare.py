@@ -27,6 +27,7 @@ from hw2.machines.workers import Workers
 from hw2.ops import conv, fusion
 from hw2.runs.checkpoints import Checkpoint
 from hw2.terminal import noise
+from hw2.training import trackers
 
 
 @contextlib.contextmanager
@@ -58,6 +59,7 @@ def workers(config: Config, cluster: Cluster, *, mirrored: bool, out: Console) -
     spec.check_model(config)
     devices.configure(threads=config.threads, deterministic=config.deterministic)
     _check_usage(config, cluster, mirrored)
+    trackers.check(config.tracker)
     strategy = _strategy(config, cluster, mirrored)
     _check_batch_size(config, cluster, strategy.num_replicas_in_sync)
     if mirrored:

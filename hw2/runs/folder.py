@@ -10,7 +10,13 @@ from hw2.errors import RunError, writing
 from hw2.runs import atomic
 
 FLAGS, CLASSES = "flags.cfg", "class_names.txt"
-MADE = ("checkpoints", "metrics.csv", "split.csv", "tensorboard")  # by training, step by step
+MADE = (
+    "checkpoints",
+    "metrics.csv",
+    "split.csv",
+    "tensorboard",
+    "tracker.json",
+)  # by training, step by step
 
 
 @dataclasses.dataclass(frozen=True)

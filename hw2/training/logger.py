@@ -1,4 +1,4 @@
-"""Logs the metrics of training to the terminal, `metrics.csv` and TensorBoard."""
+"""Logs the metrics of training to the terminal, `metrics.csv`, TensorBoard and a tracker."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from hw2.errors import RunError, writing
 from hw2.runs import atomic
 from hw2.training.events import Events
 from hw2.training.loop import Run
+from hw2.training.trackers import Tracker
 
 SCORES = ("val_loss", "val_top1", "val_balanced_accuracy", "val_macro_f1")  # of `Scores`
 COLUMNS = (
@@ -49,6 +50,7 @@ class Logger:
         out: Console,
         unlogged: Sequence[tuple[float, float]] = (),
         events: Events | None = None,
+        tracker: Tracker | None = None,
         stop_on_error: bool = True,
     ):
         """Opens the logs, and drops rows that a killed process wrote after the step of `run`.
@@ -61,6 +63,7 @@ class Logger:
           out: The console for lines and the bar.
           unlogged: Loss and accuracy of each step since the last row of a run that is resumed.
           events: TensorBoard events, if they are wanted; closed with the logs.
+          tracker: Likewise.
           stop_on_error: Whether a disk that refuses a row ends the training; if not, the row is
             written with the next one.
 
@@ -71,7 +74,7 @@ class Logger:
         self._first = run.step + 1
         self._file = folder / "metrics.csv"
         _keep_rows(self._file, run.step - run.hooks_due)  # a step whose hooks are due logs again
-        self._events = events
+        self._events, self._tracker = events, tracker
         self._stop_on_error = stop_on_error
         self._waiting: list[list] = []  # rows that the disk refused
         self.unlogged: list[tuple[float, float]] = list(unlogged)  # loss, accuracy
@@ -95,8 +98,10 @@ class Logger:
         self._bar.start()
         return self
 
-    def __exit__(self, *exception) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *exception) -> None:
         self._bar.stop()
+        if self._tracker:
+            self._tracker.close(finished=kind is None)
         if self._events:
             self._events.close()
 
@@ -110,8 +115,11 @@ class Logger:
             return
         row = self._row(run)
         self._append(["" if value is None else value for value in row.values()])
+        values = {name: value for name, value in row.items() if name != "step"}
         if self._events:
-            self._events.scalars(run.step, {n: v for n, v in row.items() if n != "step"})
+            self._events.scalars(run.step, values)
+        if self._tracker:
+            self._tracker.scalars(run.step, values)
         self._show(run, row)
 
     def _append(self, row: list) -> None:
