@@ -105,6 +105,8 @@ def project(tmp_path, monkeypatch, train):
 def run(line, trained, monkeypatch):
     """Runs a command in the working folder, a training cut to two steps of a small network."""
     words = guide.words_of(line)
+    if "folds" in words:
+        words += ["--folds=2"]
     if guide.trains(words):
         words += ["--train_data_path=FOLDER"] * ("..." in line)
         words += CUT + ["--model=tiny"] * ("--model=" not in line and "configs/" not in line)
