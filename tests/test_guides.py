@@ -62,6 +62,7 @@ MAKE = {
     "make lint": "is a step of .ci/run",
     "make soak": "takes ten minutes; tests/training/test_soak.py has a short one",
     "make fuzz": "takes minutes; tests/input/test_mutations.py has a short one",
+    "make notebooks": "takes minutes; tests/test_notebooks.py is what it runs",
     "make verify": "takes minutes; tests/ops/test_verify.py has a part of it",
     "make docs": "is what tests/test_site.py does",
 }
