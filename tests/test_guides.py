@@ -69,6 +69,7 @@ MAKE = {
 SHELL = "cp -r /usr/share/tuxpaint/stamps data/stamps"
 # Code that another test runs.
 CODE = {
+    "docs/beyond_images.md": "tests/ops/test_docs.py",
     "docs/convolution.md": "tests/ops/test_docs.py",
     "docs/export.md": "tests/export/test_exports.py",
     "docs/training.md": "tests/training/test_hook_example.py",
