@@ -80,7 +80,7 @@ def words_of(line: str) -> list[str]:
 def trains(words: list[str]) -> bool:
     """Whether `python WORDS` is a training."""
     return words[0] in TRAINING or (
-        words[:2] == ["-m", "hw2"] and words[2] in ("train", "multi_gpu_train")
+        words[:2] == ["-m", "hw2"] and words[2] in ("train", "multi_gpu_train", "folds")
     )
 
 

@@ -62,6 +62,7 @@ MAKE = {
     "make lint": "is a step of .ci/run",
     "make soak": "takes ten minutes; tests/training/test_soak.py has a short one",
     "make fuzz": "takes minutes; tests/input/test_mutations.py has a short one",
+    "make notebooks": "takes minutes; tests/test_notebooks.py is what it runs",
     "make verify": "takes minutes; tests/ops/test_verify.py has a part of it",
     "make docs": "is what tests/test_site.py does",
 }
@@ -106,6 +107,8 @@ def project(tmp_path, monkeypatch, train):
 def run(line, trained, monkeypatch):
     """Runs a command in the working folder, a training cut to two steps of a small network."""
     words = guide.words_of(line)
+    if "folds" in words:
+        words += ["--folds=2"]
     if guide.trains(words):
         words += ["--train_data_path=FOLDER"] * ("..." in line)
         words += CUT + ["--model=tiny"] * ("--model=" not in line and "configs/" not in line)

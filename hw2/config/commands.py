@@ -4,7 +4,7 @@ import dataclasses
 
 from hw2.config.choices import DATA_SETS, EXPORTS, FORMS, PARTS, TTA
 from hw2.config.fields import one_command, setting
-from hw2.config.rules import at_least, one_of
+from hw2.config.rules import REJECTION, at_least, one_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +23,10 @@ class Commands:
     tta: str = one_command("none", "none or flip: mirror images too", one_of(*TTA))
     # "auto" is the best, or each new one with --norun_once.
     checkpoint: str = setting("auto", "best, last or auto", one_of("auto", "best", "last"))
+    reject_below: str = one_command("", "a probability, error:0.01 or coverage:0.9", REJECTION)
+    unknown_data: str = one_command(
+        "", "folder of images of no class, to be rejected", path=DATA_SETS
+    )
 
     data: str = one_command(
         "", "images to classify, labelled or not", group="Prediction", path=DATA_SETS

@@ -37,6 +37,9 @@ FRACTION = Rule("in (0, 1)", lambda value: 0 < value < 1)
 EPOCHS = Rule("rising numbers as 60,110,150", lambda text: _rising(text))
 NUMBERS = Rule("numbers as 0.5,0.4,0.4", lambda text: _finite(text) is not None)
 DEVIATIONS = Rule("numbers above 0 as 0.2,0.2,0.2", lambda text: _positive(text))
+REJECTION = Rule(
+    "a probability, error:0.01 or coverage:0.9, numbers in [0, 1]", lambda text: _rejects(text)
+)
 GROUPS = Rule(
     "near_duplicates, column:NAME, or a regular expression with a group in ( )",
     lambda text: _groups(text),
@@ -113,6 +116,26 @@ def _names_function(text: str) -> bool:
     return bool(module and colon and function.isidentifier())
 
 
+def rejection_of(text: str) -> tuple[str, float] | None:
+    """Reads what `--reject_below` asks for: "below", "error" or "coverage", and its number.
+
+    Returns:
+      None for an empty text, by which nothing is rejected.
+
+    Raises:
+      ValueError: The text is something else.
+    """
+    if not text:
+        return None
+    by, colon, number = text.rpartition(":")
+    if colon and by not in ("error", "coverage"):
+        raise ValueError(f"a threshold is chosen by error or coverage, got {by!r}.")
+    value = float(number)
+    if not 0 <= value <= 1:
+        raise ValueError(f"the number must be in [0, 1], got {value}.")
+    return by or "below", value
+
+
 def numbers_of(text: str) -> list[float]:
     """Reads numbers between commas."""
     return [float(part) for part in text.split(",") if text]
@@ -130,6 +153,14 @@ def _compiles(text: str) -> bool:
     try:
         re.compile(text)
     except re.error:
+        return False
+    return True
+
+
+def _rejects(text: str) -> bool:
+    try:
+        rejection_of(text)
+    except ValueError:
         return False
     return True
 

@@ -35,7 +35,7 @@ def read(path: str | os.PathLike[str], examples: Examples) -> tuple[np.ndarray, 
     line, header = next(rows)
     if not {"name", "part"} <= set(header) or len(set(header)) < len(header):
         raise bad(path, line, f"expected the header name,part, got {','.join(header)[:80]}", FORM)
-    index = {spelling.form(name): at for at, name in enumerate(examples.names)}
+    index = {spelling.form(name).strip(): at for at, name in enumerate(examples.names)}
     lines = np.zeros(len(examples), np.int64)  # where each image is named
     validates = np.zeros(len(examples), bool)
     for line, fields in rows:

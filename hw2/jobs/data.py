@@ -170,36 +170,43 @@ def write_split(
     if found is not None:
         _check_given(config, examples, folder)
     if found is None:
-        parts = _parts(config, examples, out)
+        drawn = parts(config, examples, out)
     elif config.accept_new_data and (words := split.changes(folder.split, examples)):
         out.print(f"  note: the data has changed, {words}; an epoch begins with it", style="dim")
         kept = run_folder.keep_split(folder, found.step)
         keys = groups.of(config, examples, config.train_data_path, out)
         together = None if keys is None else grouping.numbers(keys, examples.digests)
-        parts = split.renewed(kept, examples, config.validation_fraction, config.seed, together)
+        drawn = split.renewed(kept, examples, config.validation_fraction, config.seed, together)
     else:
         return
     with writing(folder.split):
-        split.write(folder.split, examples, *parts)
+        split.write(folder.split, examples, *drawn)
         write_skipped(folder.path / "skipped.csv", examples.skipped)
 
 
-def _parts(config: Config, examples: Examples, out: Console) -> tuple[np.ndarray, np.ndarray]:
-    """Splits the data of a new run: as a file says, or by drawing, and groups stay together."""
+def parts(config: Config, examples: Examples, out: Console) -> tuple[np.ndarray, np.ndarray]:
+    """Splits the data of a new run: as a file says, or by drawing, and groups stay together.
+
+    Returns:
+      Indices for training and for validation, each sorted int64.
+
+    Raises:
+      DataError: The file of the split is wrong, or a group is in both parts.
+    """
     keys = groups.of(config, examples, config.train_data_path, out)
     together = None if keys is None else grouping.numbers(keys, examples.digests)
     if config.split_file:
-        parts = split_file.read(config.split_file, examples)
-        if trouble := leaks.leak_between(config, examples, *parts):
+        found = split_file.read(config.split_file, examples)
+        if trouble := leaks.leak_between(config, examples, *found):
             raise DataError(trouble.message)
     else:
-        parts = split.draw(examples, config.validation_fraction, config.seed, together)
+        found = split.draw(examples, config.validation_fraction, config.seed, together)
     if keys is not None:
-        if trouble := groups.parted(config, keys, *parts):
+        if trouble := groups.parted(config, keys, *found):
             raise DataError(trouble.message)
-        for note in grouping.notes(examples, keys, config.group_by, parts[1]):
+        for note in grouping.notes(examples, keys, config.group_by, found[1]):
             out.print(f"  note: {note}", style="dim")
-    return parts
+    return found
 
 
 def _check_given(config: Config, examples: Examples, folder: RunFolder) -> None:

@@ -17,8 +17,8 @@ from hw2.config.settings import Config
 from hw2.errors import DataError, writing
 from hw2.input import pipeline
 from hw2.input.examples import Examples
+from hw2.jobs import confidence, groups, leaks, tta
 from hw2.jobs import data as dataset
-from hw2.jobs import groups, leaks, tta
 from hw2.jobs import model as trained
 from hw2.jobs.convolution import convolving
 from hw2.jobs.spec import Spec, preprocessing
@@ -31,7 +31,7 @@ from hw2.terminal import console
 from hw2.training import losses, metrics
 from hw2.training.events import write_scalars
 from hw2.training.losses import Loss
-from hw2.training.metrics import Scores, scorer
+from hw2.training.metrics import Outputs, Scores, scorer
 
 
 @failures.check_device_errors()
@@ -62,7 +62,8 @@ def evaluate(config: Config) -> None:
                 evaluator = evaluator or _evaluator(config, folder, checkpoint, out)
                 with convolving(config, checkpoint):
                     scores = evaluator(checkpoint, tensors, config.weights)
-                _record(config, folder, checkpoint, scores, evaluator, out)
+                    more = confidence.figures(config, checkpoint, tensors, evaluator.outputs, out)
+                _record(config, folder, checkpoint, scores, more, evaluator, out)
                 scored.add(key)
         elif before is None:
             out.print(f"waiting for the first checkpoint of {folder.path}")
@@ -73,7 +74,13 @@ def evaluate(config: Config) -> None:
 
 
 class Evaluator:
-    """Scores checkpoints of a run on a data set; builds and traces the model once."""
+    """Scores checkpoints of a run on a data set; builds and traces the model once.
+
+    Attributes:
+      skipped: The bad pictures of the data, and the reasons.
+      trained_on: How many of the others the run was trained on.
+      outputs: Labels and logits of the last evaluation.
+    """
 
     def __init__(
         self,
@@ -100,6 +107,7 @@ class Evaluator:
           augmentation: That of the test, as `--tta` names it.
         """
         self.skipped, self.trained_on = examples.skipped, trained_on
+        self.outputs = Outputs()
         self._model = trained.build(spec)
         self._score, self._k = scorer(tta.augmented(self._model, augmentation), loss), k
         self._batches = pipeline.evaluation_batches(
@@ -110,8 +118,9 @@ class Evaluator:
         self, checkpoint: Checkpoint, tensors: Mapping[str, np.ndarray], weights: str
     ) -> Scores:
         trained.restore_weights(self._model, checkpoint, tensors, weights)
+        self.outputs = Outputs()
         with pipeline.naming_errors():
-            return self._score(self._batches, self._k)
+            return self._score(self._batches, self._k, keep=self.outputs.add)
 
 
 def _evaluator(
@@ -157,6 +166,7 @@ def _record(
     folder: RunFolder,
     checkpoint: Checkpoint,
     scores: Scores,
+    more: Mapping[str, float | int | str],
     evaluator: Evaluator,
     out: Console,
 ) -> None:
@@ -170,6 +180,7 @@ def _record(
         "data": data,
         "num_bad": len(evaluator.skipped),
         "num_trained_on": evaluator.trained_on,
+        **more,
     }
     skipped = evaluator.skipped
     bad = f"; bad ones, named in bad.csv and not counted: {len(skipped)}" if skipped else ""
@@ -180,6 +191,8 @@ def _record(
         f"{scores.balanced_accuracy:.4f}, macro F1 {scores.macro_f1:.4f}, loss {scores.loss:.4f} "
         f"on {scores.num_examples} pictures{bad}"
     )
+    for words in confidence.in_words(more):
+        out.print(f"  {words}")
     path = Path(config.eval_dir or folder.path / "eval")
     with writing(path):
         path.mkdir(parents=True, exist_ok=True)

@@ -51,13 +51,14 @@ class Hooks:
 
     Attributes:
       evaluation: The one that scores the averaged weights.
-      score: Scores the averaged weights on batches, which the devices of all workers share.
+      score: Scores the averaged weights on batches, which the devices of all workers share; takes
+        `keep` as a scorer does.
       hooks: All, in the order in which to call them.
       writers: Those of them that write files.
     """
 
     evaluation: Evaluation
-    score: Callable[[Iterable[tuple]], Scores]
+    score: Callable[..., Scores]
     hooks: Sequence[Hook]
     writers: Writers
 
@@ -92,7 +93,11 @@ def make_hooks(
     writers = writers or Writers()
     interval = build.steps_between(config, len(start.training))
     everything = [every(interval, evaluation), *more, *writers.hooks]
-    return Hooks(evaluation, lambda batches: score(batches, k), everything, writers)
+
+    def score_at_end(batches: Iterable[tuple], **options: Any) -> Scores:
+        return score(batches, k, **options)
+
+    return Hooks(evaluation, score_at_end, everything, writers)
 
 
 def _writers(

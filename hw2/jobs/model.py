@@ -84,14 +84,27 @@ def restore_weights(
     restore(named_variables(model), values, checkpoint)
 
 
-def probabilities(checkpoint: Checkpoint) -> Callable[[tf.Tensor], tf.Tensor]:
+def probabilities(
+    checkpoint: Checkpoint, temperature: float = 1.0
+) -> Callable[[tf.Tensor], tf.Tensor]:
     """Returns the function from logits to probabilities, `[N, classes]`, that fits the loss.
 
     It is a sigmoid after training with the binary loss, which asks for each class by itself, and
     else the softmax.
+
+    Args:
+      checkpoint: The checkpoint.
+      temperature: By which the logits are divided, see `hw2.jobs.calibration.temperature`.
     """
-    binary = checkpoint.state["settings"].get("loss") == "binary"
-    return tf.sigmoid if binary else tf.nn.softmax
+    function = tf.sigmoid if is_binary(checkpoint) else tf.nn.softmax
+    if temperature == 1:
+        return function
+    return lambda logits: function(logits / temperature)
+
+
+def is_binary(checkpoint: Checkpoint) -> bool:
+    """Whether a model was trained with the binary loss, so each class has a sigmoid."""
+    return checkpoint.state["settings"].get("loss") == "binary"
 
 
 def _choose(folder: RunFolder, which: str) -> tuple[Checkpoint, dict[str, np.ndarray]]:

@@ -19,16 +19,19 @@ from rich.table import Table
 from hw2.config.settings import Config
 from hw2.errors import Interrupted, RunError
 from hw2.input.examples import Examples
-from hw2.jobs import model, program
+from hw2.jobs import calibration, model, program
 from hw2.jobs.batches import make_test_batches
 from hw2.jobs.resume import State
 from hw2.jobs.start import Start
 from hw2.machines.workers import Workers
+from hw2.runs import calibration as stored
 from hw2.runs import diagnosis
-from hw2.runs.folder import FLAGS
+from hw2.runs.calibration import Calibration
+from hw2.runs.checkpoints import Checkpoint
+from hw2.runs.folder import FLAGS, RunFolder
 from hw2.training import rate_finder
 from hw2.training.learner import Learner
-from hw2.training.metrics import Scores
+from hw2.training.metrics import Outputs, Scores
 from hw2.training.rate_finder import Curve
 
 
@@ -53,32 +56,12 @@ def interrupted(stop: Interrupted, step: int) -> Interrupted:
     )
 
 
-def score_test(
-    config: Config,
-    workers: Workers,
-    start: Start,
-    learner: Learner,
-    score: Callable[[Iterable[tuple]], Scores],
-    test: Examples | None,
-) -> Scores | None:
-    """Scores the best checkpoint on the test data, if there are any, each picture once.
-
-    To be called by every worker: all devices share the pictures, and a worker that computed with
-    the variables of the strategy by itself would wait for the others without end.
-
-    Args:
-      config: The settings.
-      workers: The workers of the training.
-      start: What the training started from.
-      learner: Its averaged weights become those of the best checkpoint.
-      score: Scores the averaged weights on batches.
-      test: The test data.
+def restore_best(workers: Workers, start: Start, learner: Learner) -> Checkpoint:
+    """Gives the averaged weights of a learner those of the best checkpoint, on every worker.
 
     Raises:
       RunError: No checkpoint is good, or workers see different ones.
     """
-    if test is None:
-        return None
     checkpoint, tensors = model.choose(start.folder, "best")
     low, high = workers.barrier(checkpoint.step)
     if low != high:  # a network disk may show a new folder late
@@ -87,6 +70,71 @@ def score_test(
             "the best; rerun the command: the run is complete, and only its test is left"
         )
     model.restore_weights(learner.averaged, checkpoint, tensors, "ema")
+    return checkpoint
+
+
+def calibrate(
+    config: Config,
+    workers: Workers,
+    checkpoint: Checkpoint,
+    score: Callable[..., Scores],
+    validation: Iterable[tuple],
+    out: Console,
+) -> Calibration | None:
+    """Fits the temperature of the best checkpoint to the held-out pictures, and writes it.
+
+    To be called by every worker, once `restore_best` was.
+
+    Args:
+      config: The settings.
+      workers: The workers of the training.
+      checkpoint: The best one.
+      score: Scores the averaged weights on batches, and hands their logits over.
+      validation: The held-out pictures.
+      out: Where people read.
+
+    Returns:
+      None where there are no held-out pictures, and on all workers but the first.
+    """
+    if config.overfit_batches:  # which validates on what it trains on
+        return None
+    outputs = Outputs()
+    score(validation, keep=outputs.add)
+
+    def write() -> Calibration | None:
+        try:
+            found = calibration.fit(outputs, checkpoint, "ema")
+            stored.write(RunFolder(checkpoint.path.parents[1]), found)
+        except RunError as error:  # the training itself is complete
+            out.print(f"warning: {error}")
+            return None
+        return found
+
+    return workers.on_first(write)
+
+
+def score_test(
+    config: Config,
+    workers: Workers,
+    start: Start,
+    score: Callable[..., Scores],
+    test: Examples | None,
+) -> Scores | None:
+    """Scores the best checkpoint on the test data, if there are any, each picture once.
+
+    To be called by every worker, once `restore_best` was: all devices share the pictures, and a
+    worker that computed with the variables of the strategy by itself would wait for the others
+    without end.
+
+    Args:
+      config: The settings.
+      workers: The workers of the training.
+      start: What the training started from.
+      score: Scores the averaged weights on batches.
+      test: The test data.
+    """
+    if test is None:
+        return None
     return score(make_test_batches(config, workers, start, test))
 
 
@@ -96,6 +144,7 @@ def conclude(
     state: State,
     best: Scores | None,
     tested: Scores | None,
+    calibrated: Calibration | None,
     started: float,
     out: Console,
 ) -> None:
@@ -107,6 +156,7 @@ def conclude(
       state: Where it has ended.
       best: Scores on the held-out pictures at the best step.
       tested: Scores of the best checkpoint on the test data, if there are any.
+      calibrated: Its calibration, if there is one.
       started: When the program started, by `time.perf_counter`.
       out: Where people read.
     """
@@ -121,6 +171,9 @@ def conclude(
     if tested:
         result |= _figures("test", tested)
         result["test_num_examples"] = tested.num_examples
+    if calibrated:
+        result["temperature"] = calibrated.temperature
+        result |= {"val_ece_before": calibrated.ece_before, "val_ece": calibrated.ece_after}
     result["seconds"] = round(time.perf_counter() - started, 1)
     if config.dry_run:
         show_dry_run(result, out)
@@ -168,6 +221,9 @@ def show(
         "test_topk": f"test top-{k}",
         "test_balanced_accuracy": "test balanced accuracy",
         "test_macro_f1": "test macro F1",
+        "temperature": "temperature",
+        "val_ece_before": "calibration error without it",
+        "val_ece": "calibration error with it",
         "best_step": "best step",
         "step": "last step",
         "stop_reason": "stopped because",
@@ -177,7 +233,7 @@ def show(
     for name, text in words.items():
         if name in result and not (k == 1 and name.endswith("topk")):
             value = result[name]
-            figure = name.startswith(("val_", "test_"))
+            figure = name.startswith(("val_", "test_", "temperature"))
             table.add_row(text, f"{value:.4f}" if figure else str(value))
     for number, saying in enumerate(sayings):
         table.add_row("" if number else "the curves say", saying)

@@ -21,7 +21,7 @@ from hw2.input.files.levels import Scale
 from hw2.input.sources import unlabelled
 from hw2.input.sources.unlabelled import Pictures
 from hw2.jobs import answers as answer
-from hw2.jobs import data, pretrained, tta
+from hw2.jobs import calibration, data, pretrained, tta
 from hw2.jobs import model as trained
 from hw2.jobs.answers import Answer, Form
 from hw2.jobs.convolution import convolving
@@ -31,7 +31,7 @@ from hw2.models.weights.fetch import PACKAGES
 from hw2.runs import folder as run_folder
 from hw2.runs.checkpoints import Checkpoint
 from hw2.terminal import console, progress_bar
-from hw2.training import metrics
+from hw2.training import metrics, rejection
 
 LISTED = 20  # how many bad pictures one error names
 
@@ -54,11 +54,15 @@ def predict(config: Config) -> None:
         raise UsageError("--data must name the pictures, got nothing; give a folder, or one file")
     answer.check(config.output, overwrite=config.overwrite)
     header, lines = _header_and_lines(config)
+    calibrated = None
     if untrained:
         checkpoint, tensors = pretrained.checkpoint(config.model)
     else:
         folder = run_folder.find(Path(config.checkpoint_dir or settings.run_folder(config)))
         checkpoint, tensors = trained.choose(folder, config.checkpoint)
+        calibrated = calibration.of(checkpoint, config.weights, out)
+    temperature = calibration.temperature(calibrated)
+    choice = calibration.choice(config.reject_below, calibrated, checkpoint)
     class_names, scale = data.class_names_and_scale(checkpoint)
     guesses = _guesses(config, header, len(class_names))
     found = _pictures(data.as_trained(config, checkpoint), class_names, scale, out)
@@ -72,11 +76,13 @@ def predict(config: Config) -> None:
         header=header,
         ids=config.ids,
         answer=config.answer,
+        rejecting=choice is not None,
         raw=config.raw,
     )
     if not untrained:
         tta.warn(config.tta, checkpoint.state["identity"], out)
-    guess = guesser(checkpoint, tensors, guesses, config.weights, config.tta)
+    guess = guesser(checkpoint, tensors, guesses, config.weights, config.tta, temperature)
+    threshold = choice.threshold if choice else 0.0
     tally = Tally(guesses)
     with (
         convolving(config, checkpoint),
@@ -84,7 +90,9 @@ def predict(config: Config) -> None:
         answer.opened(config.output) as file,
     ):
         write = form.write(file)
-        for one in answers(found, checkpoint, guess, batch_size=config.batch_size):
+        for one in answers(
+            found, checkpoint, guess, batch_size=config.batch_size, threshold=threshold
+        ):
             write(one)
             tally.add(one)
             report(one.number + 1, len(found))
@@ -92,6 +100,8 @@ def predict(config: Config) -> None:
         "weights": config.weights,
         "tta": config.tta,
         "step": checkpoint.step,
+        "temperature": temperature,
+        **({"reject_below": threshold, "num_rejected": tally.rejected} if choice else {}),
         "data": data.absolute_path(config.data),
         "output": config.output,
         "seconds": round(time.perf_counter() - started, 1),
@@ -105,6 +115,7 @@ def guesser(
     k: int,
     weights: str = "ema",
     augmentation: str = "none",
+    temperature: float = 1.0,
 ) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
     """Builds the model of a checkpoint, as a function that classifies images.
 
@@ -114,6 +125,7 @@ def guesser(
       k: How many classes to return for each image.
       weights: "ema" for the averaged weights, "raw" for those of the last step.
       augmentation: That of the test, as `--tta` names it.
+      temperature: By which the logits are divided, see `hw2.jobs.calibration.temperature`.
 
     Returns:
       A function from preprocessed images `[N, H, W, C]` to the k likeliest classes `[N, k]`
@@ -124,7 +136,7 @@ def guesser(
       RunError: The checkpoint has no such weights, or they are not finite.
     """
     model = tta.augmented(trained.load(checkpoint, tensors, weights), augmentation)
-    probabilities = trained.probabilities(checkpoint)
+    probabilities = trained.probabilities(checkpoint, temperature)
 
     @tf.function(autograph=False)
     def guess(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -142,10 +154,12 @@ def answers(
     guess: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]],
     *,
     batch_size: int,
+    threshold: float = 0.0,
 ) -> Iterator[Answer]:
     """Classifies pictures in their order, a batch at a time, preprocessed as in evaluation.
 
-    The answer for a picture that cannot be read holds the error.
+    The answer for a picture that cannot be read holds the error. A picture whose largest
+    probability is below `threshold` is rejected.
     """
     spec = checkpoint.state["identity"]
     errors: dict[int, str] = {}
@@ -172,7 +186,10 @@ def answers(
                 yield dataclasses.replace(one, error="the model's answer is not finite")
             else:
                 yield dataclasses.replace(
-                    one, guesses=classes.tolist(), probabilities=probabilities.tolist()
+                    one,
+                    guesses=classes.tolist(),
+                    probabilities=probabilities.tolist(),
+                    rejected=bool(rejection.rejected(probabilities[0], threshold)),
                 )
 
 
@@ -182,6 +199,7 @@ class Tally:
     def __init__(self, k: int):
         self.k = k
         self.good = self.bad = self.labelled = self.first = self.among = 0
+        self.rejected = self.accepted_labelled = self.accepted_first = 0
         self.errors: list[str] = []  # the first ones
 
     def add(self, one: Answer) -> None:
@@ -192,18 +210,29 @@ class Tally:
                 self.errors.append(one.error)
             return
         self.good += 1
+        self.rejected += one.rejected
         if one.label >= 0:
+            right = one.guesses[0] == one.label
             self.labelled += 1
-            self.first += one.guesses[0] == one.label
+            self.first += right
             self.among += one.label in one.guesses
+            self.accepted_labelled += not one.rejected
+            self.accepted_first += right and not one.rejected
 
     def plain(self) -> dict[str, Any]:
         """The counts as plain JSON, with accuracies over the readable pictures that have labels."""
-        counts = {"num_examples": self.good, "num_bad": self.bad, "num_labelled": self.labelled}
+        counts: dict[str, Any] = {
+            "num_examples": self.good,
+            "num_bad": self.bad,
+            "num_labelled": self.labelled,
+        }
         if not self.labelled:
             return counts
         top1, topk = self.first / self.labelled, self.among / self.labelled
-        return counts | {"top1": top1, "topk": topk, "k": self.k}
+        counts |= {"top1": top1, "topk": topk, "k": self.k}
+        if self.rejected and self.accepted_labelled:
+            counts["accepted_top1"] = self.accepted_first / self.accepted_labelled
+        return counts
 
 
 def _without_training(config: Config) -> tuple[Config, bool]:
@@ -259,6 +288,10 @@ def _tell(tally: Tally, result: dict[str, Any], config: Config, out: Console) ->
     if tally.labelled:
         words += f": {metrics.in_words(result['top1'], result['topk'], tally.k)}"
         words += f" on {tally.labelled:,} with labels"
+    if "num_rejected" in result:
+        words += f"; {tally.rejected:,} rejected, below {result['reject_below']:.4g}"
+        if "accepted_top1" in result:
+            words += f", top-1 of the others {result['accepted_top1']:.4f}"
     to_file = config.output != answer.STDOUT
     out.print(words + (f"; {config.output}" if to_file else ""))
     if to_file:

@@ -29,12 +29,14 @@ class Predictions:
       labels: `[N]` integers.
       probabilities: `[N, classes]` float32.
       class_names: One for each class.
+      logits: `[N, classes]` float32, of which the probabilities are made; None if unknown.
     """
 
     names: tuple[str, ...]
     labels: np.ndarray
     probabilities: np.ndarray
     class_names: tuple[str, ...]
+    logits: np.ndarray | None = None
 
     @property
     def guesses(self) -> np.ndarray:
@@ -110,25 +112,23 @@ def share(right: np.ndarray) -> Share:
     return Share(int(right.sum()), len(right))
 
 
-def compiled(
-    model: tf.Module, probabilities: Callable[[tf.Tensor], tf.Tensor]
-) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Compiles a model to the function from images `[N, H, W, C]` to `[N, classes]`.
+def compiled(model: tf.Module) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Compiles a model to the function from images `[N, H, W, C]` to logits `[N, classes]`.
 
     Args:
       model: A model; its weights may be changed later.
-      probabilities: Maps logits to probabilities, see `hw2.jobs.model.probabilities`.
     """
 
     @tf.function(autograph=False)
     def ask(images: tf.Tensor) -> tf.Tensor:
-        return probabilities(model(images, training=False))
+        return model(images, training=False)
 
     return ask
 
 
 def predict(
     ask: Callable[[tf.Tensor], tf.Tensor],
+    probabilities: Callable[[tf.Tensor], tf.Tensor],
     examples: Examples,
     indices: np.ndarray,
     preprocessing: Preprocessing,
@@ -139,6 +139,7 @@ def predict(
 
     Args:
       ask: The function that `compiled` returns.
+      probabilities: Maps logits to probabilities, see `hw2.jobs.model.probabilities`.
       examples: The data.
       indices: `[N]`, the examples to classify.
       preprocessing: The preprocessing of the training.
@@ -150,11 +151,13 @@ def predict(
 
     with pipeline.naming_errors():
         found = [ask(images).numpy()[weights.numpy() > 0] for images, _, weights in batches]
+    logits = np.concatenate(found)
     return Predictions(
         tuple(examples.names[index] for index in indices),
         np.asarray(examples.labels)[indices],
-        np.concatenate(found),
+        probabilities(tf.constant(logits)).numpy(),
         tuple(examples.class_names),
+        logits,
     )
 
 

@@ -53,7 +53,7 @@ def build(folders: Sequence[str], config: Config) -> None:
         "answers": None,
     }
     if len(paths) == 1:
-        content |= one_run.content(records[0], runs[0], config, missing)
+        content |= one_run.content(records[0], runs[0], config, out, missing)
     else:
         content["comparison"] = comparison.content(records, labels, runs, config.top_k, missing)
     text = page.render(content | {"missing": missing})

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from hw2.report import accuracy, calibration, curves
+from hw2.report import accuracy, curves
 from hw2.report.accuracy import share
 from hw2.report.record import Record
 from hw2.report.scored import ScoredRun
+from hw2.training import calibration
 
 
 def content(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from hw2.config.settings import Config
@@ -21,11 +22,14 @@ def table(one: Record, run: ScoredRun, config: Config, missing: list[str]) -> li
     """Compares training with held-out images, averaged with raw weights, the best with the last.
 
     Returns:
-      A row for each; the first is the main figure of the page. What cannot be computed is left
-      out, and the reason added to `missing`.
+      A row for each; the first is the main figure of the page. Its losses are without the
+      temperature, which is fitted to one of them only. What cannot be computed is left out, and
+      the reason added to `missing`.
     """
     which = "last" if config.checkpoint == "last" else "best"
-    main = _row(which, config.weights, run.data, run.checkpoint.step, run.answers)
+    plain = trained.probabilities(run.checkpoint)(run.answers.logits).numpy()
+    answers = dataclasses.replace(run.answers, probabilities=plain)
+    main = _row(which, config.weights, run.data, run.checkpoint.step, answers)
     rows = [main]
     few = scored.sample(run.indices, SAMPLE)
     variants = [("best", run.checkpoint, run.tensors, few, run.data)]
@@ -41,7 +45,7 @@ def table(one: Record, run: ScoredRun, config: Config, missing: list[str]) -> li
 
     # One model takes all these weights in turn, so that it is traced only once.
     model = trained.build(run.checkpoint.state["identity"])
-    ask = accuracy.compiled(model, trained.probabilities(run.checkpoint))
+    ask = accuracy.compiled(model)
     for which, checkpoint, tensors, indices, data in variants:
         for weights in ("ema", "raw"):
             same = (checkpoint.step, weights, data) == (main["step"], config.weights, run.data)
