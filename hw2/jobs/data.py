@@ -16,8 +16,9 @@ from hw2.config import flagfile, paths
 from hw2.config.settings import Config
 from hw2.errors import DataError, RunError, writing
 from hw2.input import groups as grouping
+from hw2.input import labels as labelling
 from hw2.input import source, split, split_file
-from hw2.input.examples import Examples
+from hw2.input.examples import Examples, check_kind
 from hw2.input.files import levels
 from hw2.input.files.levels import Scale
 from hw2.input.files.names import shown
@@ -25,7 +26,7 @@ from hw2.input.files.rules import Rules, among
 from hw2.input.scanning import imbalance
 from hw2.input.sources import builtin
 from hw2.input.stream import disk_cache
-from hw2.jobs import groups, leaks
+from hw2.jobs import groups, leaks, multilabel
 from hw2.runs import cells
 from hw2.runs import folder as run_folder
 from hw2.runs.checkpoints import Checkpoint
@@ -111,6 +112,9 @@ def held_out(
     known = class_names_and_scale(checkpoint)
     config = as_trained(config, checkpoint)
     examples = read_examples(config, config.test_data_path, "test", out, *known)
+    several, path = multilabel.is_of(checkpoint.state["identity"]), config.test_data_path
+    check_kind(examples, several, f"the test data {path}")
+    multilabel.check_labels(examples, np.arange(len(examples)), path)
     return examples, np.arange(len(examples))
 
 
@@ -243,8 +247,10 @@ def read_split(
         )
     found = list(split.notes(examples, training, validation))
     if config.class_weights == "none" and config.sampling == "uniform" and config.loss != "focal":
-        counts = np.bincount(examples.labels[training], minlength=len(examples.class_names))
-        found += imbalance.notes(examples.class_names, counts)
+        counts = labelling.counts(examples.labels[training], len(examples.class_names))
+        found += imbalance.notes(examples.class_names, counts, several=examples.several)
+    for part, indices in (("training", training), ("validation", validation)):
+        multilabel.check_labels(examples, indices, f"the {part} part of {config.train_data_path}")
     for note in found:
         out.print(f"  note: {note}", style="dim")
     out.print(f"  {len(training):,} to train, {len(validation):,} to validate")

@@ -66,6 +66,11 @@ def run(config: Config, *, folds: int, seeds: int) -> Found:
 
     # 2. The data and its parts, which must be those of an earlier start in this folder.
     examples, test = prepare.read_data(config, out)
+    if examples.several:
+        raise UsageError(
+            f"hw2 folds must have one label a picture, got several in {config.train_data_path}; "
+            "give hw2 train, which holds a fraction of every class out"
+        )
     if seeds:
         trainings = members.of_seeds(config, seeds, examples, out)
     else:

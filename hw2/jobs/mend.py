@@ -42,6 +42,11 @@ def mend(config: Config, corrections: str) -> None:
     config = settings.absolute(config)
     answers.check(config.output, overwrite=config.overwrite)
     examples = data.read_examples(config, config.train_data_path, "train", out)
+    if examples.several:
+        raise DataError(
+            f"no list of {config.train_data_path} - its pictures have several labels, and hw2 mend "
+            "writes one a picture; correct the list by hand"
+        )
     train, header = _form(config, examples)
     labels = corrected(corrections, examples)
     with answers.opened(config.output) as file:

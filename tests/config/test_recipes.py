@@ -37,6 +37,7 @@ NAMES = {
     "s3_simple_cnn",
     "s4_transfer",
     "s4_waste_cnn",
+    "two_garments",
 }
 
 
