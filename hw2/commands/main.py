@@ -23,6 +23,8 @@ COMMANDS = {  # module of hw2.commands, and the first line of its docstring
     "eval": "Evaluates a trained model: loss, top-1 and top-k accuracy.",
     "calibrate": "Fits the probabilities of a run to its held-out pictures.",
     "predict": "Classifies pictures with a trained model.",
+    "folds": "Trains once for each fold or seed, and finds suspect labels.",
+    "mend": "Writes the labels of a data set as a list, with corrections.",
     "report": "Writes an HTML page about a run, or a comparison of several.",
     "diagnose": "Says what the curves of a run show, and what to try next.",
     "export": "Writes a trained model as a file that runs without hw2.",

@@ -3,7 +3,7 @@
 from hw2.config import presets
 
 # The names in hw2.training, which imports TensorFlow; a test compares them.
-LOSSES = ("cross_entropy", "kl", "binary", "focal")
+LOSSES = ("auto", "cross_entropy", "kl", "binary", "focal")  # auto: by the labels
 OPTIMIZERS = ("adagrad", "adam", "adamw", "lion", "rmsprop", "sgd", "sgdw")
 SCHEDULES = ("constant", "steps", "cosine", "one_cycle", "inverse_time")
 
@@ -18,7 +18,10 @@ FITS = ("crop", "pad", "stretch")  # how a picture becomes a square
 STEMS = ("imagenet", "small")
 CLASS_WEIGHTS = ("none", "balanced")  # or a file
 SAMPLINGS = ("uniform", "balanced")
-SCORES = ("top1", "macro_f1", "balanced_accuracy", "loss")  # by which a checkpoint is the best
+# By which a checkpoint is the best. With auto it is the first of those that its labels have.
+OF_ONE_LABEL = ("top1", "macro_f1", "balanced_accuracy", "loss")
+OF_SEVERAL_LABELS = ("mean_average_precision", "macro_f1", "micro_f1", "loss")
+SCORES = ("auto", *dict.fromkeys((*OF_ONE_LABEL, *OF_SEVERAL_LABELS)))
 FORMS = ("auto", "csv", "jsonl")  # of the answers
 PARTS = ("train", "validation", "test")
 # Words that are no path: of hw2.input.sources.builtin, hw2.models.pretrained and

@@ -4,7 +4,7 @@ import dataclasses
 
 from hw2.config.choices import DATA_SETS, EXPORTS, FORMS, PARTS, TTA
 from hw2.config.fields import one_command, setting
-from hw2.config.rules import REJECTION, at_least, one_of
+from hw2.config.rules import REJECTION, SHARE, at_least, one_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Commands:
         "name", "image ids: name, stem or number", one_of("name", "stem", "number")
     )
     answer: str = one_command("name", "classes by name or number", one_of("name", "number"))
+    threshold: float = one_command(0.0, "of every label; 0: chosen on validation", SHARE)
     raw: bool = one_command(False, "CSV cells as they are, even =1+1")
     part: str = one_command("test", "which part, if the data has several", one_of(*PARTS))
     overwrite: bool = one_command(False, "replace an existing output")

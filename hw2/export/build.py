@@ -18,7 +18,7 @@ from hw2.errors import UsageError, writing
 from hw2.export import agreement, litert, onnx, samples, saved_model
 from hw2.export.classifier import Classifier
 from hw2.export.samples import Picture
-from hw2.jobs import calibration, data, predict, spec, tta
+from hw2.jobs import calibration, data, multilabel, predict, spec, tta
 from hw2.jobs import model as trained
 from hw2.jobs.convolution import convolving
 from hw2.machines import failures
@@ -62,12 +62,17 @@ def export(run: str, config: Config) -> None:
     choice = calibration.choice(config.reject_below, calibrated, checkpoint)
     tta.warn(config.tta, checkpoint.state["identity"], out)
     class_names = checkpoint.state["identity"]["class_names"]
+    cuts: list[float] | None = None
+    if multilabel.is_of(checkpoint.state["identity"]):
+        cuts, words = multilabel.thresholds(config, checkpoint)
+        out.print(f"  thresholds: {words}", style="dim")
     classifier = Classifier(
         tta.augmented(model, config.tta),
         [os.fsencode(name) for name in class_names],
         spec.preprocessing(checkpoint.state["identity"]),
         trained.probabilities(checkpoint, temperature),
         max_pixels=config.max_pixels,
+        thresholds=cuts,
     )
 
     # Against what: held-out images with the answers of prediction, and for int8 images of the
@@ -83,6 +88,8 @@ def export(run: str, config: Config) -> None:
         facts = {"class_names": class_names, "temperature": temperature}
         if choice:
             facts["reject_below"] = choice.threshold
+        if cuts is not None:
+            facts = {"class_names": class_names, "thresholds": cuts}
         about = {name: json.dumps(value) for name, value in facts.items()}
         with writing(path, "make room, or give another --output"):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -90,11 +97,11 @@ def export(run: str, config: Config) -> None:
                 with noise.without_noise():
                     classify = _write(config.format, classifier, partial, about, seen)
                     found = [classify(picture.given) for picture in compared]
-                measured = agreement.measure(compared, found)
+                measured = agreement.measure(compared, found, cuts)
                 if config.int8:
-                    measured |= agreement.int8_cost(compared, found)
+                    measured |= agreement.int8_cost(compared, found, cuts)
                 else:
-                    agreement.check(compared, found, path)
+                    agreement.check(compared, found, path, cuts)
 
     # What came of it, for people and for programs.
     size = sum(f.stat().st_size for f in ([path] if path.is_file() else path.rglob("*")))

@@ -14,7 +14,7 @@ from hw2.config.rules import rejection_of
 from hw2.config.settings import Config
 from hw2.errors import DataError, RunError, UsageError
 from hw2.input import pipeline
-from hw2.jobs import data
+from hw2.jobs import data, multilabel
 from hw2.jobs import model as trained
 from hw2.jobs.convolution import convolving
 from hw2.jobs.spec import preprocessing
@@ -47,6 +47,11 @@ def calibrate(config: Config) -> None:
         raise RunError(
             f"no calibration of {folder.path} - it was trained with --overfit_batches, which "
             "validates on the images that it trains on; train without"
+        )
+    if multilabel.is_of(checkpoint.state["identity"]):
+        raise RunError(
+            f"no calibration of {folder.path} - its pictures have several labels, and a "
+            "temperature is of one label a picture; the run has a threshold for each class"
         )
     examples, _, held_out = data.of_run(config, folder, checkpoint, out)
     if not len(held_out):
@@ -167,6 +172,7 @@ def choice(text: str, found: Calibration | None, checkpoint: Checkpoint) -> Choi
     asked = rejection_of(text)
     if asked is None:
         return None
+    multilabel.check_rejection(text, checkpoint)
     by, value = asked
     if by == "below":
         return Choice(value, 0, 0)

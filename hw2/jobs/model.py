@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from hw2.errors import RunError
-from hw2.jobs import spec
+from hw2.jobs import multilabel, spec
 from hw2.jobs.spec import Spec
 from hw2.runs import best, checkpoints
 from hw2.runs.checkpoints import Checkpoint
@@ -89,8 +89,8 @@ def probabilities(
 ) -> Callable[[tf.Tensor], tf.Tensor]:
     """Returns the function from logits to probabilities, `[N, classes]`, that fits the loss.
 
-    It is a sigmoid after training with the binary loss, which asks for each class by itself, and
-    else the softmax.
+    It is a sigmoid after training with the binary loss, which asks for each class by itself, or
+    with several labels a picture, and else the softmax.
 
     Args:
       checkpoint: The checkpoint.
@@ -103,8 +103,9 @@ def probabilities(
 
 
 def is_binary(checkpoint: Checkpoint) -> bool:
-    """Whether a model was trained with the binary loss, so each class has a sigmoid."""
-    return checkpoint.state["settings"].get("loss") == "binary"
+    """Whether each class has a sigmoid: with the binary loss, or several labels a picture."""
+    several = multilabel.is_of(checkpoint.state["identity"])
+    return several or checkpoint.state["settings"].get("loss") == "binary"
 
 
 def _choose(folder: RunFolder, which: str) -> tuple[Checkpoint, dict[str, np.ndarray]]:

@@ -19,7 +19,7 @@ from rich.table import Table
 from hw2.config.settings import Config
 from hw2.errors import Interrupted, RunError
 from hw2.input.examples import Examples
-from hw2.jobs import calibration, model, program
+from hw2.jobs import calibration, model, multilabel, program
 from hw2.jobs.batches import make_test_batches
 from hw2.jobs.resume import State
 from hw2.jobs.start import Start
@@ -31,8 +31,19 @@ from hw2.runs.checkpoints import Checkpoint
 from hw2.runs.folder import FLAGS, RunFolder
 from hw2.training import rate_finder
 from hw2.training.learner import Learner
-from hw2.training.metrics import Outputs, Scores
+from hw2.training.metrics import Outputs
+from hw2.training.multilabel import AnyScores
 from hw2.training.rate_finder import Curve
+
+FIGURES = {  # what the scores of each part are called in the table
+    "top1": "top-1",
+    "topk": "top-k",
+    "mean_average_precision": "mAP",
+    "balanced_accuracy": "balanced accuracy",
+    "micro_f1": "micro F1",
+    "macro_f1": "macro F1",
+    "exact_match": "all labels right",
+}
 
 
 def find_rate(
@@ -77,7 +88,7 @@ def calibrate(
     config: Config,
     workers: Workers,
     checkpoint: Checkpoint,
-    score: Callable[..., Scores],
+    score: Callable[..., Any],
     validation: Iterable[tuple],
     out: Console,
 ) -> Calibration | None:
@@ -94,9 +105,12 @@ def calibrate(
       out: Where people read.
 
     Returns:
-      None where there are no held-out pictures, and on all workers but the first.
+      None where there are no held-out pictures or they have several labels, and on all workers
+      but the first.
     """
     if config.overfit_batches:  # which validates on what it trains on
+        return None
+    if multilabel.is_of(checkpoint.state["identity"]):  # whose thresholds are chosen by class
         return None
     outputs = Outputs()
     score(validation, keep=outputs.add)
@@ -117,9 +131,9 @@ def score_test(
     config: Config,
     workers: Workers,
     start: Start,
-    score: Callable[..., Scores],
+    score: Callable[..., Any],
     test: Examples | None,
-) -> Scores | None:
+) -> AnyScores | None:
     """Scores the best checkpoint on the test data, if there are any, each picture once.
 
     To be called by every worker, once `restore_best` was: all devices share the pictures, and a
@@ -142,8 +156,8 @@ def conclude(
     config: Config,
     start: Start,
     state: State,
-    best: Scores | None,
-    tested: Scores | None,
+    best: AnyScores | None,
+    tested: AnyScores | None,
     calibrated: Calibration | None,
     started: float,
     out: Console,
@@ -163,10 +177,12 @@ def conclude(
     run, folder = state.run, start.folder
     if start.checkpoint and run.step == start.checkpoint.step:
         out.print(f"already complete at step {run.step}: {run.stop_reason}")
-    k = min(config.top_k, len(start.examples.class_names))
-    result: dict[str, Any] = {"k": k, "step": run.step, "stop_reason": run.stop_reason}
+    result: dict[str, Any] = {"step": run.step, "stop_reason": run.stop_reason}
+    if not multilabel.is_of(start.spec):
+        k = min(config.top_k, len(start.examples.class_names))
+        result = {"k": getattr(best, "k", k), **result}
     if best:
-        result |= {"k": best.k, **_figures("val", best)}
+        result |= _figures("val", best)
         result["best_step"] = state.progress.plateau.best_step
     if tested:
         result |= _figures("test", tested)
@@ -179,7 +195,7 @@ def conclude(
         show_dry_run(result, out)
         return
     result["log_path"] = str(folder.path)
-    commands = next_commands(folder.path, config.test_data_path, result["k"])
+    commands = next_commands(folder.path, config.test_data_path, result.get("k"))
     sayings: list[str] = []
     with contextlib.suppress(RunError):  # a disk that refused the rows was reported before
         best_step = state.progress.plateau.best_step if best else None
@@ -187,10 +203,9 @@ def conclude(
     show(result, commands, out, [] if config.overfit_batches else sayings)
 
 
-def _figures(part: str, scores: Scores) -> dict[str, float]:
+def _figures(part: str, scores: AnyScores) -> dict[str, float]:
     """The scores of a part for the table and the JSON line; a run of before has fewer."""
-    names = ("top1", "topk", "balanced_accuracy", "macro_f1")
-    values = {f"{part}_{name}": getattr(scores, name) for name in names}
+    values = {f"{part}_{name}": getattr(scores, name, None) for name in FIGURES}
     return {name: value for name, value in values.items() if value is not None}
 
 
@@ -203,7 +218,7 @@ def show(
     """Prints a table and commands for people, and the JSON line for programs on stdout.
 
     Args:
-      result: Results by name; `k` belongs to the top-k accuracies.
+      result: Results by name; `k` belongs to the top-k accuracies, if there are any.
       commands: The commands to suggest, each as a list of words.
       out: The console to print on.
       sayings: What the curves say, in sentences.
@@ -211,16 +226,11 @@ def show(
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column()
     table.add_column(overflow="fold")  # a path is never cut
-    k = result["k"]
-    words = {
-        "val_top1": "validation top-1",
-        "val_topk": f"validation top-{k}",
-        "val_balanced_accuracy": "validation balanced accuracy",
-        "val_macro_f1": "validation macro F1",
-        "test_top1": "test top-1",
-        "test_topk": f"test top-{k}",
-        "test_balanced_accuracy": "test balanced accuracy",
-        "test_macro_f1": "test macro F1",
+    k = result.get("k")
+    parts = (("val", "validation"), ("test", "test"))
+    figures = FIGURES | {"topk": f"top-{k}"}
+    words = {f"{part}_{n}": f"{word} {text}" for part, word in parts for n, text in figures.items()}
+    words |= {
         "temperature": "temperature",
         "val_ece_before": "calibration error without it",
         "val_ece": "calibration error with it",
@@ -266,7 +276,7 @@ def show_rate(curve: Curve, files: Sequence[Path], out: Console) -> None:
         print(json.dumps(line), flush=True)
 
 
-def next_commands(folder: Path, test_data: str, k: int) -> list[list[str]]:
+def next_commands(folder: Path, test_data: str, k: int | None) -> list[list[str]]:
     """The commands that evaluate, show and repeat the run in a folder, as words."""
     script = program.script()
     python = Path(sys.executable)
@@ -283,7 +293,7 @@ def next_commands(folder: Path, test_data: str, k: int) -> list[list[str]]:
     if test_data:
         evaluate.append(f"--test_data_path={test_data}")
     return [
-        [*evaluate, f"--top_k={k}"],
+        [*evaluate, *([] if k is None else [f"--top_k={k}"])],
         [*hw2, "report", f"{folder}"],
         [f"{python.with_name('tensorboard')}", f"--logdir={folder}"],
         [*train, f"--flagfile={folder / FLAGS}", "--log_path=runs/again"],

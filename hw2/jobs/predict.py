@@ -21,8 +21,9 @@ from hw2.input.files.levels import Scale
 from hw2.input.sources import unlabelled
 from hw2.input.sources.unlabelled import Pictures
 from hw2.jobs import answers as answer
-from hw2.jobs import calibration, data, pretrained, tta
+from hw2.jobs import calibration, data, multilabel, pretrained, tta
 from hw2.jobs import model as trained
+from hw2.jobs.answer_sets import SetForm, SetTally, check_header
 from hw2.jobs.answers import Answer, Form
 from hw2.jobs.convolution import convolving
 from hw2.jobs.spec import preprocessing
@@ -65,25 +66,32 @@ def predict(config: Config) -> None:
     choice = calibration.choice(config.reject_below, calibrated, checkpoint)
     class_names, scale = data.class_names_and_scale(checkpoint)
     guesses = _guesses(config, header, len(class_names))
-    found = _pictures(data.as_trained(config, checkpoint), class_names, scale, out)
+    several = multilabel.is_of(checkpoint.state["identity"])
+    if several:
+        guesses = len(class_names)
+        check_header(header)
+    found = _pictures(data.as_trained(config, checkpoint), class_names, scale, several, out)
     if header or config.ids == "stem":  # else rows are told apart by their order
         answer.check_ids(found.names, config.ids, config.data)
-    form = Form(
-        class_names,
-        guesses,
-        labelled=bool((found.labels >= 0).any()),
-        lines=lines,
-        header=header,
-        ids=config.ids,
-        answer=config.answer,
-        rejecting=choice is not None,
-        raw=config.raw,
+    options: dict[str, Any] = dict(
+        lines=lines, header=header, ids=config.ids, answer=config.answer, raw=config.raw
     )
+    form: Form | SetForm
+    tally: Tally | SetTally
+    if several:
+        cuts, words = multilabel.thresholds(config, checkpoint)
+        out.print(f"  thresholds: {words}", style="dim")
+        labels = found.labels if found.several else None
+        form = SetForm(class_names, cuts, labels, **options)
+        tally = SetTally(cuts, labels, LISTED)
+    else:
+        labelled = bool((found.labels >= 0).any())
+        options |= {"labelled": labelled, "rejecting": choice is not None}
+        form, tally = Form(class_names, guesses, **options), Tally(guesses)
     if not untrained:
         tta.warn(config.tta, checkpoint.state["identity"], out)
     guess = guesser(checkpoint, tensors, guesses, config.weights, config.tta, temperature)
     threshold = choice.threshold if choice else 0.0
-    tally = Tally(guesses)
     with (
         convolving(config, checkpoint),
         progress_bar.reporting(f"classifying {config.data}", out) as report,
@@ -179,7 +187,8 @@ def answers(
             number = batch * batch_size + row
             if not weights[row]:
                 return
-            one = Answer(number, found.names[number], int(found.labels[number]))
+            label = -1 if found.several else int(found.labels[number])
+            one = Answer(number, found.names[number], label)
             if error := errors.pop(number, None):
                 yield dataclasses.replace(one, error=error)
             elif not finite:
@@ -234,6 +243,12 @@ class Tally:
             counts["accepted_top1"] = self.accepted_first / self.accepted_labelled
         return counts
 
+    def words(self) -> str:
+        """The accuracies in words; nothing where no labels are known."""
+        if not self.labelled:
+            return ""
+        return metrics.in_words(self.first / self.labelled, self.among / self.labelled, self.k)
+
 
 def _without_training(config: Config) -> tuple[Config, bool]:
     """Whether fetched weights classify, instead of a run; the pictures are then the only word.
@@ -269,24 +284,25 @@ def _guesses(config: Config, header: Sequence[str], classes: int) -> int:
 
 
 def _pictures(
-    config: Config, class_names: list[str], scale: Scale | None, out: Console
+    config: Config, class_names: list[str], scale: Scale | None, several: bool, out: Console
 ) -> Pictures:
+    """Finds the pictures, with their labels if they are of the kind that the model gives."""
     rules = dataclasses.replace(data.rules(config), scale=scale)
     with progress_bar.reporting(f"looking at {config.data}", out) as report:
         found = unlabelled.find_pictures(
             config.data, class_names, rules, part=config.part, report=report
-        )
+        ).labelled_for(several)
     out.print(f"{config.data}: {len(found):,} pictures")
     for note in found.notes:
         out.print(f"  note: {note}", style="dim")
     return found
 
 
-def _tell(tally: Tally, result: dict[str, Any], config: Config, out: Console) -> None:
+def _tell(tally: Tally | SetTally, result: dict[str, Any], config: Config, out: Console) -> None:
     words = f"{tally.good:,} pictures classified by step {result['step']}, {config.weights} weights"
     words += tta.in_words(config.tta)
     if tally.labelled:
-        words += f": {metrics.in_words(result['top1'], result['topk'], tally.k)}"
+        words += f": {tally.words()}"
         words += f" on {tally.labelled:,} with labels"
     if "num_rejected" in result:
         words += f"; {tally.rejected:,} rejected, below {result['reject_below']:.4g}"

@@ -10,6 +10,7 @@ from rich.console import Console
 from hw2.config.settings import Config
 from hw2.errors import Fault
 from hw2.jobs import calibration, confidence, predict
+from hw2.report.accuracy import Predictions
 from hw2.report.figure import SERIES, Drawing, legend, panel, svg
 from hw2.report.scored import ScoredRun
 from hw2.training import rejection
@@ -17,14 +18,16 @@ from hw2.training import rejection
 BINS = 20
 
 
-def content(run: ScoredRun, config: Config, out: Console, missing: list[str]) -> dict[str, Any]:
+def content(
+    run: ScoredRun, found: Predictions, config: Config, out: Console, missing: list[str]
+) -> dict[str, Any]:
     """Gathers the drawings, and the figures of the threshold and of the unknown images.
 
     Returns:
       "rejection", drawings, and "rejection_figures", pairs of a name and a share; the reasons of
       what cannot be shown are added to `missing`.
     """
-    found, threshold, unknown = run.answers, None, None
+    threshold, unknown = None, None
     try:
         choice = calibration.choice(config.reject_below, run.calibration, run.checkpoint)
         threshold = choice.threshold if choice else None

@@ -12,12 +12,13 @@ from rich.console import Console
 from hw2.config.settings import Config
 from hw2.errors import DataError, Fault
 from hw2.input.examples import Examples
-from hw2.jobs import calibration, data, leaks, spec
+from hw2.jobs import calibration, data, leaks, multilabel, spec
 from hw2.jobs import model as trained
 from hw2.jobs.convolution import convolving
 from hw2.report import accuracy
 from hw2.report.accuracy import Predictions
 from hw2.report.record import Record
+from hw2.report.sets import SetPredictions
 from hw2.runs.calibration import Calibration
 from hw2.runs.checkpoints import Checkpoint
 from hw2.runs.folder import RunFolder
@@ -45,7 +46,7 @@ class ScoredRun:
     examples: Examples
     indices: np.ndarray
     training: np.ndarray | None
-    answers: Predictions
+    answers: Predictions | SetPredictions
     data: str
     calibration: Calibration | None
 
@@ -64,7 +65,7 @@ def score(one: Record, config: Config, out: Console, missing: list[str]) -> Scor
             calibrated = calibration.of(checkpoint, config.weights, out)
             temperature = calibration.temperature(calibrated)
             ask = accuracy.compiled(model)
-            answers = classify(checkpoint, ask, examples, indices, config.batch_size, temperature)
+            answers = classify(config, checkpoint, ask, examples, indices, temperature)
     except DataError as error:
         missing.append(
             f"{one.name}: nothing of the model on pictures: {error}; --train_data_path says where "
@@ -88,27 +89,33 @@ def score(one: Record, config: Config, out: Console, missing: list[str]) -> Scor
 
 
 def classify(
+    config: Config,
     checkpoint: Checkpoint,
     ask: Callable[[tf.Tensor], tf.Tensor],
     examples: Examples,
     indices: np.ndarray,
-    batch_size: int,
     temperature: float = 1.0,
-) -> Predictions:
+) -> Predictions | SetPredictions:
     """Classifies some of the examples, prepared as the evaluation of that training prepares them.
 
     Args:
+      config: The settings of the report.
       checkpoint: A checkpoint of the run.
       ask: From images to logits, made by `accuracy.compiled`.
       examples: The data.
       indices: The examples to classify.
-      batch_size: Images at a time.
       temperature: By which the logits are divided.
     """
-    preprocessing = spec.preprocessing(checkpoint.state["identity"])
-    probabilities = trained.probabilities(checkpoint, temperature)
+    identity = checkpoint.state["identity"]
+    several = multilabel.is_of(identity)
     return accuracy.predict(
-        ask, probabilities, examples, indices, preprocessing, batch_size=batch_size
+        ask,
+        trained.probabilities(checkpoint, temperature),
+        examples,
+        indices,
+        spec.preprocessing(identity),
+        batch_size=config.batch_size,
+        thresholds=multilabel.thresholds(config, checkpoint)[0] if several else None,
     )
 
 

@@ -13,6 +13,7 @@ from hw2.report import accuracy, scored
 from hw2.report.accuracy import Predictions, share
 from hw2.report.record import Record
 from hw2.report.scored import ScoredRun
+from hw2.report.sets import SetPredictions
 from hw2.runs.folder import RunFolder
 
 SAMPLE = 2000  # images for each figure beside the main one
@@ -27,8 +28,10 @@ def table(one: Record, run: ScoredRun, config: Config, missing: list[str]) -> li
       the reason added to `missing`.
     """
     which = "last" if config.checkpoint == "last" else "best"
-    plain = trained.probabilities(run.checkpoint)(run.answers.logits).numpy()
-    answers = dataclasses.replace(run.answers, probabilities=plain)
+    answers = run.answers
+    if isinstance(answers, Predictions):
+        plain = trained.probabilities(run.checkpoint)(answers.logits).numpy()
+        answers = dataclasses.replace(answers, probabilities=plain)
     main = _row(which, config.weights, run.data, run.checkpoint.step, answers)
     rows = [main]
     few = scored.sample(run.indices, SAMPLE)
@@ -54,9 +57,7 @@ def table(one: Record, run: ScoredRun, config: Config, missing: list[str]) -> li
             try:
                 trained.restore_weights(model, checkpoint, tensors, weights)
                 with convolving(config, checkpoint):
-                    found = scored.classify(
-                        checkpoint, ask, run.examples, indices, config.batch_size
-                    )
+                    found = scored.classify(config, checkpoint, ask, run.examples, indices)
             except Fault as fault:
                 missing.append(f"no figures of {which}, {weights}, {data}: {fault}")
                 continue
@@ -64,12 +65,15 @@ def table(one: Record, run: ScoredRun, config: Config, missing: list[str]) -> li
     return rows
 
 
-def _row(which: str, weights: str, data: str, step: int, found: Predictions) -> dict[str, Any]:
-    return {
+def _row(
+    which: str, weights: str, data: str, step: int, found: Predictions | SetPredictions
+) -> dict[str, Any]:
+    row = {
         "which": which,
         "weights": {"ema": "averaged", "raw": "raw"}[weights],
         "data": data,
         "step": step,
-        "top1": share(found.right),
-        "loss": found.loss,
     }
+    if isinstance(found, SetPredictions):
+        return row | {"scores": found.scores}
+    return row | {"top1": share(found.right), "loss": found.loss}

@@ -10,7 +10,7 @@ from hw2.runs.checkpoints import Checkpoint
 from hw2.runs.folder import RunFolder
 
 # What older runs do not record, and how they were.
-USUAL = {"fit": "crop", "group_by": "", "cutout": 0}
+USUAL = {"fit": "crop", "group_by": "", "cutout": 0, "several_labels": False}
 
 
 def check_same(

@@ -29,6 +29,7 @@ class Learner:
         seed: int,
         optimizer: Callable[[dict[str, tf.Variable]], Optimizer] = Adam,
         loss: Loss = losses.cross_entropy,
+        accuracy: Loss = metrics.top1,
         clip_norm: float = 0.0,
         accumulate: int = 1,
         precision: str = "float32",
@@ -45,6 +46,7 @@ class Learner:
           seed: Seed of dropout.
           optimizer: Makes the optimizer for the trainable variables by name.
           loss: Loss of each example.
+          accuracy: Accuracy of each example, from labels and logits.
           clip_norm: Largest global norm of the gradients; 0 for no limit.
           accumulate: Into how many parts to cut a batch, to save memory; the gradients of the
             parts are summed, and batch norm and dropout see one part at a time.
@@ -77,6 +79,7 @@ class Learner:
             self._rates.setdefault(by_name.get(name, 1.0), set()).add(name)
         self._penalty, self._ema_decay, self._seed = penalty, ema_decay, seed
         self._loss, self._clip_norm, self._accumulate = loss, clip_norm, accumulate
+        self._accuracy = accuracy
         self._dtype = {"float32": tf.float32, "mixed_bfloat16": tf.bfloat16}[precision]
         self._train = tf.function(self._train_step, autograph=False)
 
@@ -266,8 +269,7 @@ class Learner:
             mean = tf.reduce_mean(self._loss(labels, logits)) / shares
             loss = mean + self._penalty(self.model) / shares
         gradients = tape.gradient(loss, active)
-        right = metrics.in_top_k(labels, logits, 1)
-        accuracy = tf.reduce_mean(tf.cast(right, tf.float32)) / shares
+        accuracy = tf.reduce_mean(self._accuracy(labels, logits)) / shares
         return gradients, loss, accuracy
 
     def _logits(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:

@@ -33,6 +33,11 @@ def in_top_k(labels: tf.Tensor, logits: tf.Tensor, k: int) -> tf.Tensor:
     return found & tf.reduce_all(tf.math.is_finite(logits), 1)
 
 
+def top1(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Whether each label has the largest logit, 1 or 0; see `in_top_k`."""
+    return tf.cast(in_top_k(labels, logits, 1), tf.float32)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Scores:
     """The results of an evaluation that counted each picture once."""
@@ -61,6 +66,19 @@ class Scores:
     def plain(self) -> dict[str, float]:
         """The scores as plain JSON, without `by_class`."""
         return {n: v for n, v in dataclasses.asdict(self).items() if n != "by_class"}
+
+    @property
+    def main(self) -> tuple[str, float]:
+        """The score that names the best checkpoint: what it is called, and its value."""
+        return "top-1", self.top1
+
+    @property
+    def words(self) -> str:
+        """The scores in words, without the loss."""
+        return (
+            f"{in_words(self.top1, self.topk, self.k)}, balanced accuracy "
+            f"{self.balanced_accuracy:.4f}, macro F1 {self.macro_f1:.4f}"
+        )
 
 
 class Outputs:

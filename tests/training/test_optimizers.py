@@ -287,7 +287,7 @@ def test_losses_are_keras_losses_of_indices_and_of_shares():
 def test_the_names_in_the_settings_are_those_here():
     assert choices.OPTIMIZERS == optimizers.NAMES
     assert choices.SCHEDULES == schedules.NAMES
-    assert set(choices.LOSSES) == losses.LOSSES.keys()
+    assert set(choices.LOSSES) == {"auto", *losses.LOSSES}
 
 
 def test_clipping_keeps_the_direction():
