@@ -70,6 +70,7 @@ MAKE = {
 SHELL = "cp -r /usr/share/tuxpaint/stamps data/stamps"
 # Code that another test runs.
 CODE = {
+    "docs/beyond_images.md": "tests/ops/test_docs.py",
     "docs/convolution.md": "tests/ops/test_docs.py",
     "docs/export.md": "tests/export/test_exports.py",
     "docs/training.md": "tests/training/test_hook_example.py",
@@ -94,11 +95,12 @@ def project(tmp_path, monkeypatch, train):
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("HW2_CACHE_DIR", str(cache.folder()))  # the kernel is built once
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    for known in (MODELS, OPS):  # what the page of a layer of one's own adds is taken away again
-        monkeypatch.setitem(known, "involution", None)
-        del known["involution"]
+    for known in (MODELS, OPS):  # what pages add is taken away again
+        for name in ("involution", "deform_net"):
+            monkeypatch.setitem(known, name, None)
+            del known[name]
     yield tmp_path
-    for name in ("involution", "mymodule"):
+    for name in ("involution", "deform_net", "mymodule"):
         sys.modules.pop(name, None)
 
 

@@ -234,7 +234,8 @@ def _computation(name: str) -> Callable[[tf.Tensor, tf.Tensor, Window, Finish], 
     """What computes a convolution by the algorithm of this name."""
     if own.is_own(name):
         return own.convolution(name)
-    if name == "im2col" and (product := _innermost().product):
+    product = _innermost().product
+    if name == "im2col" and product:
         return functools.partial(im2col.conv2d, product=own.product(product))
     return ALGORITHMS[name]
 
