@@ -128,6 +128,22 @@ FLOORS = (
         },
     },
     {
+        "serve": {
+            "config",
+            "input",
+            "input/files",
+            "input/transforms",
+            "jobs",
+            "machines",
+            "ops",
+            "ops/tensors",
+            "report",
+            "runs",
+            "terminal",
+            "training",
+        },
+    },
+    {
         "commands": {
             "bench",
             "config",
@@ -150,6 +166,7 @@ FLOORS = (
             "ops/verify",
             "report",
             "runs",
+            "serve",
             "terminal",
         },
     },

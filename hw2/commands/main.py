@@ -22,6 +22,7 @@ COMMANDS = {  # module of hw2.commands, and the first line of its docstring
     "multi_gpu_train": "Trains a model on several devices or machines at once.",
     "eval": "Evaluates a trained model: loss, top-1 and top-k accuracy.",
     "predict": "Classifies pictures with a trained model.",
+    "serve": "Opens a page to try a trained model on pictures.",
     "report": "Writes an HTML page about a run, or a comparison of several.",
     "diagnose": "Says what the curves of a run show, and what to try next.",
     "export": "Writes a trained model as a file that runs without hw2.",
