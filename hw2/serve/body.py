@@ -9,6 +9,7 @@ import io
 import re
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from hw2.serve.refusal import Refusal
 
@@ -63,7 +64,7 @@ def length(headers: email.message.Message) -> int:
     return int(text)
 
 
-def read(file: io.BufferedReader, count: int, take: Callable[[int], None]) -> bytes:
+def read(file: io.BufferedReader[Any], count: int, take: Callable[[int], None]) -> bytes:
     """Reads a body as it arrives.
 
     Raises:

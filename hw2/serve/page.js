@@ -46,7 +46,7 @@ addEventListener("DOMContentLoaded", async () => {
     return text.replace("-", "\u2212");
   };
   const signed = (value) => (value < 0 ? "\u2212 " : "+ ") + number(Math.abs(value));
-  const percent = (value) => `${(100 * value).toFixed(1)} %`;
+  const percent = (value) => `${(100 * value).toFixed(1)}\u00a0%`;
   const many = (count, word) => `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
 
   let model = null;  // what GET /layers says
@@ -410,7 +410,9 @@ addEventListener("DOMContentLoaded", async () => {
       const more = make("button", "Write out more of them");
       more.type = "button";
       more.addEventListener("click", () => { at.most = Math.min(4 * at.most, all); showPixel(); });
-      parts.push(more);
+      const buttons = make("p", "", "buttons");
+      buttons.append(more);
+      parts.push(buttons);
     }
     return [...parts, total(lines)];
   };
@@ -438,7 +440,7 @@ addEventListener("DOMContentLoaded", async () => {
     model = await ask("/layers");
     $("title").textContent = `Try ${model.model}`;
     const { height, width, channels } = model.picture;
-    $("about").textContent = `Step ${model.step.toLocaleString("en")}, ${many(model.classes.length, "class").replace(/classs$/, "classes")}; it sees pictures of ${height}\u00d7${width} pixels, ${channels === 1 ? "grey" : "in colour"}.`;
+    $("about").textContent = `Step ${model.step.toLocaleString("en")}, ${many(model.classes.length, "class").replace("classs", "classes")}; it sees pictures of ${height}\u00d7${width} pixels, ${channels === 1 ? "grey" : "in colour"}.`;
     document.title = `Try ${model.model} - hw2`;
     fillLayers();
     root.dataset.ready = "true";

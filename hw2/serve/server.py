@@ -59,7 +59,7 @@ class Server(ThreadingHTTPServer):
         """
         self.model, self.host = model, host
         self.room = body.Room()
-        self._free = threading.BoundedSemaphore(THREADS)
+        self._free = threading.Semaphore(THREADS)
         self.files = {
             path: (Path(__file__).with_name(name).read_bytes(), kind)
             for path, (name, kind) in FILES.items()
@@ -81,7 +81,7 @@ class Server(ThreadingHTTPServer):
             return
         try:
             super().process_request(request, client_address)
-        except BaseException:  # no thread was started, which would give the place back
+        except RuntimeError:  # no thread could be started, which would give the place back
             self._free.release()
             raise
 
