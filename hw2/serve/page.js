@@ -88,7 +88,9 @@ addEventListener("DOMContentLoaded", async () => {
     const [best] = found.guesses;
     const verdict = $("verdict");
     verdict.replaceChildren();
-    if (found.rejected) verdict.append(make("b", "None of these"), ` - the likeliest class, ${best.class}, has only ${percent(best.probability)}`);
+    const present = found.guesses.filter((guess) => guess.present).map((guess) => guess.class);
+    if (best.present !== undefined) verdict.append(make("b", present.join(", ") || "No class"), " above the threshold");
+    else if (found.rejected) verdict.append(make("b", "None of these"), ` - the likeliest class, ${best.class}, has only ${percent(best.probability)}`);
     else verdict.append(make("b", best.class), `, with a probability of ${percent(best.probability)}`);
     $("guesses").replaceChildren(...found.guesses.map((guess) => {
       const row = make("tr"), bar = make("span", "", "bar"), cell = make("td");

@@ -12,7 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hw2.config import settings
+from hw2.jobs import model as trained
+from hw2.runs.folder import RunFolder
 from hw2.serve import server as serving
+from hw2.serve.model import Model
 from hw2.serve.server import allowed
 from tests.serve.conftest import encoded
 
@@ -28,6 +32,13 @@ def test_an_answer_is_that_of_predict(ask, digit, digits_run, tmp_path, command)
     guesses = [(guess["class"], guess["probability"]) for guess in answer.found["guesses"]]
     assert [name for name, _ in guesses] == cells[::2]
     np.testing.assert_allclose([p for _, p in guesses], list(map(float, cells[1::2])), atol=1e-5)
+
+
+def test_a_picture_of_none_of_the_classes(digits_run, digit):
+    found = trained.choose(RunFolder(digits_run), "auto")
+    for least, rejected in ((0.999, True), (0.001, False)):
+        model = Model(*found, settings.parse(["serve", f"--reject_below={least}"]))
+        assert model.predict(digit.read_bytes(), "it")["rejected"] is rejected
 
 
 def test_a_form_is_taken_as_browsers_and_curl_send_it(ask, digit):
