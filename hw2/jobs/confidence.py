@@ -149,8 +149,9 @@ def in_words(found: Mapping[str, float | int | str]) -> list[str]:
     ]
     if "reject_below" in found:
         share = f"{found['rejected']:.2%} rejected, below {found['reject_below']:.4g}"
-        top1 = f", top-1 of the others {found['accepted_top1']:.4f}"
-        words.append(share + (top1 if "accepted_top1" in found else ""))
+        if "accepted_top1" in found:
+            share += f", top-1 of the others {found['accepted_top1']:.4f}"
+        words.append(share)
     if "auroc" in found:
         unknown = f"unknown pictures: AUROC {found['auroc']:.4f}, {found['fpr95']:.2%} accepted "
         unknown += "where 95 % of the known ones are"

@@ -134,7 +134,7 @@ def _writers(
     interval = build.steps_between(config, len(start.training))
     events = tensorboard.opened(config, start.folder, run, learner, start.spec, out)
     tracker = None
-    if not run.stop_reason:  # else it is complete
+    if not run.stop_reason and not config.dry_run:  # else it is complete, or nothing is kept
         shown = {name: getattr(config, name) for name in KINDS if KINDS[name] != "one command"}
         tracker = trackers.opened(config.tracker, start.folder.path, shown)
     logger = Logger(

@@ -143,6 +143,10 @@ def test_a_threshold_is_chosen_on_validation(run, unknown, tmp_path, capsys):
     rows = [row for row in found.curve if row[2] <= error * row[1]]
     assert result["reject_below"] == rows[-1][0]
     assert result["rejected"] == pytest.approx(1 - rows[-1][1] / 359)
+    result, err = evaluated(run, capsys, "--reject_below=1")  # then there is no top-1 of the others
+    assert result["rejected"] == 1
+    assert "100.00% rejected" in err
+    assert "accepted_top1" not in result
 
 
 def test_rejected_pictures_have_no_class_but_their_probabilities(run, tmp_path, capsys):

@@ -54,6 +54,11 @@ def test_mlflow_has_the_curves_and_settings_of_a_run_stopped_and_resumed(
     assert [one.name for one in mlflow.search_experiments()].count("hw2") == 1
 
 
+def test_a_dry_run_leaves_nothing_behind(mlflow, train, tmp_path):
+    train(tmp_path / "run", *SHORT, "--tracker=mlflow", "--dry_run")
+    assert [one.name for one in mlflow.search_experiments()].count("hw2") == 0
+
+
 def test_wandb_writes_the_curves_offline(train, tmp_path, monkeypatch):
     pytest.importorskip("wandb")
     monkeypatch.setenv("WANDB_MODE", "offline")
