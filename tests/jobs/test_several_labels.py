@@ -17,7 +17,7 @@ from hw2.errors import DataError, RunError, UsageError
 from hw2.export import agreement
 from hw2.export import build as export
 from hw2.export.samples import Picture
-from hw2.jobs import evaluate, multilabel, predict
+from hw2.jobs import calibration, evaluate, folds, multilabel, predict
 from hw2.jobs import train as experiment
 from hw2.report import build as report
 from hw2.runs import checkpoints
@@ -280,3 +280,20 @@ def test_test_data_of_another_kind(lists, trained, tmp_path):
     empty.write_text("file,labels\n1.png,\n")
     with pytest.raises(DataError, match=r"no labels in .* none of its 1 pictures has one"):
         evaluate.evaluate(config(trained, f"--test_data_path={empty}", f"--eval_dir={tmp_path}"))
+
+
+def test_what_is_of_one_label_a_picture_is_refused(trained, lists, tmp_path):
+    flags = (f"--data={lists[1]}", f"--output={tmp_path / 'a.csv'}", "--reject_below=0.9")
+    with pytest.raises(UsageError, match="--reject_below must be left out with several labels"):
+        predict.predict(config(trained, *flags))
+    with pytest.raises(UsageError, match="--reject_below must be left out with several labels"):
+        evaluate.evaluate(config(trained, "--reject_below=0.9", f"--eval_dir={tmp_path}"))
+    with pytest.raises(UsageError, match="--unknown_data must be left out with several labels"):
+        evaluate.evaluate(config(trained, "--unknown_data=digits", f"--eval_dir={tmp_path}"))
+    with pytest.raises(RunError, match="its pictures have several labels, and a temperature is"):
+        calibration.calibrate(config(trained))
+    with pytest.raises(UsageError, match="hw2 folds must have one label a picture, got several"):
+        folds.run(
+            settings.parse(["folds", *FLAGS, f"--train_data_path={lists[0]}"]), folds=2, seeds=0
+        )
+    assert not (trained / "calibration.json").exists()

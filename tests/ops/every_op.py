@@ -31,7 +31,6 @@ CALLS = {
     "unfold": Call(lambda x: ops.unfold(x, (3, 2), 2), IMAGE),
     "fold": Call(lambda p: ops.fold(p, (5, 6), (3, 2), 2), (2, 3, 3, 24)),
     "fold_mean": Call(lambda p: ops.fold(p, (5, 6), 3, (2, 1), reduction="mean"), (2, 3, 6, 18)),
-    "unfold1d": Call(lambda x: ops.unfold1d(x, 3, 2), (2, 6, 4)),
     "unfold3d": Call(lambda x: ops.unfold3d(x, (2, 3, 1), (1, 2, 1)), (2, 4, 5, 3, 2)),
     "fold3d_mean": Call(
         lambda p: ops.fold3d(p, (4, 5, 3), (2, 3, 1), (1, 2, 1), reduction="mean"),
