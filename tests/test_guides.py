@@ -31,8 +31,10 @@ MACHINES = "it takes two machines; tests/training/test_machines.py has two proce
 DRY = ("make", "-n", "--no-print-directory")
 PROTOCOL = "it takes half an hour; tests/config/test_recipes.py makes the data and scores an answer"
 INDEX = "it asks the package index; tests/models/test_weights.py and .ci/run do so"
+SERVES = "it serves until a signal comes; tests/serve does so"
 ACCOUNT = "it takes an account; tests/training/test_trackers.py has its offline mode"
 CHECKED = {
+    "hw2 serve RUN": SERVES,
     "hw2 train digits --tracker=wandb --log_path=runs/on_wandb": ACCOUNT,
     "hw2 weights squeezenet": INDEX,
     "hw2 weights efficientnet_lite0": INDEX,

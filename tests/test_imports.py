@@ -130,6 +130,22 @@ FLOORS = (
         },
     },
     {
+        "serve": {
+            "config",
+            "input",
+            "input/files",
+            "input/transforms",
+            "jobs",
+            "machines",
+            "ops",
+            "ops/tensors",
+            "report",
+            "runs",
+            "terminal",
+            "training",
+        },
+    },
+    {
         "commands": {
             "bench",
             "config",
@@ -152,6 +168,7 @@ FLOORS = (
             "ops/verify",
             "report",
             "runs",
+            "serve",
             "terminal",
         },
     },

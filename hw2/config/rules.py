@@ -47,6 +47,7 @@ GROUPS = Rule(
 PATTERN = Rule("true, false or a regular expression", lambda text: _compiles(str(text)))
 HALF = Rule("in [0, 0.5]", lambda value: 0 <= value <= 0.5)
 DEGREES = Rule("in [0, 180]", lambda value: 0 <= value <= 180)
+PORT = Rule("in [0, 65535]", lambda value: 0 <= value <= 65535)
 TEN = Rule("in [0, 10]", lambda value: 0 <= value <= 10)
 FOURTEEN = Rule("in [0, 14]", lambda value: 0 <= value <= 14)
 DECAY_OR_NOT = Rule("in [0, 1), or -1", lambda value: 0 <= value < 1 or value == -1)
