@@ -5,7 +5,7 @@ FLAGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: train test test-all soak fuzz lint format verify wheel docs docs-serve tensorboard clean
+.PHONY: train test test-all soak fuzz notebooks lint format verify wheel docs docs-serve tensorboard clean
 
 train: $(VENV)/installed
 	$(BIN)/python train.py --flagfile=config.cfg
@@ -22,6 +22,10 @@ soak: $(VENV)/installed-dev
 # make fuzz FLAGS="300 random csv npy": so many damaged files, a seed, and formats
 fuzz: $(VENV)/installed-dev
 	$(BIN)/python -m tests.input.mutate $(or $(FLAGS),5000 random)
+
+# every cell of docs/notebooks
+notebooks: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -m "slow or not slow" tests/test_notebooks.py
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

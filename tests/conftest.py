@@ -15,12 +15,13 @@ from hw2 import ops
 from hw2.commands import main
 from hw2.config import settings
 from hw2.errors import Interrupted
+from hw2.jobs import folds
 from hw2.jobs import train as experiment
 from hw2.machines import devices
 from hw2.models import MODELS
 from hw2.ops.direct import library
 from hw2.terminal import noise
-from tests.training.tiny import FLAGS, tiny
+from tests.training.tiny import FLAGS, SHORT, tiny
 
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # `nohup` would have the trainings ignore it
 tf.config.set_logical_device_configuration(
@@ -53,6 +54,16 @@ def train(monkeypatch, two_devices):
         )
 
     return call
+
+
+@pytest.fixture(scope="session")
+def two_folds(tmp_path_factory):
+    """What two short trainings of digits have found, each of a half that the other held out."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(MODELS, "tiny", tiny)
+        folder = tmp_path_factory.mktemp("folds") / "run"
+        config = settings.parse(["folds", *SHORT, f"--log_path={folder}"])
+        return folds.run(config, folds=2, seeds=0)
 
 
 @pytest.fixture

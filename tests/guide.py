@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = ["README.md", "CONTRIBUTING.md"]
 PAGES += sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/*.md"))
 FENCE = re.compile(r'^```(\w*)(?: title="([\w.]+)")?\n(.*?)^```$', re.DOTALL | re.MULTILINE)
-TRAINING = ("train.py", "multi_gpu_train.py", "train_involution.py")
+TRAINING = ("train.py", "multi_gpu_train.py", "train_involution.py", "train_deform_net.py")
 CUT = [
     "--max_steps=2",
     "--epochs=0",
@@ -80,7 +80,7 @@ def words_of(line: str) -> list[str]:
 def trains(words: list[str]) -> bool:
     """Whether `python WORDS` is a training."""
     return words[0] in TRAINING or (
-        words[:2] == ["-m", "hw2"] and words[2] in ("train", "multi_gpu_train")
+        words[:2] == ["-m", "hw2"] and words[2] in ("train", "multi_gpu_train", "folds")
     )
 
 

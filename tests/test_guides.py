@@ -31,7 +31,11 @@ MACHINES = "it takes two machines; tests/training/test_machines.py has two proce
 DRY = ("make", "-n", "--no-print-directory")
 PROTOCOL = "it takes half an hour; tests/config/test_recipes.py makes the data and scores an answer"
 INDEX = "it asks the package index; tests/models/test_weights.py and .ci/run do so"
+SERVES = "it serves until a signal comes; tests/serve does so"
+ACCOUNT = "it takes an account; tests/training/test_trackers.py has its offline mode"
 CHECKED = {
+    "hw2 serve RUN": SERVES,
+    "hw2 train digits --tracker=wandb --log_path=runs/on_wandb": ACCOUNT,
     "hw2 weights squeezenet": INDEX,
     "hw2 weights efficientnet_lite0": INDEX,
     "python -m pip install elpv-dataset": INDEX,
@@ -60,6 +64,7 @@ MAKE = {
     "make lint": "is a step of .ci/run",
     "make soak": "takes ten minutes; tests/training/test_soak.py has a short one",
     "make fuzz": "takes minutes; tests/input/test_mutations.py has a short one",
+    "make notebooks": "takes minutes; tests/test_notebooks.py is what it runs",
     "make verify": "takes minutes; tests/ops/test_verify.py has a part of it",
     "make docs": "is what tests/test_site.py does",
 }
@@ -67,6 +72,7 @@ MAKE = {
 SHELL = "cp -r /usr/share/tuxpaint/stamps data/stamps"
 # Code that another test runs.
 CODE = {
+    "docs/beyond_images.md": "tests/ops/test_docs.py",
     "docs/convolution.md": "tests/ops/test_docs.py",
     "docs/export.md": "tests/export/test_exports.py",
     "docs/training.md": "tests/training/test_hook_example.py",
@@ -91,17 +97,20 @@ def project(tmp_path, monkeypatch, train):
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("HW2_CACHE_DIR", str(cache.folder()))  # the kernel is built once
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    for known in (MODELS, OPS):  # what the page of a layer of one's own adds is taken away again
-        monkeypatch.setitem(known, "involution", None)
-        del known["involution"]
+    for known in (MODELS, OPS):  # what pages add is taken away again
+        for name in ("involution", "deform_net"):
+            monkeypatch.setitem(known, name, None)
+            del known[name]
     yield tmp_path
-    for name in ("involution", "mymodule"):
+    for name in ("involution", "deform_net", "mymodule"):
         sys.modules.pop(name, None)
 
 
 def run(line, trained, monkeypatch):
     """Runs a command in the working folder, a training cut to two steps of a small network."""
     words = guide.words_of(line)
+    if "folds" in words:
+        words += ["--folds=2"]
     if guide.trains(words):
         words += ["--train_data_path=FOLDER"] * ("..." in line)
         words += CUT + ["--model=tiny"] * ("--model=" not in line and "configs/" not in line)

@@ -17,6 +17,7 @@ FILES = {
     "cores.py": "cores",
     "errors.py": "errors",
     "input/examples.py": "input/examples",  # what sources give and streams take
+    "input/labels.py": "input/examples",
     "__main__.py": "commands",  # the spelling `python -m hw2`
     "ops/fusion.py": "ops/tensors",  # what the kernel and the ops written in TensorFlow share
     "ops/geometry.py": "ops/tensors",
@@ -110,6 +111,7 @@ FLOORS = (
             "ops",
             "runs",
             "terminal",
+            "training",
         },
         "report": {
             "config",
@@ -122,6 +124,22 @@ FLOORS = (
             "models",
             "ops",
             "ops/tensors",
+            "runs",
+            "terminal",
+            "training",
+        },
+    },
+    {
+        "serve": {
+            "config",
+            "input",
+            "input/files",
+            "input/transforms",
+            "jobs",
+            "machines",
+            "ops",
+            "ops/tensors",
+            "report",
             "runs",
             "terminal",
             "training",
@@ -150,6 +168,7 @@ FLOORS = (
             "ops/verify",
             "report",
             "runs",
+            "serve",
             "terminal",
         },
     },

@@ -52,7 +52,12 @@ def test_it_has_every_file_of_the_package(wheel):
         if path.is_file() and not path.name.endswith(NOT_PACKED)
     }
     assert found == files
-    assert {"hw2/py.typed", "hw2/report/template.html", "hw2/commands/recipes.cfg"} <= found
+    assert {
+        "hw2/py.typed",
+        "hw2/report/template.html",
+        "hw2/report/head.html",
+        "hw2/commands/recipes.cfg",
+    } <= found
 
 
 @pytest.mark.slow

@@ -62,7 +62,7 @@ def measure(
     one, many = (_values(layer, n, dtype) for n in (1, batch))
     exact = [tensor.numpy().astype(np.float64) for tensor in one]
     truth, sizes = (
-        definition.conv2d(*values[:2], window=layer.window, dy=values[2])
+        definition.conv(*values[:2], window=layer.window, dy=values[2])
         for values in (exact, [abs(value) for value in exact])
     )
     truth, sizes = [truth[0], *truth[1]], [sizes[0], *sizes[1]]

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from hw2.input import labels as labelling
 from hw2.input.examples import Examples
 from hw2.input.files import decode, duplicates, perceptual
 from hw2.input.files.frame import Size
@@ -63,7 +64,7 @@ def part(seen: Survey, rules: Rules, report: Report) -> Part:
     return Part(
         [shown(listing.names[at]) for at in good],
         [shown(listing.path(at)) for at in good],
-        np.array(listing.class_names, object)[listing.labels[good]],
+        np.array(labelling.texts(listing.labels[good], listing.class_names), object),
         digests,
         *found,
     )
@@ -79,7 +80,7 @@ def part_of(examples: Examples, report: Report) -> Part:
     unknown = np.zeros(len(names), duplicates.DIGEST)
     digests = unknown if examples.digests is None else examples.digests
     found = hashes.of(examples.load, unknown, report=report)
-    classes = np.array(examples.class_names, object)[examples.labels]
+    classes = np.array(labelling.texts(examples.labels, examples.class_names), object)
     return Part(names, names, classes, digests, *found)
 
 

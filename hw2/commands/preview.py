@@ -24,6 +24,7 @@ from hw2.commands.command import Command, Own, check_data
 from hw2.config.fields import setting
 from hw2.config.settings import Config
 from hw2.errors import UsageError
+from hw2.input import labels as labelling
 from hw2.input import source
 from hw2.input.examples import Examples
 from hw2.input.files.names import shown
@@ -78,19 +79,20 @@ def rows(examples: Examples, config: Config, *, pictures: int, versions: int) ->
         mixup=config.mixup,
         cutmix=config.cutmix,
     )
+    mixed = config.mixup or config.cutmix
     with pipeline.naming_errors():
         for epoch, (images, labels) in enumerate(batches.take(versions)):
             places = order.permutation(len(chosen), config.seed, epoch)
             for place, image, label in zip(places, images.numpy(), labels.numpy(), strict=True):
                 changed[place][0].append(preprocess.visible(image, p, deviations=DEVIATIONS))
-                changed[place][1].append(_shares(label, names) if label.ndim else "")
+                changed[place][1].append(_shares(label, names) if mixed else "")
     result = []
     for index, (images, texts) in zip(chosen, changed, strict=True):
         picture = examples.load(int(index), p.short_side)  # as it is, not yet fitted
         fitted = examples.load(int(index), pipeline.loaded_size(p))
         seen = preprocess.evaluation(fitted, p).numpy()
         seen = preprocess.visible(seen, p, deviations=DEVIATIONS)
-        label = names[examples.labels[index]]
+        label = labelling.text(examples.labels, int(index), names)
         result.append(Row([picture, seen, *images], [label, "", *texts]))
     return result
 
@@ -156,6 +158,8 @@ def _chosen(examples: Examples, count: int, seed: int) -> np.ndarray:
     """Pictures at random, every class in turn."""
     mixed = order.permutation(len(examples), seed, 0)
     labels = examples.labels[mixed]
+    if examples.several:  # by the first of its classes, which none is before
+        labels = np.where(labels.any(1), labels.argmax(1), -1)
     by_class = np.argsort(labels, kind="stable")
     sorted_labels = labels[by_class]
     starts = np.searchsorted(sorted_labels, sorted_labels)

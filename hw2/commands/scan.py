@@ -27,6 +27,7 @@ from hw2.commands.command import Command, Own, check_data
 from hw2.config.fields import setting
 from hw2.config.settings import Config
 from hw2.errors import DataError
+from hw2.input import labels as labelling
 from hw2.input import source
 from hw2.input.files import duplicates, formats, spelling
 from hw2.input.files.names import shown
@@ -46,10 +47,12 @@ def summary(seen: Survey) -> dict[str, Any]:
     listing, records = seen.listing, seen.records
     good = np.flatnonzero(records["digest"] != b"")
     names, labels, digests = listing.names, listing.labels[good], records["digest"][good]
-    counts = np.bincount(labels, minlength=len(listing.class_names))
+    counts = labelling.counts(labels, len(listing.class_names))
     kinds = np.bincount(records["format"][good], minlength=len(formats.NAMES))
     first = duplicates.first_of_each(digests)
-    again = np.flatnonzero((first != np.arange(len(first))) & (labels[first] == labels))
+    again = np.flatnonzero(
+        (first != np.arange(len(first))) & labelling.equal(labels[first], labels)
+    )
     _, twice = conflicts.conflicting(labels, digests)
     sides = np.minimum(records["width"], records["height"])[good]
 
@@ -71,7 +74,7 @@ def summary(seen: Survey) -> dict[str, Any]:
         "notes": [
             *listing.notes,
             *scan.unusual(seen),
-            *imbalance.notes(listing.class_names, counts),
+            *imbalance.notes(listing.class_names, counts, several=labelling.are_several(labels)),
         ],
         "from_manifest": seen.cached,
         "seconds": round(seen.seconds, 3),
@@ -127,8 +130,11 @@ def _scan_whole(path: str, rules: Rules, own: Own) -> int:
     """Reads a data set that is not made of files, and prints what is said about it."""
     with progress_bar.reporting(f"scanning {shown(path)}", console.stderr()) as report:
         examples = source.read(path, "train", rules, report=report)
-    counts = np.bincount(examples.labels, minlength=len(examples.class_names))
-    notes = [*examples.notes, *imbalance.notes(examples.class_names, counts)]
+    counts = labelling.counts(examples.labels, len(examples.class_names))
+    notes = [
+        *examples.notes,
+        *imbalance.notes(examples.class_names, counts, several=examples.several),
+    ]
     result = {
         "source": shown(path),
         "pictures": len(examples),

@@ -2,9 +2,9 @@
 
 import dataclasses
 
-from hw2.config.choices import DATA_SETS, EXPORTS, FORMS, PARTS
+from hw2.config.choices import DATA_SETS, EXPORTS, FORMS, PARTS, TTA
 from hw2.config.fields import one_command, setting
-from hw2.config.rules import at_least, one_of
+from hw2.config.rules import REJECTION, SHARE, at_least, one_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,8 +20,13 @@ class Commands:
     run_once: bool = setting(True, "--norun_once evaluates each new checkpoint")
     eval_interval_secs: int = setting(60, "seconds between checks for a new one", at_least(1))
     weights: str = setting("ema", "ema (averaged) or raw", one_of("ema", "raw"))
+    tta: str = one_command("none", "none or flip: mirror images too", one_of(*TTA))
     # "auto" is the best, or each new one with --norun_once.
     checkpoint: str = setting("auto", "best, last or auto", one_of("auto", "best", "last"))
+    reject_below: str = one_command("", "a probability, error:0.01 or coverage:0.9", REJECTION)
+    unknown_data: str = one_command(
+        "", "folder of images of no class, to be rejected", path=DATA_SETS
+    )
 
     data: str = one_command(
         "", "images to classify, labelled or not", group="Prediction", path=DATA_SETS
@@ -33,6 +38,7 @@ class Commands:
         "name", "image ids: name, stem or number", one_of("name", "stem", "number")
     )
     answer: str = one_command("name", "classes by name or number", one_of("name", "number"))
+    threshold: float = one_command(0.0, "of every label; 0: chosen on validation", SHARE)
     raw: bool = one_command(False, "CSV cells as they are, even =1+1")
     part: str = one_command("test", "which part, if the data has several", one_of(*PARTS))
     overwrite: bool = one_command(False, "replace an existing output")

@@ -53,6 +53,7 @@ class Data:
     rand_augment: int = setting(0, "RandAugment operations on each image", FOURTEEN)
     rand_augment_magnitude: float = setting(9.0, "their magnitude, up to 10", TEN)
     erasing: float = setting(0.0, "probability that a rectangle is erased", SHARE)
+    cutout: int = setting(0, "side of a square that is erased, in pixels", at_least(0))
     standardize: str = setting("image", ", ".join(STANDARDS), one_of(*STANDARDS))
     cache_mb: int = setting(1024, "memory for decoded images, in MB", at_least(0))
     on_bad_file: str = setting("error", "error or skip", one_of("error", "skip"))

@@ -24,6 +24,7 @@ OFF = {  # every random change but the crop
     "rand_augment": 0,
     "rand_augment_magnitude": 9.0,
     "erasing": 0.0,
+    "cutout": 0,
     "mixup": 0.0,
     "cutmix": 0.0,
 }

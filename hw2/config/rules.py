@@ -30,12 +30,16 @@ def one_of_or_own(*choices: str) -> Rule:
 ANYTHING = Rule("", lambda value: True)
 NOT_EMPTY = Rule("a name", bool)
 ABOVE_0 = Rule("above 0", lambda value: value > 0)
+UP_TO_1 = Rule("in (0, 1]", lambda value: 0 < value <= 1)
 BYTE = Rule("in [0, 255]", lambda value: 0 <= value <= 255)
 DECAY = Rule("in [0, 1)", lambda value: 0 <= value < 1)
 FRACTION = Rule("in (0, 1)", lambda value: 0 < value < 1)
 EPOCHS = Rule("rising numbers as 60,110,150", lambda text: _rising(text))
 NUMBERS = Rule("numbers as 0.5,0.4,0.4", lambda text: _finite(text) is not None)
 DEVIATIONS = Rule("numbers above 0 as 0.2,0.2,0.2", lambda text: _positive(text))
+REJECTION = Rule(
+    "a probability, error:0.01 or coverage:0.9, numbers in [0, 1]", lambda text: _rejects(text)
+)
 GROUPS = Rule(
     "near_duplicates, column:NAME, or a regular expression with a group in ( )",
     lambda text: _groups(text),
@@ -43,6 +47,7 @@ GROUPS = Rule(
 PATTERN = Rule("true, false or a regular expression", lambda text: _compiles(str(text)))
 HALF = Rule("in [0, 0.5]", lambda value: 0 <= value <= 0.5)
 DEGREES = Rule("in [0, 180]", lambda value: 0 <= value <= 180)
+PORT = Rule("in [0, 65535]", lambda value: 0 <= value <= 65535)
 TEN = Rule("in [0, 10]", lambda value: 0 <= value <= 10)
 FOURTEEN = Rule("in [0, 14]", lambda value: 0 <= value <= 14)
 DECAY_OR_NOT = Rule("in [0, 1), or -1", lambda value: 0 <= value < 1 or value == -1)
@@ -55,6 +60,7 @@ SEED = Rule("in [0, 2147483647]", lambda value: 0 <= value < 2**31)  # fits ever
 # Names of two settings, of which the first must be at most the second.
 ORDERED = (
     ("crop_size", "short_side"),
+    ("cutout", "image_size"),
     ("contrast_min", "contrast_max"),
     ("saturation_min", "saturation_max"),
 )
@@ -111,6 +117,26 @@ def _names_function(text: str) -> bool:
     return bool(module and colon and function.isidentifier())
 
 
+def rejection_of(text: str) -> tuple[str, float] | None:
+    """Reads what `--reject_below` asks for: "below", "error" or "coverage", and its number.
+
+    Returns:
+      None for an empty text, by which nothing is rejected.
+
+    Raises:
+      ValueError: The text is something else.
+    """
+    if not text:
+        return None
+    by, colon, number = text.rpartition(":")
+    if colon and by not in ("error", "coverage"):
+        raise ValueError(f"a threshold is chosen by error or coverage, got {by!r}.")
+    value = float(number)
+    if not 0 <= value <= 1:
+        raise ValueError(f"the number must be in [0, 1], got {value}.")
+    return by or "below", value
+
+
 def numbers_of(text: str) -> list[float]:
     """Reads numbers between commas."""
     return [float(part) for part in text.split(",") if text]
@@ -128,6 +154,14 @@ def _compiles(text: str) -> bool:
     try:
         re.compile(text)
     except re.error:
+        return False
+    return True
+
+
+def _rejects(text: str) -> bool:
+    try:
+        rejection_of(text)
+    except ValueError:
         return False
     return True
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from hw2.config.choices import TRACKERS
 from hw2.config.fields import one_command, recorded, setting
 from hw2.config.rules import at_least, one_of
 
@@ -19,6 +20,7 @@ class Run:
     keep_every: int = setting(0, "also keep multiples of it; 0 for none", at_least(0))
     on_save_error: str = setting("stop", "stop or continue", one_of("stop", "continue"))
     tensorboard: bool = setting(True, "write TensorBoard events")
+    tracker: str = setting("none", f"{', '.join(TRACKERS)}: also logs there", one_of(*TRACKERS))
     fresh: bool = one_command(False, "start again; old checkpoints are set aside")
     dry_run: bool = one_command(False, "try everything once, and keep nothing")
     overfit_batches: int = setting(0, "train on so many batches only; 0 for all", at_least(0))

@@ -57,7 +57,7 @@ def _strided(arguments: tuple, y: np.ndarray, rng: np.random.Generator) -> Sides
     x, w, strides, padding, dilations = arguments
     dy = rng.uniform(-1, 1, y.shape)
     window = Window(w.shape[:2], strides, padding, dilations)
-    _, (dx, _) = definition.conv2d(x, w, window=window, dy=dy)
+    _, (dx, _) = definition.conv(x, w, window=window, dy=dy)
     return _sides(y, dy, x, dx)
 
 

@@ -20,6 +20,10 @@ import hw2
 from hw2.errors import UsageError
 
 
+class NoCompiler(UsageError):
+    """There is no compiler for an exercise in C++."""
+
+
 class Call(NamedTuple):
     """What a student's function is called with; `timed` asks for its time instead of its result."""
 
@@ -68,7 +72,7 @@ def run(file: Path, calls: Sequence[Call], *, seconds: float) -> Run:
       seconds: After so many the process is stopped.
 
     Raises:
-      UsageError: There is no compiler for C++.
+      NoCompiler: There is no compiler for C++.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -152,7 +156,7 @@ def _compiled(path: Path, folder: Path) -> tuple[Path, dict[str, Any] | None]:
     """Compiles C++; returns the library, or what the compiler refuses."""
     compiler = shutil.which(os.environ.get("CXX", "g++"))
     if compiler is None:
-        raise UsageError(f"no C++ compiler for {path.name} - install g++, or set CXX to yours")
+        raise NoCompiler(f"no C++ compiler for {path.name} - install g++, or set CXX to yours")
     library = folder / "student.so"
     options = ["-std=c++17", "-O3", "-march=native", "-shared", "-fPIC"]
     done = subprocess.run(

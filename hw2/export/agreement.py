@@ -12,44 +12,74 @@ from rich.console import Console
 from hw2.errors import RunError
 from hw2.export.samples import Picture
 from hw2.input.files.names import shown
+from hw2.training import multilabel
 
 TOLERANCE = 1e-4  # of a probability
 
 
-def measure(pictures: Sequence[Picture], found: Sequence[np.ndarray]) -> dict[str, Any]:
+def measure(
+    pictures: Sequence[Picture],
+    found: Sequence[np.ndarray],
+    thresholds: Sequence[float] | None = None,
+) -> dict[str, Any]:
     """Measures how far the probabilities of an export are from those of prediction.
 
     Args:
       pictures: Images with what prediction says of them.
       found: What the export says of each, `[classes]`.
+      thresholds: Of each class, where images have several labels.
 
     Returns:
-      "same_top1", the fraction of images to which both give the same class, and
-      "largest_difference" of a probability.
+      "same_top1", the fraction of images to which both give the same class, or "same_labels", to
+      which both give the same labels; and "largest_difference" of a probability.
     """
-    same = [p.expected.argmax() == row.argmax() for p, row in zip(pictures, found, strict=True)]
     apart = [np.abs(p.expected - row).max() for p, row in zip(pictures, found, strict=True)]
-    return {"same_top1": float(np.mean(same)), "largest_difference": float(np.max(apart))}
+    pairs = zip(pictures, found, strict=True)
+    same = float(np.mean([_same(picture, row, thresholds) for picture, row in pairs]))
+    name = "same_top1" if thresholds is None else "same_labels"
+    return {name: same, "largest_difference": float(np.max(apart))}
 
 
-def check(pictures: Sequence[Picture], found: Sequence[np.ndarray], path: Path) -> None:
+def check(
+    pictures: Sequence[Picture],
+    found: Sequence[np.ndarray],
+    path: Path,
+    thresholds: Sequence[float] | None = None,
+) -> None:
     """Refuses an export that does not agree with prediction on every image.
+
+    A label may differ where its probability is on the threshold, as near as probabilities agree.
 
     Raises:
       RunError: It does not; the message names the first image.
     """
     for picture, row in zip(pictures, found, strict=True):
         apart = np.abs(picture.expected - row).max()
-        if not apart <= TOLERANCE or picture.expected.argmax() != row.argmax():
+        if not apart <= TOLERANCE or not _same(picture, row, thresholds, near=TOLERANCE):
+            what = "another class comes first" if thresholds is None else "a label differs"
             raise RunError(
                 f"not written: {path} - on {shown(picture.name)} a probability is {apart:.1e} away "
-                f"from predict.py's, at most {TOLERANCE:.0e} is right, or another class comes "
-                "first; report this with the run's flags.cfg"
+                f"from predict.py's, at most {TOLERANCE:.0e} is right, or {what}; "
+                "report this with the run's flags.cfg"
             )
 
 
-def int8_cost(pictures: Sequence[Picture], found: Sequence[np.ndarray]) -> dict[str, float]:
-    """Top-1 accuracies of prediction and of the export with 8 bits."""
+def int8_cost(
+    pictures: Sequence[Picture],
+    found: Sequence[np.ndarray],
+    thresholds: Sequence[float] | None = None,
+) -> dict[str, float | None]:
+    """Top-1 accuracies, or mAP of several labels, of prediction and of the export with 8 bits."""
+    if thresholds is not None:
+        truth = np.stack([picture.label for picture in pictures])
+        answers = {
+            "float32_map": np.stack([picture.expected for picture in pictures]),
+            "int8_map": np.stack(list(found)),
+        }
+        return {
+            name: multilabel.scores(truth, rows, 0.0, thresholds).mean_average_precision
+            for name, rows in answers.items()
+        }
     labels = np.array([picture.label for picture in pictures])
     return {
         "float32_top1": float((np.array([p.expected.argmax() for p in pictures]) == labels).mean()),
@@ -57,16 +87,29 @@ def int8_cost(pictures: Sequence[Picture], found: Sequence[np.ndarray]) -> dict[
     }
 
 
+def _same(
+    picture: Picture, row: np.ndarray, thresholds: Sequence[float] | None, *, near: float = 0.0
+) -> bool:
+    """Whether prediction and the export give an image the same class, or the same labels."""
+    if thresholds is None:
+        return bool(picture.expected.argmax() == row.argmax())
+    cuts = np.asarray(thresholds)
+    differ = (picture.expected >= cuts) != (row >= cuts)
+    return not (differ & (np.abs(picture.expected - cuts) > near)).any()
+
+
 def show(result: Mapping[str, Any], out: Console) -> None:
     """Prints what was written, and how well it agrees with prediction."""
     out.print(f"{result['output']}: {result['bytes'] / 1e6:.1f} MB, step {result['step']}")
     count, apart = result["checked"], result["largest_difference"]
-    if "int8_top1" in result:
-        before, after = result["float32_top1"], result["int8_top1"]
+    score = "top1" if "int8_top1" in result else "map"
+    before, after = result.get(f"float32_{score}"), result.get(f"int8_{score}")
+    if before is not None and after is not None:
+        word = "top-1" if score == "top1" else "mAP"
+        same = result.get("same_top1", result.get("same_labels"))
         out.print(
-            f"on {count:,} pictures held out: top-1 {after:.4f} with 8 bits, {before:.4f} with 32 "
-            f"({100 * (after - before):+.2f} points); the answer is the same for "
-            f"{result['same_top1']:.1%}"
+            f"on {count:,} pictures held out: {word} {after:.4f} with 8 bits, {before:.4f} with 32 "
+            f"({100 * (after - before):+.2f} points); the answer is the same for {same:.1%}"
         )
     else:
         out.print(

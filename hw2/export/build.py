@@ -18,7 +18,7 @@ from hw2.errors import UsageError, writing
 from hw2.export import agreement, litert, onnx, samples, saved_model
 from hw2.export.classifier import Classifier
 from hw2.export.samples import Picture
-from hw2.jobs import data, predict, spec
+from hw2.jobs import calibration, data, multilabel, predict, spec, tta
 from hw2.jobs import model as trained
 from hw2.jobs.convolution import convolving
 from hw2.machines import failures
@@ -57,40 +57,58 @@ def export(run: str, config: Config) -> None:
     # What: the model, with all that comes before and after it.
     checkpoint, tensors = trained.choose(folder, config.checkpoint)
     model = trained.load(checkpoint, tensors, config.weights)
+    calibrated = calibration.of(checkpoint, config.weights, out)
+    temperature = calibration.temperature(calibrated)
+    choice = calibration.choice(config.reject_below, calibrated, checkpoint)
+    tta.warn(config.tta, checkpoint.state["identity"], out)
     class_names = checkpoint.state["identity"]["class_names"]
+    cuts: list[float] | None = None
+    if multilabel.is_of(checkpoint.state["identity"]):
+        cuts, words = multilabel.thresholds(config, checkpoint)
+        out.print(f"  thresholds: {words}", style="dim")
     classifier = Classifier(
-        model,
+        tta.augmented(model, config.tta),
         [os.fsencode(name) for name in class_names],
         spec.preprocessing(checkpoint.state["identity"]),
-        trained.probabilities(checkpoint),
+        trained.probabilities(checkpoint, temperature),
         max_pixels=config.max_pixels,
+        thresholds=cuts,
     )
 
     # Against what: held-out images with the answers of prediction, and for int8 images of the
     # training, whose activations set the ranges of the 8 bits.
     with convolving(config, checkpoint):  # as the run was trained
-        guess = predict.guesser(checkpoint, tensors, len(class_names), config.weights)
+        guess = predict.guesser(
+            checkpoint, tensors, len(class_names), config.weights, config.tta, temperature
+        )
         compared = _compared(config, folder, checkpoint, classifier, guess, out)
         seen = _trained_on(config, folder, checkpoint, classifier, out) if config.int8 else ()
 
         # The file gets its name only once it was loaded again and agrees.
-        about = {"class_names": json.dumps(class_names)}
+        facts = {"class_names": class_names, "temperature": temperature}
+        if choice:
+            facts["reject_below"] = choice.threshold
+        if cuts is not None:
+            facts = {"class_names": class_names, "thresholds": cuts}
+        about = {name: json.dumps(value) for name, value in facts.items()}
         with writing(path, "make room, or give another --output"):
             path.parent.mkdir(parents=True, exist_ok=True)
             with atomic.replacing(path) as partial:
                 with noise.without_noise():
                     classify = _write(config.format, classifier, partial, about, seen)
                     found = [classify(picture.given) for picture in compared]
-                measured = agreement.measure(compared, found)
+                measured = agreement.measure(compared, found, cuts)
                 if config.int8:
-                    measured |= agreement.int8_cost(compared, found)
+                    measured |= agreement.int8_cost(compared, found, cuts)
                 else:
-                    agreement.check(compared, found, path)
+                    agreement.check(compared, found, path, cuts)
 
     # What came of it, for people and for programs.
     size = sum(f.stat().st_size for f in ([path] if path.is_file() else path.rglob("*")))
     result = {"output": str(path), "format": config.format, "step": checkpoint.step}
-    result |= {"weights": config.weights, "bytes": size, "checked": len(compared), **measured}
+    result |= {"weights": config.weights, "tta": config.tta, "temperature": temperature}
+    result |= {"reject_below": choice.threshold} if choice else {}
+    result |= {"bytes": size, "checked": len(compared), **measured}
     result["seconds"] = round(time.perf_counter() - started, 1)
     agreement.show(result, out)
     print(json.dumps(result), flush=True)
@@ -166,7 +184,7 @@ def _write(
 ) -> Callable[[Any], np.ndarray]:
     """Writes the export and loads it again; returns what classifies an image by it."""
     if form == "saved_model":
-        saved_model.write(classifier, path)
+        saved_model.write(classifier, path, about)
         return saved_model.load(path, classifier)
     if form == "onnx":
         onnx.write(classifier, path, about)

@@ -24,6 +24,7 @@ class Classifier(tf.Module):
         answers: Callable[[tf.Tensor], tf.Tensor],
         *,
         max_pixels: int,
+        thresholds: Sequence[float] | None = None,
     ):
         """Takes a model with its weights.
 
@@ -33,11 +34,14 @@ class Classifier(tf.Module):
           preprocessing: That of the training.
           answers: Maps logits to probabilities, `[N, classes]`.
           max_pixels: Larger images are refused.
+          thresholds: Of each class, from which probability on an image has it, where images have
+            several labels.
         """
         super().__init__()
         self.model, self.class_names = model, tuple(class_names)
         self.preprocessing, self.max_pixels = preprocessing, max_pixels
         self._answers = answers
+        self.thresholds = None if thresholds is None else tuple(thresholds)
 
     def decoded(self, content: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Decodes a file to uint8 `[h, w, 3]`; returns also its full height and width, `[2]`."""
@@ -66,8 +70,8 @@ class Classifier(tf.Module):
         """Classifies the bytes of N files, a string `[N]`.
 
         Returns:
-          "class_names", strings `[N, classes]`, the most likely first, and their "probabilities".
-          N may be 0.
+          "class_names", strings `[N, classes]`, the most likely first, and their "probabilities";
+          with thresholds also these, in the same order. N may be 0.
         """
         side, channels = self.preprocessing.image_size, self.preprocessing.channels
         images = tf.map_fn(
@@ -101,7 +105,11 @@ class Classifier(tf.Module):
 
     def _sorted(self, probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
         best, classes = tf.math.top_k(probabilities, len(self.class_names))
-        return {
+        answer = {
             "class_names": tf.gather(tf.constant(self.class_names), classes),
             "probabilities": best,
         }
+        if self.thresholds is not None:
+            of_class = tf.constant(self.thresholds, tf.float32)
+            answer["thresholds"] = tf.gather(of_class, classes)
+        return answer

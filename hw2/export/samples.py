@@ -26,7 +26,7 @@ class Picture(NamedTuple):
 
     name: str
     given: bytes | np.ndarray
-    label: int
+    label: int | np.ndarray  # a class, or [classes], 1 where the image has it
     expected: np.ndarray  # [classes]
 
 
@@ -121,7 +121,7 @@ def predicted(
             order = np.argsort(classes, 1)
             rows += list(np.take_along_axis(probabilities, order, 1))
     return [
-        Picture(examples.names[index], picture, int(examples.labels[index]), row)
+        Picture(examples.names[index], picture, examples.labels[index], row)
         for (index, picture), row in zip(
             inputs.items(), rows, strict=False
         )  # the last batch is padded

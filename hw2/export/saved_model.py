@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +12,18 @@ from hw2 import ops
 from hw2.export.classifier import Classifier
 
 
-def write(classifier: Classifier, path: Path) -> None:
+def write(classifier: Classifier, path: Path, about: Mapping[str, str]) -> None:
     """Writes a folder with two signatures.
 
     "serving_default" takes `pictures`, strings `[N]`, the bytes of files; "pixels" takes
     `picture`, uint8 `[h, w, 3]`. Both return `class_names` and `probabilities`, `[N, classes]`,
     the most likely first.
+
+    Args:
+      classifier: What to write.
+      path: The folder.
+      about: JSON by name. Each becomes a file in `assets.extra`, TensorFlow's place for what the
+        graph does not read.
     """
     files = tf.TensorSpec([None], tf.string, name="pictures")
     pixels = tf.TensorSpec([None, None, 3], tf.uint8, name="picture")
@@ -30,6 +36,10 @@ def write(classifier: Classifier, path: Path) -> None:
             )
         }
         tf.saved_model.save(classifier, path, signatures)
+    extra = path / "assets.extra"
+    extra.mkdir()
+    for name, text in about.items():
+        (extra / f"{name}.json").write_text(text, encoding="utf-8")
 
 
 def load(path: Path, classifier: Classifier) -> Callable[[bytes], np.ndarray]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from hw2.errors import DataError
+from hw2.input import labels as labelling
 from hw2.input.files import spelling
 from hw2.input.files.frame import Size
 from hw2.input.files.levels import Scale
@@ -21,7 +22,8 @@ class Examples:
     Attributes:
       names: Unique names, used in splits and reports: the path below the root for class folders,
         the index ("00012") for arrays.
-      labels: `[N]` int32, indices into `class_names`.
+      labels: `[N]` int32, indices into `class_names`; or `[N, classes]` uint8 of 0 and 1, where
+        an image may have several classes, or none.
       class_names: One name per class.
       channels: Number of channels of every image: 3 for files; arrays keep their own.
       load: `load(index, size)` returns image `index` as uint8 `[h, w, channels]`, scaled so that
@@ -54,22 +56,33 @@ class Examples:
     scale: Scale | None = None
 
     def __post_init__(self) -> None:
-        if self.labels.dtype != np.int32 or self.labels.shape != (len(self.names),):
+        count, classes = len(self.names), len(self.class_names)
+        if (self.labels.dtype, self.labels.shape) not in (
+            (np.int32, (count,)),
+            (np.uint8, (count, classes)),
+        ):
             raise ValueError(
-                f"labels must be int32 of shape [{len(self.names)}], one for each name, got "
-                f"{self.labels.dtype} of shape {list(self.labels.shape)}."
+                f"labels must be int32 of shape [{count}], one for each name, or uint8 of shape "
+                f"[{count}, {classes}], got {self.labels.dtype} of shape "
+                f"{list(self.labels.shape)}."
             )
         if not all_differ(self.names):
             raise ValueError("names must differ from each other, got duplicates.")
-        classes = len(self.class_names)
-        if self.labels.size and not 0 <= self.labels.min() <= self.labels.max() < classes:
+        limit = 2 if self.several else classes
+        if self.labels.size and not 0 <= self.labels.min() <= self.labels.max() < limit:
             raise ValueError(
-                f"labels must be in [0, {classes}), the classes, got "
+                f"labels must be in [0, {limit}), "
+                f"{'where 1 is a class of the image' if self.several else 'the classes'}, got "
                 f"{self.labels.min()} to {self.labels.max()}."
             )
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def several(self) -> bool:
+        """Whether an image may have several classes, or none."""
+        return labelling.are_several(self.labels)
 
     def with_classes(self, class_names: Sequence[str]) -> Examples:
         """Renumbers the labels as a model does, by the names of the classes.
@@ -84,12 +97,13 @@ class Examples:
         if words := spelling.unknown(self.class_names, class_names):
             raise DataError(words)
         numbers = np.array([find(name) for name in self.class_names], np.int32)
-        present = set(numbers[np.unique(self.labels)].tolist())
+        counts = labelling.counts(self.labels, len(self.class_names))
+        present = set(numbers[np.flatnonzero(counts)].tolist())
         absent = [name for label, name in enumerate(class_names) if label not in present]
         note = (f"no picture of {first_few(absent)}",) if absent else ()
         return dataclasses.replace(
             self,
-            labels=numbers[self.labels],
+            labels=labelling.renumbered(self.labels, numbers, len(class_names)),
             class_names=tuple(class_names),
             notes=self.notes + note,
         )
@@ -104,7 +118,7 @@ def without_empty_classes(examples: Examples) -> Examples:
     trained = examples.labels
     if examples.validation is not None:
         trained = trained[~examples.validation]
-    counts = np.bincount(trained, minlength=len(examples.class_names))
+    counts = labelling.counts(trained, len(examples.class_names))
     if counts.all():
         return examples
     classes = np.flatnonzero(counts)
@@ -116,12 +130,13 @@ def without_empty_classes(examples: Examples) -> Examples:
         )
     numbers = np.full(len(counts), -1, np.int32)
     numbers[classes] = np.arange(len(classes))
-    kept = np.flatnonzero(numbers[examples.labels] >= 0)
+    labels = labelling.renumbered(examples.labels, numbers, len(classes))
+    kept = np.arange(len(labels)) if examples.several else np.flatnonzero(labels >= 0)
     load, content = examples.load, examples.content
     return dataclasses.replace(
         examples,
         names=tuple(examples.names[i] for i in kept.tolist()),
-        labels=numbers[examples.labels[kept]],
+        labels=labels[kept],
         class_names=tuple(examples.class_names[label] for label in classes),
         load=lambda index, size: load(int(kept[index]), size),
         notes=(*examples.notes, f"classes without pictures are left out: {empty}"),
@@ -131,6 +146,21 @@ def without_empty_classes(examples: Examples) -> Examples:
     )
 
 
+def check_kind(examples: Examples, several: bool, place: str) -> None:
+    """Refuses data with one label an image where several are needed, and the other way.
+
+    Raises:
+      DataError: They are of the other kind.
+    """
+    if examples.several != several:
+        kinds = ("one label", "several labels")
+        raise DataError(
+            f"other labels in {place} - {kinds[examples.several]} a picture, and "
+            f"{kinds[several]} in the data trained on; list both with the same header: "
+            "file,class for one, file,labels or a column for each class for several"
+        )
+
+
 def joined(train: Examples, validation: Examples) -> Examples:
     """Joins training and validation examples into one, with `validation` telling them apart.
 
@@ -138,8 +168,9 @@ def joined(train: Examples, validation: Examples) -> Examples:
 
     Raises:
       DataError: A class has validation images but no training images, or the two parts differ in
-        channels.
+        channels, or in whether an image may have several classes.
     """
+    check_kind(validation, train.several, "the validation part")
     validation = validation.with_classes(train.class_names)
     if train.channels != validation.channels:
         raise DataError(

@@ -11,6 +11,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from hw2.errors import DataError
+from hw2.input import labels as labelling
 from hw2.input.examples import Examples
 from hw2.input.files import duplicates
 from hw2.input.files.names import first_few, shown
@@ -112,7 +113,8 @@ def notes(
     one_group = [
         f"{shown(examples.class_names[label])} ({shown(own.pop())})"
         for label in range(len(examples.class_names))
-        if len(own := set(found[examples.labels == label].tolist())) == 1 and NONE not in own
+        if len(own := set(found[labelling.has(examples.labels, label)].tolist())) == 1
+        and NONE not in own
     ]
     if one_group:
         said.append(

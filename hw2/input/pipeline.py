@@ -76,11 +76,13 @@ def training_batches(
       balanced: Whether every class comes equally often, see `order.balanced`.
 
     Returns:
-      Endless images `[batch_size, side, side, channels]` and int32 labels `[batch_size]`, or shares
-      `[batch_size, classes]`; to be iterated within `naming_errors`.
+      Endless images `[batch_size, side, side, channels]` and int32 labels `[batch_size]`, or
+      float32 `[batch_size, classes]` where images have several classes or are mixed; to be
+      iterated within `naming_errors`.
 
     Raises:
-      ValueError: There are no examples to train on, or a number is out of range.
+      ValueError: There are no examples to train on, a number is out of range, or the order is to
+        be balanced although images have several classes.
     """
     if seed < 0 or start_step < 0:
         raise ValueError(f"seed and start_step must be at least 0, got {seed} and {start_step}.")
@@ -107,6 +109,8 @@ def training_batches(
 
 def order_of(examples: Examples, indices: np.ndarray, seed: int, balanced: bool) -> Order:
     """The order in which examples are trained on; see `training_batches`."""
+    if balanced and examples.several:
+        raise ValueError("balanced must be False where images have several classes, got True.")
     if balanced:
         return order.balanced(np.asarray(examples.labels)[indices], seed)
     return order.uniform(len(indices), seed)
@@ -164,8 +168,9 @@ def evaluation_batches(
 
     Returns:
       ceil(N / batch_size) batches of float32 `[batch_size, image_size, image_size, channels]`,
-      int32 labels `[batch_size]` and float32 weights `[batch_size]`, 1 for an image and 0 for
-      filling; to be iterated within `naming_errors`.
+      int32 labels `[batch_size]`, or float32 `[batch_size, classes]` where images have several
+      classes, and float32 weights `[batch_size]`, 1 for an image and 0 for filling; to be iterated
+      within `naming_errors`.
 
     Raises:
       ValueError: There are no examples to evaluate, or a number is out of range.
@@ -208,7 +213,7 @@ def _mixer(
         images, labels = batch
         return mixing.mixed(
             images,
-            tf.one_hot(labels, classes),
+            tf.one_hot(labels, classes) if len(labels.shape) == 1 else labels,
             tf.random.experimental.stateless_fold_in(mixing_seed, number // part.devices),
             first=(part.index * part.devices + number % part.devices) * rows,
             batch_size=batch_size,

@@ -71,8 +71,8 @@ def read(
         return npy.read_arrays(path, None, part, rules, class_names=class_names, report=report)
     if path.endswith(".csv") and table.is_list(path):
         return table.read_list(path, rules, class_names=class_names, report=report)
-    if found := shards.find(path, part):
-        return shards.reader().read_shards(found, rules, class_names=class_names, report=report)
+    if shards.find(path, part):
+        return _shards(path, part, rules, class_names, report)
     raise mistaken.error(path, FORMS)
 
 
@@ -93,19 +93,27 @@ def _folder(
         if not wanted:
             raise DataError(f"no {part} images in {shown(path)} - neither .npy nor .npz; {FORMS}")
         return npy.read_arrays(wanted, None, part, rules, class_names=class_names, report=report)
-    if sharded := shards.find(path, part):
-        read_shards = shards.reader().read_shards
-        examples = read_shards(sharded, rules, class_names=class_names, report=report)
+    if shards.find(path, part):
+        examples = _shards(path, part, rules, class_names, report)
         if part == "train" and shards.reader().has_part(path, "validation"):
-            sharded = shards.find(path, "validation")
             known = examples.class_names
-            validation = read_shards(sharded, rules, class_names=known, report=report)
-            return joined(examples, validation)
+            return joined(examples, _shards(path, "validation", rules, known, report))
         return examples
     folders = layout.read(path, class_names, allow_same_folders=rules.allow_same_folders)
     if folders.parts:
         return _parts(path, folders, part, rules, class_names, report)
     return folder.read_folder(path, rules, class_names=class_names, report=report)
+
+
+def _shards(
+    path: str,
+    part: str,
+    rules: Rules,
+    class_names: Sequence[str] | None,
+    report: scan.Report | None,
+) -> Examples:
+    found = shards.find(path, part)
+    return shards.reader().read_shards(found, rules, class_names=class_names, report=report)
 
 
 def _parts(

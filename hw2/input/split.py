@@ -6,7 +6,7 @@ import array
 import csv
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ from sklearn.model_selection import train_test_split
 
 from hw2.errors import DataError
 from hw2.input import grouped
+from hw2.input import labels as labelling
 from hw2.input.examples import Examples
 from hw2.input.files import duplicates, spelling
 from hw2.input.files.names import all_differ, first_few, shown
@@ -34,7 +35,8 @@ def draw(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Splits examples as the source itself says, or else by drawing a fraction of every class.
 
-    Images with the same content get into the same part, and so do those of a group.
+    Images with the same content get into the same part, and so do those of a group. Where images
+    have several classes, `grouped.draw` comes as near to the fraction of each as it can.
 
     Args:
       examples: The examples to split.
@@ -51,6 +53,9 @@ def draw(
     if groups is not None:
         return grouped.draw(examples.labels, groups, fraction, seed)
     first = _first_of_each(examples)
+    if examples.several:
+        alone = np.arange(len(examples))
+        return grouped.draw(examples.labels, alone if first is None else first, fraction, seed)
     if first is None:
         return stratified(examples.labels, fraction, seed)
     unique = np.flatnonzero(first == np.arange(len(first)))
@@ -76,8 +81,7 @@ def stratified(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarr
     Raises:
       ValueError: `fraction` is outside (0, 1).
     """
-    if not 0 < fraction < 1:
-        raise ValueError(f"fraction must be in (0, 1), got {fraction}.")
+    grouped.check_fraction(fraction)
     _, inverse, counts = np.unique(labels, return_inverse=True, return_counts=True)
     shared = np.flatnonzero(counts[inverse] > 1)  # what scikit-learn can stratify
     classes = int((counts > 1).sum())
@@ -96,7 +100,8 @@ def notes(examples: Examples, train: np.ndarray, validation: np.ndarray) -> tupl
     """Describes which classes are missing in a part, for the caller to print."""
     found = []
     for part, indices in zip(PARTS, (train, validation), strict=True):
-        absent = sorted(set(range(len(examples.class_names))) - set(examples.labels[indices]))
+        counts = labelling.counts(examples.labels[indices], len(examples.class_names))
+        absent = np.flatnonzero(counts == 0).tolist()
         if absent:
             names = first_few([examples.class_names[label] for label in absent])
             found.append(f"no {part} picture of {names}")
@@ -113,15 +118,14 @@ def write(
     """
     part_of = np.full(len(examples), -1, np.int8)
     part_of[train], part_of[validation] = 0, 1
-    columns = zip(
-        examples.names, examples.labels.tolist(), part_of.tolist(), _digests(examples), strict=True
-    )
+    texts = labelling.texts(examples.labels, examples.class_names)
+    columns = zip(examples.names, texts, part_of.tolist(), _digests(examples), strict=True)
     with atomic.opened(path) as file:
         lines = csv.writer(file)
         lines.writerow(HEADER)
         lines.writerows(
-            (name, examples.class_names[label], PARTS[number], digest.hex())
-            for name, label, number, digest in columns
+            (name, text, PARTS[number], digest.hex())
+            for name, text, number, digest in columns
             if number >= 0
         )
 
@@ -250,6 +254,16 @@ def _find(rows: _Rows, examples: Examples) -> tuple[np.ndarray, list[int]]:
     return at, np.setdiff1d(np.arange(len(rows.names)), at).tolist()
 
 
+def _numbered(examples: Examples, numbers: Mapping[str, int]) -> np.ndarray:
+    """The number of the class, or of the several classes, of each example; -1 for others."""
+    known = {spelling.form(name): number for name, number in numbers.items()}
+    if examples.several:
+        texts = labelling.texts(examples.labels, examples.class_names)
+        return np.array([known.get(spelling.form(text), -1) for text in texts], np.int32)
+    classes = [known.get(spelling.form(name), -1) for name in examples.class_names]
+    return np.array(classes, np.int32)[examples.labels]
+
+
 def _changes(rows: _Rows, examples: Examples, at: np.ndarray, gone: list[int]) -> str:
     """Describes how many images are missing, new or changed, with the first of them."""
     known, there = np.flatnonzero(at >= 0), at[at >= 0]
@@ -257,11 +271,8 @@ def _changes(rows: _Rows, examples: Examples, at: np.ndarray, gone: list[int]) -
     where: tuple[slice | np.ndarray, slice | np.ndarray] = slice(None), slice(None)
     if not np.array_equal(there, np.arange(len(rows.names))) or len(known) < len(examples):
         where = known, there
-    numbers = {spelling.form(name): number for name, number in rows.class_numbers.items()}
-    classes = [numbers.get(spelling.form(name), -1) for name in examples.class_names]
-    other_class = known[
-        np.array(classes, np.int32)[examples.labels[where[0]]] != rows.classes[where[1]]
-    ]
+    classes = _numbered(examples, rows.class_numbers)
+    other_class = known[classes[where[0]] != rows.classes[where[1]]]
     now, before = _digests(examples)[where[0]], rows.digests[where[1]]
     found = {
         "missing": [rows.names[i] for i in gone],

@@ -7,6 +7,7 @@ import os
 import numpy as np
 
 from hw2.errors import DataError
+from hw2.input import labels as labelling
 from hw2.input.examples import Examples
 from hw2.input.files import spelling
 from hw2.input.files.names import first_few, shown
@@ -35,7 +36,7 @@ def read(path: str | os.PathLike[str], examples: Examples) -> tuple[np.ndarray, 
     line, header = next(rows)
     if not {"name", "part"} <= set(header) or len(set(header)) < len(header):
         raise bad(path, line, f"expected the header name,part, got {','.join(header)[:80]}", FORM)
-    index = {spelling.form(name): at for at, name in enumerate(examples.names)}
+    index = {spelling.form(name).strip(): at for at, name in enumerate(examples.names)}
     lines = np.zeros(len(examples), np.int64)  # where each image is named
     validates = np.zeros(len(examples), bool)
     for line, fields in rows:
@@ -67,7 +68,7 @@ def read(path: str | os.PathLike[str], examples: Examples) -> tuple[np.ndarray, 
 
 def _check(path: str, line: int, row: dict[str, str], examples: Examples, at: int) -> None:
     """Refuses a class or a content that is not that of the data."""
-    known = examples.class_names[examples.labels[at]]
+    known = labelling.text(examples.labels, at, examples.class_names)
     if row.get("class") and spelling.form(row["class"]) != spelling.form(known):
         why = f"{shown(row['name'])} is of {shown(repr(known))}, got {shown(repr(row['class']))}"
         raise bad(path, line, why, "correct the class, or leave the column out")

@@ -32,6 +32,7 @@ class Answer:
       guesses: Classes, the likeliest first; empty for a bad picture.
       probabilities: Probabilities of the guesses.
       error: What is wrong with a bad picture, else "".
+      rejected: Whether its largest probability is too low for an answer.
     """
 
     number: int
@@ -40,6 +41,7 @@ class Answer:
     guesses: Sequence[int] = ()
     probabilities: Sequence[float] = ()
     error: str = ""
+    rejected: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Form:
       header: Column names that a competition asks for, the id first; empty for the default ones.
       ids: How to identify a picture: by its "name", the "stem" of its name, or its "number".
       answer: Whether to write a class as its "name" or its "number".
+      rejecting: Whether pictures may be rejected, which JSON lines then tell of each.
       raw: Whether CSV cells stay as they are although a spreadsheet would compute them.
     """
 
@@ -64,6 +67,7 @@ class Form:
     header: Sequence[str] = ()
     ids: str = "name"
     answer: str = "name"
+    rejecting: bool = False
     raw: bool = False
 
     def write(self, file: TextIO) -> Callable[[Answer], None]:
@@ -87,12 +91,18 @@ class Form:
         pairs = zip(answer.guesses, answer.probabilities, strict=True)
         values = [value for c, p in pairs for value in (self._class(c), f"{p:.6g}")]
         values += [""] * (2 * self.guesses - len(values))
+        if answer.rejected:
+            values[0] = ""  # its probability stays
         label = [self._class(answer.label)] if self.labelled else []
         return [self._id(answer), *label, *values, answer.error]
 
     def _competition(self, answer: Answer) -> list[object]:
-        """Formats a row for a competition, which has no place for errors: its answer is empty."""
-        values = [self._class(guess) for guess in answer.guesses[: len(self.header) - 1]]
+        """Formats a row for a competition.
+
+        It has no place for errors: the answers of a bad picture, or a rejected one, are empty.
+        """
+        guesses = () if answer.rejected else answer.guesses[: len(self.header) - 1]
+        values = [self._class(guess) for guess in guesses]
         return [self._id(answer), *values, *[""] * (len(self.header) - 1 - len(values))]
 
     def _json(self, answer: Answer) -> dict[str, object]:
@@ -103,7 +113,8 @@ class Form:
             return line | {"error": answer.error}
         pairs = zip(answer.guesses, answer.probabilities, strict=True)
         guesses = [{"class": self._class(c), "probability": round(p, 6)} for c, p in pairs]
-        return line | {"guesses": guesses}
+        rejected = {"rejected": answer.rejected} if self.rejecting else {}
+        return line | rejected | {"guesses": guesses}
 
     def _cell(self, value: object) -> object:
         return cells.safe(value, raw=self.raw) if isinstance(value, str) else value

@@ -11,11 +11,13 @@ from rich.table import Table
 from hw2.config.rules import numbers_of
 from hw2.config.settings import Config
 from hw2.errors import DataError
+from hw2.jobs import layer_decay, multilabel
 from hw2.jobs.spec import Spec, build_model, frozen_variables, image_shape
 from hw2.layers import norm
 from hw2.layers.penalty import l2_penalty
 from hw2.models import summary
-from hw2.training import losses, optimizers
+from hw2.training import losses, metrics, optimizers
+from hw2.training import multilabel as scores
 from hw2.training.learner import Learner
 from hw2.training.plateau import Plateau
 from hw2.training.schedules import Schedule
@@ -72,7 +74,18 @@ def learner(
             norm.synchronize(model)
         return model
 
-    loss = losses.named(config.loss, focal_gamma=config.focal_gamma)
+    if multilabel.is_of(spec):
+        accuracy = scores.accuracy
+        loss = losses.multilabel(
+            config.loss,
+            focal_gamma=config.focal_gamma,
+            smoothing=config.label_smoothing,
+            weights=class_weights,
+        )
+    else:
+        accuracy = metrics.top1
+        loss = losses.named(config.loss, focal_gamma=config.focal_gamma)
+        loss = losses.weighted(losses.smoothed(loss, config.label_smoothing), class_weights)
     return Learner(
         build,
         penalty=l2_penalty,
@@ -87,12 +100,14 @@ def learner(
             weight_decay=config.weight_decay,
             starts=dict.fromkeys(frozen, thaw_step),
         ),
-        loss=losses.weighted(losses.smoothed(loss, config.label_smoothing), class_weights),
+        loss=loss,
+        accuracy=accuracy,
         clip_norm=config.clip_norm,
         accumulate=config.accumulate,
         precision=config.precision,
         frozen=frozen,
         thaw_step=thaw_step,
+        rate_factors=lambda model: layer_decay.factors(model, config.layer_decay),
     )
 
 

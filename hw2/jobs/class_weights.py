@@ -13,6 +13,7 @@ from hw2.input.examples import Examples
 from hw2.input.files import spelling
 from hw2.input.files.names import first_few, shown
 from hw2.input.sources import rows
+from hw2.jobs import multilabel
 
 HEADER = ["class", "weight"]
 FORM = "a file of class weights has the header `class,weight`"
@@ -34,6 +35,8 @@ def of(config: Config, examples: Examples, training: np.ndarray) -> list[float] 
     """
     if config.class_weights == "none":
         return None
+    if config.class_weights == "balanced" and examples.several:
+        return multilabel.class_weights(examples, training)
     if config.class_weights == "balanced":
         counts = np.bincount(examples.labels[training], minlength=len(examples.class_names))
         return balanced(counts)

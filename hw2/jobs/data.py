@@ -16,8 +16,9 @@ from hw2.config import flagfile, paths
 from hw2.config.settings import Config
 from hw2.errors import DataError, RunError, writing
 from hw2.input import groups as grouping
+from hw2.input import labels as labelling
 from hw2.input import source, split, split_file
-from hw2.input.examples import Examples
+from hw2.input.examples import Examples, check_kind
 from hw2.input.files import levels
 from hw2.input.files.levels import Scale
 from hw2.input.files.names import shown
@@ -25,7 +26,7 @@ from hw2.input.files.rules import Rules, among
 from hw2.input.scanning import imbalance
 from hw2.input.sources import builtin
 from hw2.input.stream import disk_cache
-from hw2.jobs import groups, leaks
+from hw2.jobs import groups, leaks, multilabel
 from hw2.runs import cells
 from hw2.runs import folder as run_folder
 from hw2.runs.checkpoints import Checkpoint
@@ -111,6 +112,9 @@ def held_out(
     known = class_names_and_scale(checkpoint)
     config = as_trained(config, checkpoint)
     examples = read_examples(config, config.test_data_path, "test", out, *known)
+    several, path = multilabel.is_of(checkpoint.state["identity"]), config.test_data_path
+    check_kind(examples, several, f"the test data {path}")
+    multilabel.check_labels(examples, np.arange(len(examples)), path)
     return examples, np.arange(len(examples))
 
 
@@ -170,36 +174,43 @@ def write_split(
     if found is not None:
         _check_given(config, examples, folder)
     if found is None:
-        parts = _parts(config, examples, out)
+        drawn = parts(config, examples, out)
     elif config.accept_new_data and (words := split.changes(folder.split, examples)):
         out.print(f"  note: the data has changed, {words}; an epoch begins with it", style="dim")
         kept = run_folder.keep_split(folder, found.step)
         keys = groups.of(config, examples, config.train_data_path, out)
         together = None if keys is None else grouping.numbers(keys, examples.digests)
-        parts = split.renewed(kept, examples, config.validation_fraction, config.seed, together)
+        drawn = split.renewed(kept, examples, config.validation_fraction, config.seed, together)
     else:
         return
     with writing(folder.split):
-        split.write(folder.split, examples, *parts)
+        split.write(folder.split, examples, *drawn)
         write_skipped(folder.path / "skipped.csv", examples.skipped)
 
 
-def _parts(config: Config, examples: Examples, out: Console) -> tuple[np.ndarray, np.ndarray]:
-    """Splits the data of a new run: as a file says, or by drawing, and groups stay together."""
+def parts(config: Config, examples: Examples, out: Console) -> tuple[np.ndarray, np.ndarray]:
+    """Splits the data of a new run: as a file says, or by drawing, and groups stay together.
+
+    Returns:
+      Indices for training and for validation, each sorted int64.
+
+    Raises:
+      DataError: The file of the split is wrong, or a group is in both parts.
+    """
     keys = groups.of(config, examples, config.train_data_path, out)
     together = None if keys is None else grouping.numbers(keys, examples.digests)
     if config.split_file:
-        parts = split_file.read(config.split_file, examples)
-        if trouble := leaks.leak_between(config, examples, *parts):
+        found = split_file.read(config.split_file, examples)
+        if trouble := leaks.leak_between(config, examples, *found):
             raise DataError(trouble.message)
     else:
-        parts = split.draw(examples, config.validation_fraction, config.seed, together)
+        found = split.draw(examples, config.validation_fraction, config.seed, together)
     if keys is not None:
-        if trouble := groups.parted(config, keys, *parts):
+        if trouble := groups.parted(config, keys, *found):
             raise DataError(trouble.message)
-        for note in grouping.notes(examples, keys, config.group_by, parts[1]):
+        for note in grouping.notes(examples, keys, config.group_by, found[1]):
             out.print(f"  note: {note}", style="dim")
-    return parts
+    return found
 
 
 def _check_given(config: Config, examples: Examples, folder: RunFolder) -> None:
@@ -236,8 +247,10 @@ def read_split(
         )
     found = list(split.notes(examples, training, validation))
     if config.class_weights == "none" and config.sampling == "uniform" and config.loss != "focal":
-        counts = np.bincount(examples.labels[training], minlength=len(examples.class_names))
-        found += imbalance.notes(examples.class_names, counts)
+        counts = labelling.counts(examples.labels[training], len(examples.class_names))
+        found += imbalance.notes(examples.class_names, counts, several=examples.several)
+    for part, indices in (("training", training), ("validation", validation)):
+        multilabel.check_labels(examples, indices, f"the {part} part of {config.train_data_path}")
     for note in found:
         out.print(f"  note: {note}", style="dim")
     out.print(f"  {len(training):,} to train, {len(validation):,} to validate")

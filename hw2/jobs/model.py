@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from hw2.errors import RunError
-from hw2.jobs import spec
+from hw2.jobs import multilabel, spec
 from hw2.jobs.spec import Spec
 from hw2.runs import best, checkpoints
 from hw2.runs.checkpoints import Checkpoint
@@ -84,14 +84,28 @@ def restore_weights(
     restore(named_variables(model), values, checkpoint)
 
 
-def probabilities(checkpoint: Checkpoint) -> Callable[[tf.Tensor], tf.Tensor]:
+def probabilities(
+    checkpoint: Checkpoint, temperature: float = 1.0
+) -> Callable[[tf.Tensor], tf.Tensor]:
     """Returns the function from logits to probabilities, `[N, classes]`, that fits the loss.
 
-    It is a sigmoid after training with the binary loss, which asks for each class by itself, and
-    else the softmax.
+    It is a sigmoid after training with the binary loss, which asks for each class by itself, or
+    with several labels a picture, and else the softmax.
+
+    Args:
+      checkpoint: The checkpoint.
+      temperature: By which the logits are divided, see `hw2.jobs.calibration.temperature`.
     """
-    binary = checkpoint.state["settings"].get("loss") == "binary"
-    return tf.sigmoid if binary else tf.nn.softmax
+    function = tf.sigmoid if is_binary(checkpoint) else tf.nn.softmax
+    if temperature == 1:
+        return function
+    return lambda logits: function(logits / temperature)
+
+
+def is_binary(checkpoint: Checkpoint) -> bool:
+    """Whether each class has a sigmoid: with the binary loss, or several labels a picture."""
+    several = multilabel.is_of(checkpoint.state["identity"])
+    return several or checkpoint.state["settings"].get("loss") == "binary"
 
 
 def _choose(folder: RunFolder, which: str) -> tuple[Checkpoint, dict[str, np.ndarray]]:

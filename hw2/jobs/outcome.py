@@ -19,17 +19,31 @@ from rich.table import Table
 from hw2.config.settings import Config
 from hw2.errors import Interrupted, RunError
 from hw2.input.examples import Examples
-from hw2.jobs import model, program
+from hw2.jobs import calibration, model, multilabel, program
 from hw2.jobs.batches import make_test_batches
 from hw2.jobs.resume import State
 from hw2.jobs.start import Start
 from hw2.machines.workers import Workers
+from hw2.runs import calibration as stored
 from hw2.runs import diagnosis
-from hw2.runs.folder import FLAGS
+from hw2.runs.calibration import Calibration
+from hw2.runs.checkpoints import Checkpoint
+from hw2.runs.folder import FLAGS, RunFolder
 from hw2.training import rate_finder
 from hw2.training.learner import Learner
-from hw2.training.metrics import Scores
+from hw2.training.metrics import Outputs
+from hw2.training.multilabel import AnyScores
 from hw2.training.rate_finder import Curve
+
+FIGURES = {  # what the scores of each part are called in the table
+    "top1": "top-1",
+    "topk": "top-k",
+    "mean_average_precision": "mAP",
+    "balanced_accuracy": "balanced accuracy",
+    "micro_f1": "micro F1",
+    "macro_f1": "macro F1",
+    "exact_match": "all labels right",
+}
 
 
 def find_rate(
@@ -53,32 +67,12 @@ def interrupted(stop: Interrupted, step: int) -> Interrupted:
     )
 
 
-def score_test(
-    config: Config,
-    workers: Workers,
-    start: Start,
-    learner: Learner,
-    score: Callable[[Iterable[tuple]], Scores],
-    test: Examples | None,
-) -> Scores | None:
-    """Scores the best checkpoint on the test data, if there are any, each picture once.
-
-    To be called by every worker: all devices share the pictures, and a worker that computed with
-    the variables of the strategy by itself would wait for the others without end.
-
-    Args:
-      config: The settings.
-      workers: The workers of the training.
-      start: What the training started from.
-      learner: Its averaged weights become those of the best checkpoint.
-      score: Scores the averaged weights on batches.
-      test: The test data.
+def restore_best(workers: Workers, start: Start, learner: Learner) -> Checkpoint:
+    """Gives the averaged weights of a learner those of the best checkpoint, on every worker.
 
     Raises:
       RunError: No checkpoint is good, or workers see different ones.
     """
-    if test is None:
-        return None
     checkpoint, tensors = model.choose(start.folder, "best")
     low, high = workers.barrier(checkpoint.step)
     if low != high:  # a network disk may show a new folder late
@@ -87,6 +81,74 @@ def score_test(
             "the best; rerun the command: the run is complete, and only its test is left"
         )
     model.restore_weights(learner.averaged, checkpoint, tensors, "ema")
+    return checkpoint
+
+
+def calibrate(
+    config: Config,
+    workers: Workers,
+    checkpoint: Checkpoint,
+    score: Callable[..., Any],
+    validation: Iterable[tuple],
+    out: Console,
+) -> Calibration | None:
+    """Fits the temperature of the best checkpoint to the held-out pictures, and writes it.
+
+    To be called by every worker, once `restore_best` was.
+
+    Args:
+      config: The settings.
+      workers: The workers of the training.
+      checkpoint: The best one.
+      score: Scores the averaged weights on batches, and hands their logits over.
+      validation: The held-out pictures.
+      out: Where people read.
+
+    Returns:
+      None where there are no held-out pictures or they have several labels, and on all workers
+      but the first.
+    """
+    if config.overfit_batches:  # which validates on what it trains on
+        return None
+    if multilabel.is_of(checkpoint.state["identity"]):  # whose thresholds are chosen by class
+        return None
+    outputs = Outputs()
+    score(validation, keep=outputs.add)
+
+    def write() -> Calibration | None:
+        try:
+            found = calibration.fit(outputs, checkpoint, "ema")
+            stored.write(RunFolder(checkpoint.path.parents[1]), found)
+        except RunError as error:  # the training itself is complete
+            out.print(f"warning: {error}")
+            return None
+        return found
+
+    return workers.on_first(write)
+
+
+def score_test(
+    config: Config,
+    workers: Workers,
+    start: Start,
+    score: Callable[..., Any],
+    test: Examples | None,
+) -> AnyScores | None:
+    """Scores the best checkpoint on the test data, if there are any, each picture once.
+
+    To be called by every worker, once `restore_best` was: all devices share the pictures, and a
+    worker that computed with the variables of the strategy by itself would wait for the others
+    without end.
+
+    Args:
+      config: The settings.
+      workers: The workers of the training.
+      start: What the training started from.
+      score: Scores the averaged weights on batches.
+      test: The test data.
+    """
+    if test is None:
+        return None
     return score(make_test_batches(config, workers, start, test))
 
 
@@ -94,8 +156,9 @@ def conclude(
     config: Config,
     start: Start,
     state: State,
-    best: Scores | None,
-    tested: Scores | None,
+    best: AnyScores | None,
+    tested: AnyScores | None,
+    calibrated: Calibration | None,
     started: float,
     out: Console,
 ) -> None:
@@ -107,26 +170,32 @@ def conclude(
       state: Where it has ended.
       best: Scores on the held-out pictures at the best step.
       tested: Scores of the best checkpoint on the test data, if there are any.
+      calibrated: Its calibration, if there is one.
       started: When the program started, by `time.perf_counter`.
       out: Where people read.
     """
     run, folder = state.run, start.folder
     if start.checkpoint and run.step == start.checkpoint.step:
         out.print(f"already complete at step {run.step}: {run.stop_reason}")
-    k = min(config.top_k, len(start.examples.class_names))
-    result: dict[str, Any] = {"k": k, "step": run.step, "stop_reason": run.stop_reason}
+    result: dict[str, Any] = {"step": run.step, "stop_reason": run.stop_reason}
+    if not multilabel.is_of(start.spec):
+        k = min(config.top_k, len(start.examples.class_names))
+        result = {"k": getattr(best, "k", k), **result}
     if best:
-        result |= {"k": best.k, **_figures("val", best)}
+        result |= _figures("val", best)
         result["best_step"] = state.progress.plateau.best_step
     if tested:
         result |= _figures("test", tested)
         result["test_num_examples"] = tested.num_examples
+    if calibrated:
+        result["temperature"] = calibrated.temperature
+        result |= {"val_ece_before": calibrated.ece_before, "val_ece": calibrated.ece_after}
     result["seconds"] = round(time.perf_counter() - started, 1)
     if config.dry_run:
         show_dry_run(result, out)
         return
     result["log_path"] = str(folder.path)
-    commands = next_commands(folder.path, config.test_data_path, result["k"])
+    commands = next_commands(folder.path, config.test_data_path, result.get("k"))
     sayings: list[str] = []
     with contextlib.suppress(RunError):  # a disk that refused the rows was reported before
         best_step = state.progress.plateau.best_step if best else None
@@ -134,10 +203,9 @@ def conclude(
     show(result, commands, out, [] if config.overfit_batches else sayings)
 
 
-def _figures(part: str, scores: Scores) -> dict[str, float]:
+def _figures(part: str, scores: AnyScores) -> dict[str, float]:
     """The scores of a part for the table and the JSON line; a run of before has fewer."""
-    names = ("top1", "topk", "balanced_accuracy", "macro_f1")
-    values = {f"{part}_{name}": getattr(scores, name) for name in names}
+    values = {f"{part}_{name}": getattr(scores, name, None) for name in FIGURES}
     return {name: value for name, value in values.items() if value is not None}
 
 
@@ -150,7 +218,7 @@ def show(
     """Prints a table and commands for people, and the JSON line for programs on stdout.
 
     Args:
-      result: Results by name; `k` belongs to the top-k accuracies.
+      result: Results by name; `k` belongs to the top-k accuracies, if there are any.
       commands: The commands to suggest, each as a list of words.
       out: The console to print on.
       sayings: What the curves say, in sentences.
@@ -158,16 +226,14 @@ def show(
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column()
     table.add_column(overflow="fold")  # a path is never cut
-    k = result["k"]
-    words = {
-        "val_top1": "validation top-1",
-        "val_topk": f"validation top-{k}",
-        "val_balanced_accuracy": "validation balanced accuracy",
-        "val_macro_f1": "validation macro F1",
-        "test_top1": "test top-1",
-        "test_topk": f"test top-{k}",
-        "test_balanced_accuracy": "test balanced accuracy",
-        "test_macro_f1": "test macro F1",
+    k = result.get("k")
+    parts = (("val", "validation"), ("test", "test"))
+    figures = FIGURES | {"topk": f"top-{k}"}
+    words = {f"{part}_{n}": f"{word} {text}" for part, word in parts for n, text in figures.items()}
+    words |= {
+        "temperature": "temperature",
+        "val_ece_before": "calibration error without it",
+        "val_ece": "calibration error with it",
         "best_step": "best step",
         "step": "last step",
         "stop_reason": "stopped because",
@@ -177,7 +243,7 @@ def show(
     for name, text in words.items():
         if name in result and not (k == 1 and name.endswith("topk")):
             value = result[name]
-            figure = name.startswith(("val_", "test_"))
+            figure = name.startswith(("val_", "test_", "temperature"))
             table.add_row(text, f"{value:.4f}" if figure else str(value))
     for number, saying in enumerate(sayings):
         table.add_row("" if number else "the curves say", saying)
@@ -210,7 +276,7 @@ def show_rate(curve: Curve, files: Sequence[Path], out: Console) -> None:
         print(json.dumps(line), flush=True)
 
 
-def next_commands(folder: Path, test_data: str, k: int) -> list[list[str]]:
+def next_commands(folder: Path, test_data: str, k: int | None) -> list[list[str]]:
     """The commands that evaluate, show and repeat the run in a folder, as words."""
     script = program.script()
     python = Path(sys.executable)
@@ -227,7 +293,7 @@ def next_commands(folder: Path, test_data: str, k: int) -> list[list[str]]:
     if test_data:
         evaluate.append(f"--test_data_path={test_data}")
     return [
-        [*evaluate, f"--top_k={k}"],
+        [*evaluate, *([] if k is None else [f"--top_k={k}"])],
         [*hw2, "report", f"{folder}"],
         [f"{python.with_name('tensorboard')}", f"--logdir={folder}"],
         [*train, f"--flagfile={folder / FLAGS}", "--log_path=runs/again"],

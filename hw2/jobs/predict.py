@@ -21,8 +21,9 @@ from hw2.input.files.levels import Scale
 from hw2.input.sources import unlabelled
 from hw2.input.sources.unlabelled import Pictures
 from hw2.jobs import answers as answer
-from hw2.jobs import data, pretrained
+from hw2.jobs import calibration, data, multilabel, pretrained, tta
 from hw2.jobs import model as trained
+from hw2.jobs.answer_sets import SetForm, SetTally, check_header
 from hw2.jobs.answers import Answer, Form
 from hw2.jobs.convolution import convolving
 from hw2.jobs.spec import preprocessing
@@ -31,7 +32,7 @@ from hw2.models.weights.fetch import PACKAGES
 from hw2.runs import folder as run_folder
 from hw2.runs.checkpoints import Checkpoint
 from hw2.terminal import console, progress_bar
-from hw2.training import metrics
+from hw2.training import metrics, rejection
 
 LISTED = 20  # how many bad pictures one error names
 
@@ -54,41 +55,61 @@ def predict(config: Config) -> None:
         raise UsageError("--data must name the pictures, got nothing; give a folder, or one file")
     answer.check(config.output, overwrite=config.overwrite)
     header, lines = _header_and_lines(config)
+    calibrated = None
     if untrained:
         checkpoint, tensors = pretrained.checkpoint(config.model)
     else:
         folder = run_folder.find(Path(config.checkpoint_dir or settings.run_folder(config)))
         checkpoint, tensors = trained.choose(folder, config.checkpoint)
+        calibrated = calibration.of(checkpoint, config.weights, out)
+    temperature = calibration.temperature(calibrated)
+    choice = calibration.choice(config.reject_below, calibrated, checkpoint)
     class_names, scale = data.class_names_and_scale(checkpoint)
     guesses = _guesses(config, header, len(class_names))
-    found = _pictures(data.as_trained(config, checkpoint), class_names, scale, out)
+    several = multilabel.is_of(checkpoint.state["identity"])
+    if several:
+        guesses = len(class_names)
+        check_header(header)
+    found = _pictures(data.as_trained(config, checkpoint), class_names, scale, several, out)
     if header or config.ids == "stem":  # else rows are told apart by their order
         answer.check_ids(found.names, config.ids, config.data)
-    form = Form(
-        class_names,
-        guesses,
-        labelled=bool((found.labels >= 0).any()),
-        lines=lines,
-        header=header,
-        ids=config.ids,
-        answer=config.answer,
-        raw=config.raw,
+    options: dict[str, Any] = dict(
+        lines=lines, header=header, ids=config.ids, answer=config.answer, raw=config.raw
     )
-    guess = guesser(checkpoint, tensors, guesses, config.weights)
-    tally = Tally(guesses)
+    form: Form | SetForm
+    tally: Tally | SetTally
+    if several:
+        cuts, words = multilabel.thresholds(config, checkpoint)
+        out.print(f"  thresholds: {words}", style="dim")
+        labels = found.labels if found.several else None
+        form = SetForm(class_names, cuts, labels, **options)
+        tally = SetTally(cuts, labels, LISTED)
+    else:
+        labelled = bool((found.labels >= 0).any())
+        options |= {"labelled": labelled, "rejecting": choice is not None}
+        form, tally = Form(class_names, guesses, **options), Tally(guesses)
+    if not untrained:
+        tta.warn(config.tta, checkpoint.state["identity"], out)
+    guess = guesser(checkpoint, tensors, guesses, config.weights, config.tta, temperature)
+    threshold = choice.threshold if choice else 0.0
     with (
         convolving(config, checkpoint),
         progress_bar.reporting(f"classifying {config.data}", out) as report,
         answer.opened(config.output) as file,
     ):
         write = form.write(file)
-        for one in answers(found, checkpoint, guess, batch_size=config.batch_size):
+        for one in answers(
+            found, checkpoint, guess, batch_size=config.batch_size, threshold=threshold
+        ):
             write(one)
             tally.add(one)
             report(one.number + 1, len(found))
     result = tally.plain() | {
         "weights": config.weights,
+        "tta": config.tta,
         "step": checkpoint.step,
+        "temperature": temperature,
+        **({"reject_below": threshold, "num_rejected": tally.rejected} if choice else {}),
         "data": data.absolute_path(config.data),
         "output": config.output,
         "seconds": round(time.perf_counter() - started, 1),
@@ -97,7 +118,12 @@ def predict(config: Config) -> None:
 
 
 def guesser(
-    checkpoint: Checkpoint, tensors: Mapping[str, np.ndarray], k: int, weights: str = "ema"
+    checkpoint: Checkpoint,
+    tensors: Mapping[str, np.ndarray],
+    k: int,
+    weights: str = "ema",
+    augmentation: str = "none",
+    temperature: float = 1.0,
 ) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
     """Builds the model of a checkpoint, as a function that classifies images.
 
@@ -106,6 +132,8 @@ def guesser(
       tensors: Its tensors by name.
       k: How many classes to return for each image.
       weights: "ema" for the averaged weights, "raw" for those of the last step.
+      augmentation: That of the test, as `--tta` names it.
+      temperature: By which the logits are divided, see `hw2.jobs.calibration.temperature`.
 
     Returns:
       A function from preprocessed images `[N, H, W, C]` to the k likeliest classes `[N, k]`
@@ -115,8 +143,8 @@ def guesser(
     Raises:
       RunError: The checkpoint has no such weights, or they are not finite.
     """
-    model = trained.load(checkpoint, tensors, weights)
-    probabilities = trained.probabilities(checkpoint)
+    model = tta.augmented(trained.load(checkpoint, tensors, weights), augmentation)
+    probabilities = trained.probabilities(checkpoint, temperature)
 
     @tf.function(autograph=False)
     def guess(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -134,10 +162,12 @@ def answers(
     guess: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]],
     *,
     batch_size: int,
+    threshold: float = 0.0,
 ) -> Iterator[Answer]:
     """Classifies pictures in their order, a batch at a time, preprocessed as in evaluation.
 
-    The answer for a picture that cannot be read holds the error.
+    The answer for a picture that cannot be read holds the error. A picture whose largest
+    probability is below `threshold` is rejected.
     """
     spec = checkpoint.state["identity"]
     errors: dict[int, str] = {}
@@ -157,14 +187,18 @@ def answers(
             number = batch * batch_size + row
             if not weights[row]:
                 return
-            one = Answer(number, found.names[number], int(found.labels[number]))
+            label = -1 if found.several else int(found.labels[number])
+            one = Answer(number, found.names[number], label)
             if error := errors.pop(number, None):
                 yield dataclasses.replace(one, error=error)
             elif not finite:
                 yield dataclasses.replace(one, error="the model's answer is not finite")
             else:
                 yield dataclasses.replace(
-                    one, guesses=classes.tolist(), probabilities=probabilities.tolist()
+                    one,
+                    guesses=classes.tolist(),
+                    probabilities=probabilities.tolist(),
+                    rejected=bool(rejection.rejected(probabilities[0], threshold)),
                 )
 
 
@@ -174,6 +208,7 @@ class Tally:
     def __init__(self, k: int):
         self.k = k
         self.good = self.bad = self.labelled = self.first = self.among = 0
+        self.rejected = self.accepted_labelled = self.accepted_first = 0
         self.errors: list[str] = []  # the first ones
 
     def add(self, one: Answer) -> None:
@@ -184,18 +219,35 @@ class Tally:
                 self.errors.append(one.error)
             return
         self.good += 1
+        self.rejected += one.rejected
         if one.label >= 0:
+            right = one.guesses[0] == one.label
             self.labelled += 1
-            self.first += one.guesses[0] == one.label
+            self.first += right
             self.among += one.label in one.guesses
+            self.accepted_labelled += not one.rejected
+            self.accepted_first += right and not one.rejected
 
     def plain(self) -> dict[str, Any]:
         """The counts as plain JSON, with accuracies over the readable pictures that have labels."""
-        counts = {"num_examples": self.good, "num_bad": self.bad, "num_labelled": self.labelled}
+        counts: dict[str, Any] = {
+            "num_examples": self.good,
+            "num_bad": self.bad,
+            "num_labelled": self.labelled,
+        }
         if not self.labelled:
             return counts
         top1, topk = self.first / self.labelled, self.among / self.labelled
-        return counts | {"top1": top1, "topk": topk, "k": self.k}
+        counts |= {"top1": top1, "topk": topk, "k": self.k}
+        if self.rejected and self.accepted_labelled:
+            counts["accepted_top1"] = self.accepted_first / self.accepted_labelled
+        return counts
+
+    def words(self) -> str:
+        """The accuracies in words; nothing where no labels are known."""
+        if not self.labelled:
+            return ""
+        return metrics.in_words(self.first / self.labelled, self.among / self.labelled, self.k)
 
 
 def _without_training(config: Config) -> tuple[Config, bool]:
@@ -232,24 +284,30 @@ def _guesses(config: Config, header: Sequence[str], classes: int) -> int:
 
 
 def _pictures(
-    config: Config, class_names: list[str], scale: Scale | None, out: Console
+    config: Config, class_names: list[str], scale: Scale | None, several: bool, out: Console
 ) -> Pictures:
+    """Finds the pictures, with their labels if they are of the kind that the model gives."""
     rules = dataclasses.replace(data.rules(config), scale=scale)
     with progress_bar.reporting(f"looking at {config.data}", out) as report:
         found = unlabelled.find_pictures(
             config.data, class_names, rules, part=config.part, report=report
-        )
+        ).labelled_for(several)
     out.print(f"{config.data}: {len(found):,} pictures")
     for note in found.notes:
         out.print(f"  note: {note}", style="dim")
     return found
 
 
-def _tell(tally: Tally, result: dict[str, Any], config: Config, out: Console) -> None:
+def _tell(tally: Tally | SetTally, result: dict[str, Any], config: Config, out: Console) -> None:
     words = f"{tally.good:,} pictures classified by step {result['step']}, {config.weights} weights"
+    words += tta.in_words(config.tta)
     if tally.labelled:
-        words += f": {metrics.in_words(result['top1'], result['topk'], tally.k)}"
+        words += f": {tally.words()}"
         words += f" on {tally.labelled:,} with labels"
+    if "num_rejected" in result:
+        words += f"; {tally.rejected:,} rejected, below {result['reject_below']:.4g}"
+        if "accepted_top1" in result:
+            words += f", top-1 of the others {result['accepted_top1']:.4f}"
     to_file = config.output != answer.STDOUT
     out.print(words + (f"; {config.output}" if to_file else ""))
     if to_file:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from rich.console import Console
 
@@ -17,9 +18,9 @@ from hw2.config import settings
 from hw2.config.settings import Config
 from hw2.errors import UsageError
 from hw2.input import pipeline
-from hw2.input.examples import Examples
+from hw2.input.examples import Examples, check_kind
 from hw2.input.scanning.troubles import Trouble, Troubles
-from hw2.jobs import class_weights, data, groups, leaks, spec
+from hw2.jobs import class_weights, data, groups, leaks, multilabel, spec
 from hw2.jobs.convolution import convolving
 from hw2.machines import devices
 from hw2.machines.cluster import Cluster
@@ -27,6 +28,7 @@ from hw2.machines.workers import Workers
 from hw2.ops import conv, fusion
 from hw2.runs.checkpoints import Checkpoint
 from hw2.terminal import noise
+from hw2.training import trackers
 
 
 @contextlib.contextmanager
@@ -58,6 +60,7 @@ def workers(config: Config, cluster: Cluster, *, mirrored: bool, out: Console) -
     spec.check_model(config)
     devices.configure(threads=config.threads, deterministic=config.deterministic)
     _check_usage(config, cluster, mirrored)
+    trackers.check(config.tracker)
     strategy = _strategy(config, cluster, mirrored)
     _check_batch_size(config, cluster, strategy.num_replicas_in_sync)
     if mirrored:
@@ -98,10 +101,13 @@ def read_data(config: Config, out: Console) -> tuple[Examples, Examples | None]:
     train, test = tried(config.train_data_path, "train"), None
     spec.preprocessing_options(config, train.channels)
     class_weights.check(config, train.class_names)
+    multilabel.check(config, train)
     leak = leaks.leak_of_parts(config, train)
     found += [leak] if leak else []
     if config.test_data_path:
         test = tried(config.test_data_path, "test", train.class_names, train.scale)
+        check_kind(test, train.several, f"the test data {config.test_data_path}")
+        multilabel.check_labels(test, np.arange(len(test)), config.test_data_path)
         leak = leaks.leak(config, train, test)
         found += [leak] if leak else []
     if not found:

@@ -39,7 +39,7 @@ def record_of_run(
       class_weights: Weights of the classes in the loss; None where all count alike.
     """
     values = {name: getattr(config, name) for name in settings.RECORDED}
-    if config.schedule == "cosine":
+    if config.schedule in ("cosine", "one_cycle"):
         values["last_step"] = last_step
     now = {"environment": runs_on, "settings": values}
     weights = class_weights and dict(zip(spec["class_names"], class_weights, strict=True))

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from hw2.config.settings import Config
 from hw2.errors import RunError
-from hw2.jobs import build, freezing
+from hw2.jobs import build, freezing, layer_decay
 from hw2.jobs import model as trained
 from hw2.jobs.spec import Spec, frozen_variables, head_variables
 from hw2.jobs.start import Start
@@ -64,6 +64,8 @@ def restore_state(config: Config, start: Start, out: Console) -> State:
     if frozen := frozen_variables(start.spec, learner.model):
         until = f" until epoch {config.thaw_epoch}" if config.thaw_epoch else ""
         out.print(f"{freezing.summary(learner.model, frozen)}{until}")
+    if config.layer_decay < 1:
+        out.print(layer_decay.summary(learner.model, config.layer_decay))
     return State(learner, run, progress)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from hw2.config.rules import SGD
 from hw2.config.settings import Config
-from hw2.jobs import spec
+from hw2.jobs import multilabel, spec
 from hw2.runs.checkpoints import Checkpoint
 
 OPEN = -1  # the value of a setting that was left open
@@ -28,7 +28,7 @@ SGD_DECAY = "sgd_decay"  # in a checkpoint's state: what plain "sgd" means in th
 GRADIENT, WEIGHT = "gradient", "weight"  # where weight decay goes
 
 
-def settled(config: Config, found: Checkpoint | None) -> Config:
+def settled(config: Config, found: Checkpoint | None, *, several: bool = False) -> Config:
     """Replaces the settings that were left open.
 
     A run that was begun when the weight decay of "sgd" was decoupled goes on so, as "sgdw".
@@ -36,7 +36,9 @@ def settled(config: Config, found: Checkpoint | None) -> Config:
     Args:
       config: The settings as given.
       found: The checkpoint to resume; None for a new run. It must have gone through `renewed`.
+      several: Whether the pictures have several labels.
     """
+    config = multilabel.chosen(config, several)
     if config.optimizer == "sgd" and sgd_decay(found) == WEIGHT:
         config = dataclasses.replace(config, optimizer="sgdw")
     known = {**found.state["identity"], **found.state["settings"]} if found else {}

@@ -46,6 +46,7 @@ def make_spec(config: Config, examples: Examples, split: Path) -> Spec:
         "l2": config.l2,
         "model_options": _model_options(config),
         "class_names": list(examples.class_names),
+        "several_labels": examples.several,
         "preprocessing": preprocessing_options(config, examples.channels),
         "scale": levels.plain(examples.scale),
         "split": hashlib.sha256(split.read_bytes()).hexdigest(),

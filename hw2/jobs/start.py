@@ -97,7 +97,7 @@ def open_run(
     found = settled.renewed(found)
     examples = _named_as(found, examples)
     _check_shared(workers, found, folder)
-    given, config = config, settled.settled(config, found)
+    given, config = config, settled.settled(config, found, several=examples.several)
     training, validation = data.read_split(config, examples, drawn, out)
     if config.overfit_batches:
         mixed = training[order.permutation(len(training), config.seed, 0)]  # of all classes
@@ -196,8 +196,13 @@ def _lock(
     config: Config, folder: RunFolder, examples: Examples, stack: contextlib.ExitStack
 ) -> None:
     """Makes the run folder if it is new, and keeps other trainings out of it."""
-    run_folder.begin(folder.path, *_description(settled.settled(config, None), examples))
+    run_folder.begin(folder.path, *_description(_new(config, examples), examples))
     stack.enter_context(lock.held(folder.path))
+
+
+def _new(config: Config, examples: Examples) -> Config:
+    """The settings of a new run on these examples."""
+    return settled.settled(config, None, several=examples.several)
 
 
 def _description(config: Config, examples: Examples) -> tuple[str, list[str]]:

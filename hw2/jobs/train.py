@@ -21,13 +21,16 @@ from hw2.training.loop import Hook, fit
 from hw2.training.step import Steps
 
 
-def train(config: Config, *, mirrored: bool = False, hooks: Sequence[Hook] = ()) -> None:
+def train(
+    config: Config, *, mirrored: bool = False, hooks: Sequence[Hook] = (), alone: bool = True
+) -> None:
     """Trains the run in the run folder, or resumes it; prints one JSON line at the end.
 
     Args:
       config: The settings.
       mirrored: Whether to train on several devices, or machines.
       hooks: Called after every step, before a checkpoint of it is written; by every worker.
+      alone: Whether to print the results at the end; not where it is one of several trainings.
 
     Raises:
       Fault: Something outside the program is wrong; the message has a remedy.
@@ -40,7 +43,7 @@ def train(config: Config, *, mirrored: bool = False, hooks: Sequence[Hook] = ())
         stack.enter_context(failures.check_device_errors(several=cluster.several))
         caught = stack.enter_context(signals.caught())
         config = stack.enter_context(prepare.resolved(config))
-        _train(config, cluster, mirrored, hooks, caught, stack)
+        _train(config, cluster, mirrored, hooks, alone, caught, stack)
 
 
 def _train(
@@ -48,6 +51,7 @@ def _train(
     cluster: Cluster,
     mirrored: bool,
     hooks: Sequence[Hook],
+    alone: bool,
     caught: Signals,
     stack: contextlib.ExitStack,
 ) -> None:
@@ -86,8 +90,14 @@ def _train(
     workers.on_first(lambda: made.writers.save(run))  # if a hook stopped it between two saves
     steps.release_signals()
 
-    # 5. What came of it. All score the test data together; then the others wait for the first
-    # worker, without which a cluster ends.
+    # 5. What came of it, by the best checkpoint. All score the held-out data, to calibrate, and
+    # the test data together; then the others wait for the first worker, without which a cluster
+    # ends.
     best = made.evaluation.best
-    tested = outcome.score_test(config, workers, start, state.learner, made.score, test)
-    workers.on_first(lambda: outcome.conclude(config, start, state, best, tested, started, out))
+    checkpoint = outcome.restore_best(workers, start, state.learner)
+    calibrated = outcome.calibrate(config, workers, checkpoint, made.score, batches.validation, out)
+    tested = outcome.score_test(config, workers, start, made.score, test)
+    if alone:
+        workers.on_first(
+            lambda: outcome.conclude(config, start, state, best, tested, calibrated, started, out)
+        )

@@ -2,6 +2,12 @@
 
 from hw2.layers.conv import Conv as Conv
 from hw2.layers.conv import conv_stack as conv_stack
+from hw2.layers.conv_nd import Conv1D as Conv1D
+from hw2.layers.conv_nd import Conv3D as Conv3D
+from hw2.layers.conv_transpose import Conv1DTranspose as Conv1DTranspose
+from hw2.layers.conv_transpose import Conv3DTranspose as Conv3DTranspose
+from hw2.layers.conv_transpose import ConvTranspose as ConvTranspose
+from hw2.layers.deform import DeformConv as DeformConv
 from hw2.layers.dense import Dense as Dense
 from hw2.layers.dense import dense_stack as dense_stack
 from hw2.layers.depthwise import DepthwiseConv as DepthwiseConv
@@ -12,9 +18,12 @@ from hw2.layers.inception import InceptionV1 as InceptionV1
 from hw2.layers.inception import InceptionV2 as InceptionV2
 from hw2.layers.inverted_residual import InvertedResidual as InvertedResidual
 from hw2.layers.norm import BatchNorm as BatchNorm
+from hw2.layers.octave import OctaveConv as OctaveConv
+from hw2.layers.octave import OctaveStack as OctaveStack
 from hw2.layers.pool import AvgPool as AvgPool
 from hw2.layers.pool import MaxPool as MaxPool
 from hw2.layers.residual import BasicBlock as BasicBlock
 from hw2.layers.residual import Bottleneck as Bottleneck
+from hw2.layers.separable import SeparableConv as SeparableConv
 from hw2.layers.sequential import Sequential as Sequential
 from hw2.layers.squeeze_excite import SqueezeExcite as SqueezeExcite

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import tensorflow as tf
 
 from hw2 import ops
 from hw2.ops import norm
+from hw2.ops.tensors import length, with_shape
 
 
 class BatchNorm(tf.Module):
@@ -52,13 +54,17 @@ class BatchNorm(tf.Module):
     def __call__(
         self, x: tf.Tensor, *, training: bool = False, seed: tf.Tensor | None = None
     ) -> tf.Tensor:
-        """Maps `[N, channels]` or `[N, H, W, channels]` to the same shape.
+        """Maps `[N, ..., channels]` to the same shape, with any number of axes between.
 
         In training it uses the statistics of the batch and updates the moving ones; otherwise it
         uses the moving ones.
         """
         if len(x.shape) == 2:
             return self(x[:, None, None, :], training=training)[:, 0, 0, :]
+        if len(x.shape) != 4:  # a signal or a volume is an image of one column
+            n, *sizes, channels = shape = [length(x, axis) for axis in range(len(x.shape))]
+            y = self(tf.reshape(x, [n, math.prod(sizes), 1, channels]), training=training)
+            return with_shape(tf.reshape(y, shape), shape)
         if not training or self.frozen:
             y = self._fused(x, False)[0]
             return tf.nn.relu(y) if self.relu else y

@@ -66,8 +66,11 @@ class AvgPool(tf.Module):
 def global_mean(
     x: tf.Tensor, *, training: bool = False, seed: tf.Tensor | None = None
 ) -> tf.Tensor:
-    """Maps `[N, H, W, C]` to `[N, C]`, the mean over all positions; a stage for `Sequential`."""
-    return tf.reduce_mean(x, [1, 2])
+    """Maps `[N, H, W, C]` to `[N, C]`, the mean over all positions; a stage for `Sequential`.
+
+    Signals `[N, W, C]` and volumes `[N, D, H, W, C]` too.
+    """
+    return tf.reduce_mean(x, list(range(1, len(x.shape) - 1)))
 
 
 def _within(x: tf.Tensor, kernel: int, padding: Padding) -> Pair:

@@ -6,7 +6,7 @@ import contextlib
 import contextvars
 import functools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 from tensorflow.python.saved_model.save_context import in_save_context  # has no public name
@@ -102,7 +102,7 @@ def conv2d(
     """
     x = tensors.images(x, data_format)
     w = tensors.weights(w, "kH, kW, C, O", x)
-    _check_channels(x, w)
+    check_channels(x, w)
     window = geometry.window(w.shape[:2], strides, padding, dilations, data_format=data_format)
     if bias is not None and bias.shape != w.shape[3:]:
         raise ValueError(f"bias must be [{w.shape[3]}], one for each filter, got {bias.shape}.")
@@ -116,46 +116,6 @@ def conv2d(
         apply = recomputed(apply)
     y = apply(x, w) if bias is None else apply(x, w, tf.convert_to_tensor(bias))
     return tensors.restore(y, data_format)
-
-
-def conv1d(
-    x: tf.Tensor,
-    w: tf.Tensor,
-    stride: int | Sequence[int] = 1,
-    padding: str | Sequence[int] = "SAME",
-    dilations: int | Sequence[int] = 1,
-    *,
-    data_format: str = "NWC",
-    algorithm: str | None = None,
-) -> tf.Tensor:
-    """Convolves signals with filters, as images of one row; in place of `tf.nn.conv1d`.
-
-    Args:
-      x: `[N, W, groups*C]` signals; N and W may be unknown.
-      w: `[kW, C, O]` filters.
-      stride: An int or `[1, sW, 1]`.
-      padding: "SAME", "VALID", or zeros (left, right).
-      dilations: In the forms of `stride`.
-      data_format: "NWC", or "NCW" for `[N, C, W]` in and out.
-      algorithm: As for `conv2d`.
-
-    Returns:
-      `[N, W', O]`.
-
-    Raises:
-      ValueError: As `conv2d`.
-    """
-    x = tensors.signals(x, data_format)
-    w = tensors.weights(w, "kW, C, O", x)
-    y = conv2d(
-        x[:, None],  # [N, 1, W, groups*C]
-        w[None],
-        _of_row(stride, data_format),
-        padding if isinstance(padding, str) else ((0, 0), padding),
-        _of_row(dilations, data_format),
-        algorithm=algorithm,
-    )  # [N, 1, W', O]
-    return tensors.restore(y[:, 0], data_format)
 
 
 def chosen(x: tf.Tensor, w: tf.Tensor, window: Window, algorithm: str | None = None) -> str:
@@ -274,7 +234,8 @@ def _computation(name: str) -> Callable[[tf.Tensor, tf.Tensor, Window, Finish], 
     """What computes a convolution by the algorithm of this name."""
     if own.is_own(name):
         return own.convolution(name)
-    if name == "im2col" and (product := _innermost().product):
+    product = _innermost().product
+    if name == "im2col" and product:
         return functools.partial(im2col.conv2d, product=own.product(product))
     return ALGORITHMS[name]
 
@@ -284,7 +245,8 @@ def _by_rule(x: tf.Tensor, w: tf.Tensor, window: Window, with_kernel: bool) -> s
     if with_kernel:
         tile = 0
         if None not in x.shape[1:3] and not direct.refusal(x, w, window, tile=direct.TILES[0]):
-            tile = direct.tile_for(*window.axes(x.shape[1], x.shape[2]), *w.shape[2:])
+            rows, columns = window.axes(x.shape[1], x.shape[2])
+            tile = direct.tile_for(rows, columns, *w.shape[2:])
         return f"direct_winograd{tile}" if tile else "direct"
     if pointwise.refusal(x, w, window) is None:
         return "pointwise"  # no patches to lay out
@@ -317,15 +279,6 @@ def _able(
     return name == "im2col" and window.kernel != (1, 1)  # extract_patches is the same, slower
 
 
-def _of_row(value: int | Sequence[int], data_format: str) -> int | Sequence[int]:
-    """Writes an option of `conv1d` as one of `conv2d`, with 1 for the rows."""
-    values = [value] if isinstance(value, int) else list(value)
-    if len(values) == 3:  # in the order of the format, as TensorFlow has it
-        n, w, c = (values[data_format.index(axis)] for axis in "NWC")
-        return [n, 1, w, c]
-    return [1, *values]
-
-
 def _check_name(name: str) -> str:
     if own.is_own(name):
         own.convolution(name)  # which refuses what it cannot find
@@ -336,8 +289,9 @@ def _check_name(name: str) -> str:
     return name
 
 
-def _check_channels(x: tf.Tensor, w: tf.Tensor) -> None:
-    c, filter_c, o = x.shape[3], w.shape[2], w.shape[3]
+def check_channels(x: tf.Tensor, w: tf.Tensor) -> int:
+    """Returns the number of groups of channels; raises a `ValueError` where they do not fit."""
+    c, filter_c, o = x.shape[-1], w.shape[-2], w.shape[-1]
     if c is None:
         raise ValueError(f"x must have a known number of channels, got shape {x.shape}.")
     groups = c // filter_c if filter_c else int(c == 0)
@@ -347,3 +301,4 @@ def _check_channels(x: tf.Tensor, w: tf.Tensor) -> None:
         )
     if o % groups:
         raise ValueError(f"{groups} groups of channels must share the filters evenly, got {o}.")
+    return groups

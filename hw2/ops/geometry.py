@@ -11,30 +11,48 @@ from numbers import Integral
 from typing import Any, NamedTuple
 
 Size = Any  # an int, or a scalar integer tensor when the size is known only at run time
-Pair = int | Sequence[int]  # an int, a pair (height, width) or a list [1, height, width, 1]
+Pair = int | Sequence[int]  # an int, one for each axis, or a list as [1, height, width, 1]
 Padding = str | Sequence[Sequence[int]]  # "SAME", "VALID" or ((top, bottom), (left, right))
 
 
 class Window(NamedTuple):
-    """The checked options of a window that slides over an image, in the order of `unfold`."""
+    """The checked options of a window that slides over an image, in the order of `unfold`.
 
-    kernel: tuple[int, int]
-    strides: tuple[int, int] = (1, 1)
-    padding: str | tuple[tuple[int, int], tuple[int, int]] = "SAME"
-    dilations: tuple[int, int] = (1, 1)
+    Each has a value for every axis: two for images, one for signals, three for volumes.
+    """
 
-    def axes(self, height: Size, width: Size) -> tuple[Axis, Axis]:
-        """Lays the window along the rows and the columns of an image."""
+    kernel: tuple[int, ...]
+    strides: tuple[int, ...] = (1, 1)
+    padding: str | tuple[tuple[int, int], ...] = "SAME"
+    dilations: tuple[int, ...] = (1, 1)
+
+    def axes(self, *sizes: Size) -> tuple[Axis, ...]:
+        """Lays the window along each axis of an image: along its rows and its columns."""
         pads: Sequence[str | tuple[int, int]] = (
-            (self.padding,) * 2 if isinstance(self.padding, str) else self.padding
+            (self.padding,) * len(sizes) if isinstance(self.padding, str) else self.padding
         )
-        rows, columns = (
+        return tuple(
             axis(*of_axis)
-            for of_axis in zip(
-                (height, width), self.kernel, self.strides, self.dilations, pads, strict=True
-            )
+            for of_axis in zip(sizes, self.kernel, self.strides, self.dilations, pads, strict=True)
         )
-        return rows, columns
+
+    def along(self, first: int, last: int) -> Window:
+        """The window along the axes from `first` to before `last`, alone."""
+        kernel, strides, pads, dilations = self
+        pads = pads if isinstance(pads, str) else pads[first:last]
+        return Window(kernel[first:last], strides[first:last], pads, dilations[first:last])
+
+    def over_row(self) -> Window:
+        """A window of one axis over images of one row."""
+        kernel, strides, pads, dilations = self
+        pads = pads if isinstance(pads, str) else ((0, 0), *pads)
+        return Window((1, *kernel), (1, *strides), pads, (1, *dilations))
+
+    def over_columns(self) -> Window:
+        """A window of one axis down each column of an image, which does not mix them."""
+        kernel, strides, pads, dilations = self
+        pads = pads if isinstance(pads, str) else (*pads, (0, 0))
+        return Window((*kernel, 1), (*strides, 1), pads, (*dilations, 1))
 
 
 class Axis(NamedTuple):
@@ -107,7 +125,7 @@ def minimum(a: Size, b: Size) -> Size:
 def window(
     kernel: Pair,
     strides: Pair = 1,
-    padding: Padding = "SAME",
+    padding: Padding | Sequence[int] = "SAME",
     dilations: Pair = 1,
     *,
     data_format: str = "NHWC",
@@ -115,59 +133,67 @@ def window(
     """Checks the options of an op, in any of TensorFlow's forms.
 
     Args:
-      kernel: Pixels in the window: an int, a pair, or a list of four in the order of the format.
+      kernel: Pixels in the window: an int, one for each axis, or a list with batch and channels
+        in the order of the format.
       strides: Steps of the window, in the same forms.
-      padding: "SAME", "VALID", or zeros ((top, bottom), (left, right)); four pairs are read in
-        the order of the format.
+      padding: "SAME", "VALID", or zeros ((top, bottom), (left, right)), a pair for each axis; four
+        pairs are read in the order of the format. For signals also (left, right).
       dilations: Distances of neighbouring taps, in the forms of `kernel`.
-      data_format: "NHWC" or "NCHW".
+      data_format: "NHWC" or "NCHW"; "NWC" or "NCW" for one axis, "NDHWC" or "NCDHW" for three.
 
     Raises:
       ValueError: An option has another form, or would step over batch or channels.
     """
     return Window(
-        _pair(kernel, "kernel", data_format),
-        _pair(strides, "strides", data_format),
+        _numbers(kernel, "kernel", data_format),
+        _numbers(strides, "strides", data_format),
         _padding(padding, data_format),
-        _pair(dilations, "dilations", data_format),
+        _numbers(dilations, "dilations", data_format),
     )
 
 
-def _pair(value: Pair, name: str, data_format: str) -> tuple[int, int]:
+_FORMS = {
+    1: ("an int or a list of three", "a pair of zeros (left, right)"),
+    2: ("an int, a pair or a list of four", "pairs of zeros ((top, bottom), (left, right))"),
+    3: ("an int, three ints or a list of five", "three pairs of zeros, one for each axis"),
+}
+
+
+def _numbers(value: Pair, name: str, data_format: str) -> tuple[int, ...]:
+    axes = len(data_format) - 2
     values = [value] if isinstance(value, int | Integral) else list(value)
-    if len(values) == 4:
+    if len(values) == axes + 2:
         values = _spatial(values, data_format, 1)
     if len(values) == 1:
-        values = values * 2
-    if len(values) != 2 or not all(isinstance(v, Integral) and int(v) >= 1 for v in values):
+        values = values * axes
+    if len(values) != axes or not all(isinstance(v, Integral) and int(v) >= 1 for v in values):
         raise ValueError(
-            f"{name} must be an int, a pair or a list of four with 1 for batch and channels, "
-            f"all at least 1, got {value!r}."
+            f"{name} must be {_FORMS[axes][0]} with 1 for batch and channels, all at least 1, "
+            f"got {value!r}."
         )
-    return int(values[0]), int(values[1])
+    return tuple(map(int, values))
 
 
-def _padding(value: Padding, data_format: str) -> str | tuple[tuple[int, int], tuple[int, int]]:
+def _padding(value: Padding | Sequence[int], data_format: str) -> str | tuple[tuple[int, int], ...]:
+    axes = len(data_format) - 2
     if isinstance(value, str):
         if value.upper() in ("SAME", "VALID"):
             return value.upper()
     else:
-        pairs = [tuple(p) for p in value]
-        if len(pairs) == 4:
+        flat = axes == 1 and all(isinstance(v, Integral) for v in value)
+        pairs: list[Any] = [tuple(pair) for pair in ([value] if flat else value)]  # type: ignore
+        if len(pairs) == axes + 2:
             pairs = _spatial(pairs, data_format, (0, 0))
-        if len(pairs) == 2 and all(
-            len(p) == 2 and all(isinstance(v, Integral) and v >= 0 for v in p) for p in pairs
+        if len(pairs) == axes and all(
+            len(p) == 2 and all(isinstance(v, Integral) and int(v) >= 0 for v in p) for p in pairs
         ):
-            (top, bottom), (left, right) = pairs
-            return (int(top), int(bottom)), (int(left), int(right))
-    raise ValueError(
-        'padding must be "SAME", "VALID" or pairs of zeros ((top, bottom), (left, right)), '
-        f"got {value!r}."
-    )
+            return tuple((int(before), int(after)) for before, after in pairs)
+    raise ValueError(f'padding must be "SAME", "VALID" or {_FORMS[axes][1]}, got {value!r}.')
 
 
 def _spatial(values: list, data_format: str, neutral: Any) -> list:
-    """Picks height and width out of four values; an empty list unless the others are neutral."""
-    first = 2 if data_format == "NCHW" else 1
-    others = values[:first] + values[first + 2 :]
-    return values[first : first + 2] if others == [neutral] * 2 else []
+    """Picks those of the axes out of all values; an empty list unless the others are neutral."""
+    first = 2 if data_format[1] == "C" else 1
+    last = first + len(data_format) - 2
+    others = values[:first] + values[last:]
+    return values[first:last] if others == [neutral] * 2 else []

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import tensorflow as tf
 
-from hw2.ops.tensors import length
+from hw2.ops.tensors import length, with_shape
 
 
 def to_batch(x: tf.Tensor, groups: int) -> tf.Tensor:
@@ -40,3 +42,13 @@ def filter_matrix(w: tf.Tensor, groups: int) -> tf.Tensor:
     if groups == 1:
         return tf.reshape(w, [kh * kw * c, o])
     return tf.transpose(tf.reshape(w, [kh * kw * c, groups, o // groups]), [1, 0, 2])
+
+
+def swapped(x: tf.Tensor, first: int, second: int) -> tf.Tensor:
+    """Transposes channels that are `[..., first*second*C]` to `[..., second*first*C]`."""
+    if 1 in (first, second):
+        return x
+    *outer, channels = (length(x, axis) for axis in range(x.shape.rank))
+    parts = tf.reshape(x, [math.prod(outer), first, second, channels // (first * second)])
+    shape = [*outer, channels]
+    return with_shape(tf.reshape(tf.transpose(parts, [0, 2, 1, 3]), shape), shape)

@@ -12,8 +12,15 @@ from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext
 
 from hw2.ops.geometry import Size
 
-_TO_LAST = {"NHWC": None, "NWC": None, "NCHW": [0, 2, 3, 1], "NCW": [0, 2, 1]}
-_FROM_LAST = {"NHWC": None, "NWC": None, "NCHW": [0, 3, 1, 2], "NCW": [0, 2, 1]}
+_TO_LAST = {
+    "NWC": None,
+    "NHWC": None,
+    "NDHWC": None,
+    "NCW": [0, 2, 1],
+    "NCHW": [0, 2, 3, 1],
+    "NCDHW": [0, 2, 3, 4, 1],
+}
+_FROM_LAST = _TO_LAST | {"NCHW": [0, 3, 1, 2], "NCDHW": [0, 4, 1, 2, 3]}
 
 
 def images(x: tf.Tensor, data_format: str = "NHWC") -> tf.Tensor:
@@ -32,6 +39,11 @@ def images(x: tf.Tensor, data_format: str = "NHWC") -> tf.Tensor:
 def signals(x: tf.Tensor, data_format: str = "NWC") -> tf.Tensor:
     """Converts signals `[N, W, C]` or `[N, C, W]`, as `images` does images."""
     return _read(x, data_format, ("NWC", "NCW"))
+
+
+def volumes(x: tf.Tensor, data_format: str = "NDHWC") -> tf.Tensor:
+    """Converts volumes `[N, D, H, W, C]` or `[N, C, D, H, W]`, as `images` does images."""
+    return _read(x, data_format, ("NDHWC", "NCDHW"))
 
 
 def restore(y: tf.Tensor, data_format: str) -> tf.Tensor:

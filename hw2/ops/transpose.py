@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 
 import tensorflow as tf
 
@@ -58,40 +59,54 @@ def conv2d_transpose(
     window = geometry.window(w.shape[:2], strides, padding, dilations, data_format=data_format)
     kh, kw, o, c = w.shape
     tensors.check_channels(x, c)
-    height, width, channels = _output_size(output_shape, data_format)
-    number = _groups(c, o, channels)
-    _check_positions(x, window, height, width)
+    sizes, channels = output_size(output_shape, data_format)
+    number = number_of_groups(c, o, channels)
+    check_positions(x, window, sizes)
     if conv.kernel_pays(x):
-        y = direct.conv2d_transpose(x, w, (height, width), window, number)
+        y = direct.conv2d_transpose(x, w, (sizes[0], sizes[1]), window, number)
         return tensors.restore(y, data_format)
     parts = groups.to_batch(widen(x), number)  # [groups*N, H', W', C/groups]
     pixels, filters = groups.pixel_matrix(parts, number), groups.filter_matrix(widen(w), number)
     patches = tf.matmul(pixels, filters, transpose_b=True)
     n, rows, columns = (length(parts, axis) for axis in range(3))
     patches = tf.reshape(patches, [n, rows, columns, kh * kw * o])
-    y = groups.from_batch(fold(patches, (height, width), *window), number)
+    y = groups.from_batch(fold(patches, sizes, *window), number)
     return tensors.restore(tf.cast(y, x.dtype), data_format)
 
 
-def _output_size(shape, data_format: str) -> tuple[Size, Size, int | None]:
-    """Returns height, width, and the number of channels or None."""
-    if tf.is_tensor(shape):
+def output_size(shape, data_format: str) -> tuple[list[Size], int | None]:
+    """Returns the size of each axis, and the number of channels or None.
+
+    Args:
+      shape: `output_shape` of a transposed convolution, in any of its forms.
+      data_format: The order of its sizes.
+
+    Raises:
+      ValueError: It has another number of sizes.
+    """
+    axes = [axis for axis in data_format if axis not in "NC"]
+    if tf.is_tensor(shape) and shape.shape.rank:
         known = tf.get_static_value(shape, partial=True)
         sizes = tf.unstack(shape)
         if known is not None:
             sizes = [t if k is None else int(k) for k, t in zip(known, sizes, strict=True)]
     else:
-        sizes = [size if tf.is_tensor(size) else int(size) for size in shape]
-    if len(sizes) == 4:
-        _, height, width, channels = (sizes[data_format.index(axis)] for axis in "NHWC")
-        return height, width, channels
-    if len(sizes) != 2:
-        raise ValueError(f"output_shape must have 4 sizes, or be (H, W), got {shape!r}.")
-    return sizes[0], sizes[1], None
+        alone = tf.is_tensor(shape) or isinstance(shape, Integral)
+        sizes = [s if tf.is_tensor(s) else int(s) for s in ([shape] if alone else shape)]
+    if len(sizes) == len(data_format):
+        named = dict(zip(data_format, sizes, strict=True))
+        return [named[axis] for axis in axes], named["C"]
+    if len(sizes) != len(axes):
+        raise ValueError(
+            f"output_shape must have {len(data_format)} sizes, or be ({', '.join(axes)}), "
+            f"got {shape!r}."
+        )
+    return sizes, None
 
 
-def _check_positions(x: tf.Tensor, window: Window, height: Size, width: Size) -> None:
-    for axis, of_x in zip(window.axes(height, width), x.shape[1:3], strict=True):
+def check_positions(x: tf.Tensor, window: Window, sizes: Sequence[Size]) -> None:
+    """Raises a `ValueError` where images of these sizes have other windows than `x` has pixels."""
+    for axis, of_x in zip(window.axes(*sizes), x.shape[1:-1], strict=True):
         if isinstance(axis.out, int) and of_x not in (None, axis.out):
             raise ValueError(
                 f"output_shape must give the window the {of_x} positions that x has, got "
@@ -99,7 +114,8 @@ def _check_positions(x: tf.Tensor, window: Window, height: Size, width: Size) ->
             )
 
 
-def _groups(c: int, o: int, channels: Size | None) -> int:
+def number_of_groups(c: int, o: int, channels: Size | None) -> int:
+    """Into how many groups C channels are divided that become `channels`, O from each."""
     if channels is None:
         return 1
     if tf.is_tensor(channels):

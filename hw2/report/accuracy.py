@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -18,6 +19,7 @@ from sklearn.metrics import (
 from hw2.input import pipeline
 from hw2.input.examples import Examples
 from hw2.input.transforms.preprocess import Preprocessing
+from hw2.report.sets import SetPredictions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,12 +31,14 @@ class Predictions:
       labels: `[N]` integers.
       probabilities: `[N, classes]` float32.
       class_names: One for each class.
+      logits: `[N, classes]` float32, of which the probabilities are made; None if unknown.
     """
 
     names: tuple[str, ...]
     labels: np.ndarray
     probabilities: np.ndarray
     class_names: tuple[str, ...]
+    logits: np.ndarray | None = None
 
     @property
     def guesses(self) -> np.ndarray:
@@ -50,6 +54,35 @@ class Predictions:
     def confidence(self) -> np.ndarray:
         """`[N]`, the largest probability."""
         return self.probabilities.max(1)
+
+    def label_of(self, row: int) -> str:
+        """The class of an image."""
+        return self.class_names[self.labels[row]]
+
+    def guess_of(self, row: int) -> str:
+        """The most likely class of an image."""
+        return self.class_names[self.guesses[row]]
+
+    def has(self, row: int, label: int) -> bool:
+        """Whether an image has a class."""
+        return bool(self.labels[row] == label)
+
+    def of_each_class(self) -> tuple[np.ndarray, np.ndarray]:
+        """A row of each class that has images, the right answer it is surest of, or a wrong one.
+
+        Returns:
+          The rows, and the most likely class of each.
+        """
+        rows = []
+        for label in np.unique(self.labels):
+            own = np.flatnonzero(self.labels == label)
+            order = np.lexsort((-self.confidence[own], ~self.right[own]))
+            rows.append(int(own[order[0]]))
+        return np.array(rows), self.guesses[rows]
+
+    def explained(self, row: int, label: int) -> dict[str, Any]:
+        """What a card says otherwise if it explains one class: nothing."""
+        return {}
 
     def best(self, row: int, k: int = 5) -> list[tuple[int, float]]:
         """Returns the k most likely classes of an image, with their probabilities."""
@@ -110,39 +143,40 @@ def share(right: np.ndarray) -> Share:
     return Share(int(right.sum()), len(right))
 
 
-def compiled(
-    model: tf.Module, probabilities: Callable[[tf.Tensor], tf.Tensor]
-) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Compiles a model to the function from images `[N, H, W, C]` to `[N, classes]`.
+def compiled(model: tf.Module) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Compiles a model to the function from images `[N, H, W, C]` to logits `[N, classes]`.
 
     Args:
       model: A model; its weights may be changed later.
-      probabilities: Maps logits to probabilities, see `hw2.jobs.model.probabilities`.
     """
 
     @tf.function(autograph=False)
     def ask(images: tf.Tensor) -> tf.Tensor:
-        return probabilities(model(images, training=False))
+        return model(images, training=False)
 
     return ask
 
 
 def predict(
     ask: Callable[[tf.Tensor], tf.Tensor],
+    probabilities: Callable[[tf.Tensor], tf.Tensor],
     examples: Examples,
     indices: np.ndarray,
     preprocessing: Preprocessing,
     *,
     batch_size: int,
-) -> Predictions:
+    thresholds: Sequence[float] | None = None,
+) -> Predictions | SetPredictions:
     """Classifies images, preprocessed and batched as evaluation does.
 
     Args:
       ask: The function that `compiled` returns.
+      probabilities: Maps logits to probabilities, see `hw2.jobs.model.probabilities`.
       examples: The data.
       indices: `[N]`, the examples to classify.
       preprocessing: The preprocessing of the training.
       batch_size: Images at a time.
+      thresholds: Of each class, where images have several labels.
     """
     batches = pipeline.evaluation_batches(
         examples, indices, preprocessing, batch_size=batch_size, cache_mb=0
@@ -150,12 +184,16 @@ def predict(
 
     with pipeline.naming_errors():
         found = [ask(images).numpy()[weights.numpy() > 0] for images, _, weights in batches]
-    return Predictions(
+    logits = np.concatenate(found)
+    columns = (
         tuple(examples.names[index] for index in indices),
         np.asarray(examples.labels)[indices],
-        np.concatenate(found),
+        probabilities(tf.constant(logits)).numpy(),
         tuple(examples.class_names),
     )
+    if thresholds is not None:
+        return SetPredictions(*columns, np.array(thresholds))
+    return Predictions(*columns, logits)
 
 
 def by_class(found: Predictions) -> list[dict[str, float | str]]:

@@ -15,8 +15,11 @@ from hw2.errors import RunError
 from hw2.machines import failures
 from hw2.report import comparison, one_run, page, record, scored
 from hw2.report.record import Record
+from hw2.report.sets import SetPredictions
 from hw2.runs.folder import FLAGS
 from hw2.terminal import console
+
+OF_SETS = ("mean_average_precision", "micro_f1", "macro_f1", "exact_match")  # of the JSON line
 
 
 @failures.check_device_errors()
@@ -51,9 +54,10 @@ def build(folders: Sequence[str], config: Config) -> None:
         "title": labels[0] if len(paths) == 1 else " and ".join(labels),
         "comparison": None,
         "answers": None,
+        "sets": None,
     }
     if len(paths) == 1:
-        content |= one_run.content(records[0], runs[0], config, missing)
+        content |= one_run.content(records[0], runs[0], config, out, missing)
     else:
         content["comparison"] = comparison.content(records, labels, runs, config.top_k, missing)
     text = page.render(content | {"missing": missing})
@@ -66,8 +70,12 @@ def build(folders: Sequence[str], config: Config) -> None:
         out.print(f"  note: {words}", style="dim")
     out.print(f"{path}: {len(text.encode('utf-8', 'replace')) / 1e6:.1f} MB")
     result: dict[str, Any] = {"report": str(path), "bytes": path.stat().st_size}
+    answers = None
     if runs[0] and len(paths) == 1:
         answers = runs[0].answers
+    if isinstance(answers, SetPredictions):
+        result |= {name: getattr(answers.scores, name) for name in OF_SETS}
+    elif answers:
         result["top1"] = float(answers.right.mean())
         result |= {name: getattr(answers, name) for name in ("balanced_accuracy", "macro_f1")}
     result |= {"missing": missing, "seconds": round(time.perf_counter() - started, 1)}

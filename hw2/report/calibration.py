@@ -5,43 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from hw2.report.figure import INK, SERIES, Drawing, legend, panels, svg
-
-BINS = 10
-
-
-def error(confidence: np.ndarray, right: np.ndarray, bins: int = BINS) -> float:
-    """Computes the expected calibration error: the mean gap of confidence and accuracy by bin.
-
-    Args:
-      confidence: `[N]` probabilities of the predicted classes.
-      right: `[N]` booleans, whether each prediction is correct.
-      bins: The number of bins, which have equal width.
-
-    Source: Guo et al., "On Calibration of Modern Neural Networks", 2017, arxiv.org/abs/1706.04599.
-    """
-    return sum(
-        abs(sure - good) * count for _, sure, good, count in table(confidence, right, bins)
-    ) / len(right)
+from hw2.training.calibration import BINS, error, table
 
 
-def table(
-    confidence: np.ndarray, right: np.ndarray, bins: int = BINS
-) -> list[tuple[float, float, float, int]]:
-    """Lists lower edge, mean confidence, accuracy and number of images of each nonempty bin."""
-    which = np.minimum((confidence * bins).astype(int), bins - 1)
-    return [
-        (
-            n / bins,
-            float(confidence[which == n].mean()),
-            float(right[which == n].mean()),
-            int((which == n).sum()),
-        )
-        for n in range(bins)
-        if (which == n).any()
-    ]
-
-
-def draw(confidence: np.ndarray, right: np.ndarray) -> Drawing:
+def draw(confidence: np.ndarray, right: np.ndarray, title: str = "Reliability") -> Drawing:
     """Draws the reliability diagram, and below it the number of images in each bin."""
     figure, (above, below) = panels(2, 1, 4.0, 4.3, height_ratios=[3, 1], sharex=True)
     rows = table(confidence, right)
@@ -64,4 +31,4 @@ def draw(confidence: np.ndarray, right: np.ndarray) -> Drawing:
         f"{right.mean():.3f}: on the whole {way} by {abs(gap):.3f}. Expected calibration error "
         f"{error(confidence, right):.3f}."
     )
-    return Drawing("Reliability", svg(figure, alt), alt, alt.partition(". ")[2])
+    return Drawing(title, svg(figure, alt), f"{title}. {alt}", alt.partition(". ")[2])

@@ -9,6 +9,7 @@ import numpy as np
 
 from hw2.errors import DataError
 from hw2.report import accuracy, thumbnail
+from hw2.report.accuracy import Predictions
 from hw2.report.scored import ScoredRun
 
 MOST_PAIR_PICTURES = 6
@@ -26,11 +27,11 @@ def cards(run: ScoredRun, rows: Sequence[int] | np.ndarray) -> list[dict[str, An
             {
                 "name": found.names[row],
                 "src": source,
-                "label": found.class_names[found.labels[row]],
-                "guess": found.class_names[found.guesses[row]],
+                "label": found.label_of(row),
+                "guess": found.guess_of(row),
                 "right": bool(found.right[row]),
                 "best": [
-                    (found.class_names[label], value, label == found.labels[row])
+                    (found.class_names[label], value, found.has(row, label))
                     for label, value in found.best(row)
                 ],
             }
@@ -38,9 +39,8 @@ def cards(run: ScoredRun, rows: Sequence[int] | np.ndarray) -> list[dict[str, An
     return made
 
 
-def confused_pairs(run: ScoredRun) -> list[dict[str, Any]]:
+def confused_pairs(run: ScoredRun, found: Predictions) -> list[dict[str, Any]]:
     """The pairs of a class and a wrong guess that are most frequent, with images of each."""
-    found = run.answers
     return [
         {
             "label": found.class_names[label],

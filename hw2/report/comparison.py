@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from hw2.report import accuracy, calibration, curves
-from hw2.report.accuracy import share
+from hw2.report import accuracy, curves
+from hw2.report.accuracy import Predictions, share
 from hw2.report.record import Record
 from hw2.report.scored import ScoredRun
+from hw2.report.sets import SetPredictions
+from hw2.training import calibration
 
 
 def content(
@@ -25,6 +27,11 @@ def content(
     rows = [_row(*columns, top_k) for columns in zip(records, labels, scored, strict=True)]
     return {
         "rows": rows,
+        "sets": [
+            (label, run.answers.scores)
+            for label, run in zip(labels, scored, strict=True)
+            if run and isinstance(run.answers, SetPredictions)
+        ],
         "tests": _tests(labels, scored, missing),
         "curves": curves.together(records, labels),
         "differences": _differences([one.flags for one in records]),
@@ -42,7 +49,7 @@ def _row(one: Record, label: str, run: ScoredRun | None, top_k: int) -> dict[str
         "speed": float(np.median(speeds)) if speeds else None,
         "top1": None,
     }
-    if run is None:
+    if run is None or isinstance(run.answers, SetPredictions):
         return row
     k = min(top_k, len(run.answers.class_names))
     return row | {
@@ -64,9 +71,11 @@ def _tests(
     tests = []
     named = zip(labels, scored, strict=True)
     for (first, one), (second, other) in itertools.combinations(named, 2):
-        if one is None or other is None:
+        answers = [run.answers for run in (one, other) if run]
+        pair = [found for found in answers if isinstance(found, Predictions)]
+        if len(pair) < 2:
             continue
-        result = accuracy.mcnemar(one.answers, other.answers)
+        result = accuracy.mcnemar(*pair)
         if result is None:
             missing.append(
                 f"no McNemar test of {first} and {second}: they have no pictures "

@@ -11,6 +11,13 @@ from hw2.report.record import Record
 _PLOTS = (  # title, unit, and columns with what they are called
     ("Loss", "nats", (("loss", "training"), ("val_loss", "validation, averaged"))),
     ("Accuracy", "top-1", (("accuracy", "training"), ("val_top1", "validation, averaged"))),
+    ("mAP", "", (("val_mean_average_precision", "validation, averaged"),)),
+    (
+        "Labels in common",
+        "",
+        (("val_accuracy", "validation, averaged"), ("accuracy", "training")),
+    ),
+    ("F1", "", (("val_micro_f1", "micro F1"), ("val_macro_f1", "macro F1"))),
     (
         "All classes alike",
         "",
@@ -24,6 +31,10 @@ _NOTES = {
     "Loss": "The training loss has the L2 penalty in it and is of pictures as augmented.",
     "Training loss": "With the L2 penalty in it, of pictures as augmented.",
     "Validation accuracy": "By averaged weights.",
+    "Validation mAP": "Mean average precision over the classes. By averaged weights.",
+    "mAP": "Mean average precision over the classes.",
+    "Labels in common": "Of the labels that a picture has or is given, the fraction that is both.",
+    "F1": "Of all labels together, and as the mean over the classes, at the thresholds then.",
     "Validation loss": "By averaged weights, without the penalty.",
     "All classes alike": "Means over the classes: of recall, and of F1. By averaged weights.",
     "Learning rate": "What a step is multiplied by, after warm-up, schedule and halvings.",
@@ -34,7 +45,13 @@ _NOTES = {
 
 def draw(record: Record) -> list[Drawing]:
     """Draws loss, accuracy, rate and speed of a run; marks checkpoints, halvings and the best."""
-    plots = (plot for plot in _PLOTS if plot[0] in _ALWAYS or record.series(plot[2][0][0])[0])
+    several = bool(record.series("val_accuracy")[0])  # which has no top-1
+    always = [title for title in _ALWAYS if not (several and title == "Accuracy")]
+    plots = (
+        plot
+        for plot in _PLOTS
+        if plot[0] in always or (plot[0] not in _ALWAYS and record.series(plot[2][0][0])[0])
+    )
     return [_plot(record, *plot) for plot in plots]
 
 
@@ -42,6 +59,7 @@ def together(records: Sequence[Record], labels: Sequence[str]) -> list[Drawing]:
     """Draws validation loss and accuracy, training loss and speed of several runs."""
     plots = (
         ("Validation accuracy", "top-1", "val_top1"),
+        ("Validation mAP", "", "val_mean_average_precision"),
         ("Validation loss", "nats", "val_loss"),
         ("Training loss", "nats", "loss"),
         ("Speed", "examples/s", "examples_per_second"),
@@ -49,6 +67,8 @@ def together(records: Sequence[Record], labels: Sequence[str]) -> list[Drawing]:
     short = [shortened(label, 40) for label in labels]  # what the width of a figure holds
     drawings = []
     for title, unit, column in plots:
+        if title.startswith("Validation") and not any(one.series(column)[0] for one in records):
+            continue
         figure, axes = panel()
         words = []
         for number, (record, label) in enumerate(zip(records, labels, strict=True)):
@@ -86,7 +106,7 @@ def _plot(record: Record, title: str, unit: str, columns: Sequence[tuple[str, st
             words.append(f"{label} from {values[0]:.4g} to {values[-1]:.4g}")
             if title == "Learning rate" and max(values) > 0:
                 axes.set_ylim(0, 1.08 * max(values))
-    if title in ("Accuracy", "All classes alike"):
+    if title in ("Accuracy", "All classes alike", "mAP", "Labels in common", "F1"):
         axes.set_ylim(0, 1.02)
     mark(axes, record.halvings, SERIES[3], "rate halved", "--")
     if record.best_step is not None:

@@ -11,7 +11,6 @@ import tensorflow as tf
 from hw2.input import pipeline
 from hw2.jobs import spec
 from hw2.report import convolution, feature_maps, filters, gradcam, stages
-from hw2.report.accuracy import Predictions
 from hw2.report.cards import cards
 from hw2.report.scored import ScoredRun
 
@@ -25,13 +24,13 @@ def content(run: ScoredRun, missing: list[str]) -> dict[str, Any]:
       What the page shows; the reasons of what it cannot show are added to `missing`.
     """
     # Images: of each class one, and the first of them is followed stage by stage.
-    rows = _one_of_each_class(run.answers)
+    rows, classes = run.answers.of_each_class()
     images = _prepared(run, rows)
     traced = stages.outputs(run.model, images[:1])
     followed = cards(run, rows[:1])
 
     # Which places speak for the guess, and what the stages make of the image.
-    found = _gradcam(run, rows, images, traced, missing)
+    found = _gradcam(run, rows, classes, images, traced, missing)
     found |= {"through": followed[0] if followed else None, "maps": feature_maps.strips(traced)}
 
     # The first layer: its filters, and the convolution computed step by step.
@@ -43,16 +42,6 @@ def content(run: ScoredRun, missing: list[str]) -> dict[str, Any]:
     pixels = run.examples.load(int(run.indices[rows[0]]), 28)
     drawings = [convolution.draw(name, layer, images[0].numpy()), convolution.example(pixels)]
     return found | {"filters": filters.draw(name, layer.w.numpy()), "convolution": drawings}
-
-
-def _one_of_each_class(found: Predictions) -> np.ndarray:
-    """A row of each class that has images: the right answer it is surest of, or a wrong one."""
-    rows = []
-    for label in np.unique(found.labels):
-        own = np.flatnonzero(found.labels == label)
-        order = np.lexsort((-found.confidence[own], ~found.right[own]))
-        rows.append(int(own[order[0]]))
-    return np.array(rows)
 
 
 def _prepared(run: ScoredRun, rows: np.ndarray) -> tf.Tensor:
@@ -72,25 +61,27 @@ def _prepared(run: ScoredRun, rows: np.ndarray) -> tf.Tensor:
 def _gradcam(
     run: ScoredRun,
     rows: np.ndarray,
+    classes: np.ndarray,
     images: tf.Tensor,
     traced: Sequence[tuple[str, tf.Tensor]],
     missing: list[str],
 ) -> dict[str, Any]:
-    """Grad-CAM of each image for the class that the model gives it."""
+    """Grad-CAM of each image for a class that the model gives it."""
     target = gradcam.target(traced)
     if target is None:
         missing.append("no Grad-CAM: no stage of this model has maps of 5x5 or more")
         return {"cams": [], "cam_stage": ""}
     name, maps = traced[target]
-    guesses = run.answers.guesses[rows].astype(np.int32)
+    classes = classes.astype(np.int32)
     heats = np.concatenate(
         [
-            gradcam.heat(run.model, images[n : n + BATCH], guesses[n : n + BATCH], target)
+            gradcam.heat(run.model, images[n : n + BATCH], classes[n : n + BATCH], target)
             for n in range(0, len(images), BATCH)
         ]
     )
     shown = []
-    for row, image, heat in zip(rows, images.numpy(), heats, strict=True):
+    for row, label, image, heat in zip(rows, classes, images.numpy(), heats, strict=True):
         for card in cards(run, [row]):
+            card |= run.answers.explained(row, label)
             shown.append(card | {"heat": gradcam.overlay(image, heat)})
     return {"cams": shown, "cam_stage": f"{name}, {maps.shape[1]}x{maps.shape[2]} positions"}

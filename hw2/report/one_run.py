@@ -6,22 +6,26 @@ import shlex
 from typing import Any
 
 import numpy as np
+from rich.console import Console
 
 from hw2.config.settings import Config
-from hw2.jobs import spec
+from hw2.jobs import calibration as job
+from hw2.jobs import model, multilabel, spec
 from hw2.jobs.convolution import convolving
 from hw2.models import summary
-from hw2.report import accuracy, calibration, curves, inside, variants
+from hw2.report import accuracy, calibration, curves, inside, rejection, variants
 from hw2.report.accuracy import Predictions, share
 from hw2.report.cards import cards, confused_pairs
 from hw2.report.record import Record
 from hw2.report.scored import ScoredRun
+from hw2.report.sets import SetPredictions
 from hw2.runs import diagnosis
 from hw2.runs.folder import FLAGS
+from hw2.training.calibration import error, probabilities, table
 
 
 def content(
-    one: Record, run: ScoredRun | None, config: Config, missing: list[str]
+    one: Record, run: ScoredRun | None, config: Config, out: Console, missing: list[str]
 ) -> dict[str, Any]:
     """Gathers all that the template needs, stage by stage.
 
@@ -29,6 +33,7 @@ def content(
       one: What the run folder tells without a model.
       run: The model and its answers; None leaves their parts of the page out.
       config: The settings of the report.
+      out: Where people read.
       missing: Collects the reasons of what cannot be shown.
     """
     # The run folder alone: facts, commands to copy, and the curves with what they say.
@@ -41,6 +46,7 @@ def content(
         "curves": curves.draw(one) if one.rows else [],
         "sayings": diagnosis.diagnose(one.present_rows) if one.rows else [],
         "answers": None,
+        "sets": None,
     }
     if not one.rows:
         missing.append("no curves: metrics.csv has no rows yet")
@@ -49,7 +55,13 @@ def content(
 
     # How good it is, and on what: accuracies, classes, confusions, calibration.
     found |= {"data": run.data, "sides": variants.table(one, run, config, missing)}
-    found |= _accuracy(run, config.top_k)
+    if isinstance(run.answers, SetPredictions):
+        found |= _sets(run, run.answers, config)
+    else:
+        found |= _accuracy(run, run.answers, config.top_k)
+        found |= _calibration(run, run.answers)
+        with convolving(config, run.checkpoint):
+            found |= rejection.content(run, run.answers, config, out, missing)
 
     # How it works: its layers, and what they do to an image.
     found["stages"] = _layers(run, missing)
@@ -82,8 +94,22 @@ def _facts(one: Record, run: ScoredRun | None) -> list[tuple[str, str]]:
     return facts
 
 
-def _accuracy(run: ScoredRun, top_k: int) -> dict[str, Any]:
-    found = run.answers
+def _sets(run: ScoredRun, found: SetPredictions, config: Config) -> dict[str, Any]:
+    """What the page shows where images have several labels."""
+    return {
+        "sets": found,
+        "all_right": share(found.right),
+        "thresholds": multilabel.thresholds(config, run.checkpoint)[1],
+        "classes": found.by_class(),
+        "together": [
+            ("In the labels", found.together(found.labels)),
+            ("As the model gives them", found.together(found.given)),
+        ],
+        "worst": cards(run, found.worst()),
+    }
+
+
+def _accuracy(run: ScoredRun, found: Predictions, top_k: int) -> dict[str, Any]:
     k = min(top_k, len(found.class_names))
     return {
         "answers": found,
@@ -92,12 +118,29 @@ def _accuracy(run: ScoredRun, top_k: int) -> dict[str, Any]:
         "topk": share(found.among(k)),
         "classes": accuracy.by_class(found),
         "matrix": _matrix(found),
-        "pairs": confused_pairs(run),
+        "pairs": confused_pairs(run, found),
         "worst": cards(run, accuracy.worst(found)),
         "unsure": cards(run, accuracy.least_sure(found)),
-        "ece": calibration.error(found.confidence, found.right),
-        "reliability": calibration.draw(found.confidence, found.right),
-        "bins": calibration.table(found.confidence, found.right),
+    }
+
+
+def _calibration(run: ScoredRun, found: Predictions) -> dict[str, Any]:
+    """The reliability of the answers, and of those at temperature 1 if they have another one."""
+    drawings, before = [], None
+    temperature = job.temperature(run.calibration)
+    if temperature != 1 and found.logits is not None:
+        binary = model.is_binary(run.checkpoint)
+        sure = probabilities(found.logits, binary=binary).max(1)
+        before = error(sure, found.right)
+        drawings.append(calibration.draw(sure, found.right, "Before temperature scaling"))
+    title = f"At temperature {temperature:.3f}" if drawings else "Reliability"
+    drawings.append(calibration.draw(found.confidence, found.right, title))
+    return {
+        "temperature": temperature,
+        "ece": error(found.confidence, found.right),
+        "ece_before": before,
+        "reliability": drawings,
+        "bins": table(found.confidence, found.right),
     }
 
 

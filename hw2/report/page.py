@@ -14,8 +14,8 @@ from hw2.errors import writing
 from hw2.runs import atomic
 
 
-def render(content: Mapping[str, Any]) -> str:
-    """Fills the template. All text is escaped, except the body of a drawing, which is HTML."""
+def render(content: Mapping[str, Any], template: str = "template.html") -> str:
+    """Fills a template. All text is escaped, except the body of a drawing, which is HTML."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -26,7 +26,7 @@ def render(content: Mapping[str, Any]) -> str:
     environment.filters["percent"] = lambda value, digits=1: f"{100 * value:.{digits}f} %"
     environment.filters["flags"] = _whole_flags
     environment.filters["shortened"] = shortened
-    return environment.get_template("template.html").render(content)
+    return environment.get_template(template).render(content)
 
 
 def _whole_flags(text: str) -> Markup:

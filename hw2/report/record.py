@@ -25,6 +25,9 @@ COLUMNS = (
     "val_top1",
     "val_balanced_accuracy",
     "val_macro_f1",
+    "val_micro_f1",
+    "val_mean_average_precision",
+    "val_accuracy",
 )
 
 
@@ -88,7 +91,7 @@ def read(path: Path) -> Record:
         int(flags.get(name, str(FIELDS[name].default))) for name in ("halve_after", "stop_after")
     )
     plateau = Plateau(halve_after, stop_after)
-    best_by = flags.get("best_by", FIELDS["best_by"].default)
+    best_by = flags.get("best_by", "top1")
     sign = -1 if best_by == "loss" else 1
     evaluations = ((int(row["step"]), sign * row.get(f"val_{best_by}", math.nan)) for row in rows)
     halvings = replay(plateau, (pair for pair in evaluations if math.isfinite(pair[1])), restarts)

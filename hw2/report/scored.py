@@ -12,12 +12,14 @@ from rich.console import Console
 from hw2.config.settings import Config
 from hw2.errors import DataError, Fault
 from hw2.input.examples import Examples
-from hw2.jobs import data, leaks, spec
+from hw2.jobs import calibration, data, leaks, multilabel, spec
 from hw2.jobs import model as trained
 from hw2.jobs.convolution import convolving
 from hw2.report import accuracy
 from hw2.report.accuracy import Predictions
 from hw2.report.record import Record
+from hw2.report.sets import SetPredictions
+from hw2.runs.calibration import Calibration
 from hw2.runs.checkpoints import Checkpoint
 from hw2.runs.folder import RunFolder
 
@@ -35,6 +37,7 @@ class ScoredRun:
       training: The examples that were trained on; None where `--test_data_path` gives other data.
       answers: What the model says of `indices`.
       data: What the held-out data are called on the page.
+      calibration: The calibration that the answers were made with, if there is one.
     """
 
     checkpoint: Checkpoint
@@ -43,8 +46,9 @@ class ScoredRun:
     examples: Examples
     indices: np.ndarray
     training: np.ndarray | None
-    answers: Predictions
+    answers: Predictions | SetPredictions
     data: str
+    calibration: Calibration | None
 
 
 def score(one: Record, config: Config, out: Console, missing: list[str]) -> ScoredRun | None:
@@ -58,8 +62,10 @@ def score(one: Record, config: Config, out: Console, missing: list[str]) -> Scor
         model = trained.load(checkpoint, tensors, config.weights)
         examples, indices, training = _data(one, checkpoint, config, out)
         with convolving(config, checkpoint):
-            ask = accuracy.compiled(model, trained.probabilities(checkpoint))
-            answers = classify(checkpoint, ask, examples, indices, config.batch_size)
+            calibrated = calibration.of(checkpoint, config.weights, out)
+            temperature = calibration.temperature(calibrated)
+            ask = accuracy.compiled(model)
+            answers = classify(config, checkpoint, ask, examples, indices, temperature)
     except DataError as error:
         missing.append(
             f"{one.name}: nothing of the model on pictures: {error}; --train_data_path says where "
@@ -77,27 +83,40 @@ def score(one: Record, config: Config, out: Console, missing: list[str]) -> Scor
         count := leaks.trained_on(RunFolder(one.path), examples, indices, out)
     ):
         name += f": {leaks.words_of(count, len(indices))}"
-    return ScoredRun(checkpoint, tensors, model, examples, indices, training, answers, name)
+    return ScoredRun(
+        checkpoint, tensors, model, examples, indices, training, answers, name, calibrated
+    )
 
 
 def classify(
+    config: Config,
     checkpoint: Checkpoint,
     ask: Callable[[tf.Tensor], tf.Tensor],
     examples: Examples,
     indices: np.ndarray,
-    batch_size: int,
-) -> Predictions:
+    temperature: float = 1.0,
+) -> Predictions | SetPredictions:
     """Classifies some of the examples, prepared as the evaluation of that training prepares them.
 
     Args:
+      config: The settings of the report.
       checkpoint: A checkpoint of the run.
-      ask: From images to probabilities, made by `accuracy.compiled`.
+      ask: From images to logits, made by `accuracy.compiled`.
       examples: The data.
       indices: The examples to classify.
-      batch_size: Images at a time.
+      temperature: By which the logits are divided.
     """
-    preprocessing = spec.preprocessing(checkpoint.state["identity"])
-    return accuracy.predict(ask, examples, indices, preprocessing, batch_size=batch_size)
+    identity = checkpoint.state["identity"]
+    several = multilabel.is_of(identity)
+    return accuracy.predict(
+        ask,
+        trained.probabilities(checkpoint, temperature),
+        examples,
+        indices,
+        spec.preprocessing(identity),
+        batch_size=config.batch_size,
+        thresholds=multilabel.thresholds(config, checkpoint)[0] if several else None,
+    )
 
 
 def sample(indices: np.ndarray, most: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from hw2.config.settings import Config
@@ -12,6 +13,7 @@ from hw2.report import accuracy, scored
 from hw2.report.accuracy import Predictions, share
 from hw2.report.record import Record
 from hw2.report.scored import ScoredRun
+from hw2.report.sets import SetPredictions
 from hw2.runs.folder import RunFolder
 
 SAMPLE = 2000  # images for each figure beside the main one
@@ -21,11 +23,16 @@ def table(one: Record, run: ScoredRun, config: Config, missing: list[str]) -> li
     """Compares training with held-out images, averaged with raw weights, the best with the last.
 
     Returns:
-      A row for each; the first is the main figure of the page. What cannot be computed is left
-      out, and the reason added to `missing`.
+      A row for each; the first is the main figure of the page. Its losses are without the
+      temperature, which is fitted to one of them only. What cannot be computed is left out, and
+      the reason added to `missing`.
     """
     which = "last" if config.checkpoint == "last" else "best"
-    main = _row(which, config.weights, run.data, run.checkpoint.step, run.answers)
+    answers = run.answers
+    if isinstance(answers, Predictions):
+        plain = trained.probabilities(run.checkpoint)(answers.logits).numpy()
+        answers = dataclasses.replace(answers, probabilities=plain)
+    main = _row(which, config.weights, run.data, run.checkpoint.step, answers)
     rows = [main]
     few = scored.sample(run.indices, SAMPLE)
     variants = [("best", run.checkpoint, run.tensors, few, run.data)]
@@ -41,7 +48,7 @@ def table(one: Record, run: ScoredRun, config: Config, missing: list[str]) -> li
 
     # One model takes all these weights in turn, so that it is traced only once.
     model = trained.build(run.checkpoint.state["identity"])
-    ask = accuracy.compiled(model, trained.probabilities(run.checkpoint))
+    ask = accuracy.compiled(model)
     for which, checkpoint, tensors, indices, data in variants:
         for weights in ("ema", "raw"):
             same = (checkpoint.step, weights, data) == (main["step"], config.weights, run.data)
@@ -50,9 +57,7 @@ def table(one: Record, run: ScoredRun, config: Config, missing: list[str]) -> li
             try:
                 trained.restore_weights(model, checkpoint, tensors, weights)
                 with convolving(config, checkpoint):
-                    found = scored.classify(
-                        checkpoint, ask, run.examples, indices, config.batch_size
-                    )
+                    found = scored.classify(config, checkpoint, ask, run.examples, indices)
             except Fault as fault:
                 missing.append(f"no figures of {which}, {weights}, {data}: {fault}")
                 continue
@@ -60,12 +65,15 @@ def table(one: Record, run: ScoredRun, config: Config, missing: list[str]) -> li
     return rows
 
 
-def _row(which: str, weights: str, data: str, step: int, found: Predictions) -> dict[str, Any]:
-    return {
+def _row(
+    which: str, weights: str, data: str, step: int, found: Predictions | SetPredictions
+) -> dict[str, Any]:
+    row = {
         "which": which,
         "weights": {"ema": "averaged", "raw": "raw"}[weights],
         "data": data,
         "step": step,
-        "top1": share(found.right),
-        "loss": found.loss,
     }
+    if isinstance(found, SetPredictions):
+        return row | {"scores": found.scores}
+    return row | {"top1": share(found.right), "loss": found.loss}

@@ -11,6 +11,8 @@ from hw2.errors import RunError
 from hw2.runs import checkpoints
 from hw2.runs.checkpoints import Checkpoint, State
 
+WORDS = {"top1": "top-1", "mean_average_precision": "mAP"}
+
 
 def find(
     folder: Path,
@@ -50,7 +52,7 @@ def find(
         if found:
             name = best_by(last)
             score = found.state["validation"][name]
-            word = "top-1" if name == "top1" else name.replace("_", " ")
+            word = WORDS.get(name, name.replace("_", " "))
             instead = f"the next best is step {found.step}, with validation {word} {score:.4f}"
         warnings.warn(f"passed over the best: {path} - {why}; {instead}", stacklevel=2)
         if set_aside and path.exists():

@@ -9,7 +9,8 @@ from hw2.errors import RunError
 from hw2.runs.checkpoints import Checkpoint
 from hw2.runs.folder import RunFolder
 
-USUAL = {"fit": "crop", "group_by": ""}  # what older runs do not record, and how they were
+# What older runs do not record, and how they were.
+USUAL = {"fit": "crop", "group_by": "", "cutout": 0, "several_labels": False}
 
 
 def check_same(

@@ -44,7 +44,8 @@ class Point:
       loss: The training loss, penalty included; nan if no step was taken since.
       accuracy: The training accuracy on augmented images; nan likewise.
       val_loss: The validation loss with averaged weights.
-      val_top1: The validation accuracy with averaged weights.
+      val_top1: The validation accuracy with averaged weights. It is top-1 or, where images have
+        several labels, the accuracy of `hw2.training.multilabel`; so is that of the training.
     """
 
     step: int
@@ -60,7 +61,7 @@ def diagnose(rows: Iterable[Mapping[str, Any]], best_step: int | None = None) ->
     Args:
       rows: The rows of `metrics.csv`, in order of steps, as `csv.DictReader` gives them or as
         numbers: "step", "loss", "accuracy", and where there was an evaluation "val_loss" and
-        "val_top1" (else "" or None).
+        "val_top1", or "val_accuracy" (else "" or None).
       best_step: The step of the best checkpoint, if it is known: the disk may have refused the
         one of the best evaluation.
 
@@ -86,6 +87,8 @@ def points_of(rows: Iterable[Mapping[str, Any]]) -> list[Point]:
         step, loss, accuracy, val_loss, val_top1 = (
             _number(row.get(name)) for name in ("step", "loss", "accuracy", "val_loss", "val_top1")
         )
+        if math.isnan(val_top1):  # of several labels an image
+            val_top1 = _number(row.get("val_accuracy"))
         since.append((step - begun, loss, accuracy))
         begun = step
         if math.isfinite(val_top1):

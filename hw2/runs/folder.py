@@ -9,8 +9,15 @@ from pathlib import Path
 from hw2.errors import RunError, writing
 from hw2.runs import atomic
 
-FLAGS, CLASSES = "flags.cfg", "class_names.txt"
-MADE = ("checkpoints", "metrics.csv", "split.csv", "tensorboard")  # by training, step by step
+FLAGS, CLASSES, CALIBRATION = "flags.cfg", "class_names.txt", "calibration.json"
+MADE = (
+    "checkpoints",
+    "metrics.csv",
+    "split.csv",
+    "tensorboard",
+    "tracker.json",
+    CALIBRATION,
+)  # by training, step by step
 
 
 @dataclasses.dataclass(frozen=True)

@@ -28,8 +28,20 @@ def stdout() -> Console:
 
 
 def _console(file: Any, *, stderr: bool = False, quiet: bool = False) -> Console:
-    """Makes a console that reads no markup, and writes no colours to a file or with `NO_COLOR`."""
-    out = Console(file=file, stderr=stderr, quiet=quiet, markup=False, emoji=False, highlight=False)
+    """Makes a console that reads no markup, and writes no colours to a file or with `NO_COLOR`.
+
+    A notebook sets `FORCE_COLOR` for the commands that it starts, for which rich takes their pipes
+    for terminals. A bar would leave a line there at each step.
+    """
+    out = Console(
+        file=file,
+        stderr=stderr,
+        quiet=quiet,
+        force_terminal=None if file is not None and file.isatty() else False,
+        markup=False,
+        emoji=False,
+        highlight=False,
+    )
     if not out.is_terminal:
         out.width, out.soft_wrap = PLAIN, True  # lines stay whole, to be searched
     return out

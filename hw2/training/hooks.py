@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from hw2.errors import NotFinite
 from hw2.training.loop import Run
-from hw2.training.metrics import Scores
+from hw2.training.multilabel import AnyScores
 from hw2.training.plateau import Plateau
 
 
@@ -16,9 +16,9 @@ class Evaluation:
 
     def __init__(
         self,
-        evaluate: Callable[[], Scores],
+        evaluate: Callable[[], AnyScores],
         plateau: Plateau,
-        best: Scores | None,
+        best: AnyScores | None,
         *,
         best_by: str = "top1",
     ):
@@ -28,7 +28,7 @@ class Evaluation:
           evaluate: Scores the averaged weights on the held-out pictures.
           plateau: The plateau rule; updated at each evaluation.
           best: Scores at `plateau.best_step`; None before the first evaluation.
-          best_by: The score that the plateau rule watches, see `Scores.by`.
+          best_by: The score that the plateau rule watches, see `by` of the scores.
         """
         self._evaluate, self._plateau, self.best = evaluate, plateau, best
         self._best_by = best_by
@@ -40,8 +40,8 @@ class Evaluation:
         Raises:
           NotFinite: The averaged weights have diverged.
         """
-        run.validation = self._evaluate()
-        loss = run.validation.loss
+        scores = run.validation = self._evaluate()
+        loss = scores.loss
         if not math.isfinite(loss):
             raise NotFinite(
                 f"validation loss is {loss} in step {run.step} - the weights have diverged at "
@@ -49,11 +49,11 @@ class Evaluation:
                 "last checkpoint if there is one"
             )
         self._before = self.best, self._plateau.best_step
-        score = run.validation.by(self._best_by)
+        score = scores.by(self._best_by)
         self._plateau.update(score, run.step)
         # What the plateau rule has seen may be higher, if the disk refused the checkpoint of it.
         if self.best is None or not score <= self.best.by(self._best_by):
-            self.best, self._plateau.best_step = run.validation, run.step
+            self.best, self._plateau.best_step = scores, run.step
         if self._plateau.exhausted:
             run.stop(f"no gain over {self._plateau.without_gain} evaluations")
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from hw2.training import average, losses, metrics, numerics, optimizers
@@ -28,11 +29,13 @@ class Learner:
         seed: int,
         optimizer: Callable[[dict[str, tf.Variable]], Optimizer] = Adam,
         loss: Loss = losses.cross_entropy,
+        accuracy: Loss = metrics.top1,
         clip_norm: float = 0.0,
         accumulate: int = 1,
         precision: str = "float32",
         frozen: Collection[str] = (),
         thaw_step: int = 0,
+        rate_factors: Callable[[tf.Module], Mapping[str, float]] = lambda model: {},
     ):
         """Builds the model twice, the second time to hold the averaged weights.
 
@@ -43,6 +46,7 @@ class Learner:
           seed: Seed of dropout.
           optimizer: Makes the optimizer for the trainable variables by name.
           loss: Loss of each example.
+          accuracy: Accuracy of each example, from labels and logits.
           clip_norm: Largest global norm of the gradients; 0 for no limit.
           accumulate: Into how many parts to cut a batch, to save memory; the gradients of the
             parts are summed, and batch norm and dropout see one part at a time.
@@ -50,6 +54,8 @@ class Learner:
             in bfloat16. Weights, sums and the loss are float32 either way.
           frozen: Names of variables that training leaves as they are.
           thaw_step: Steps after which these are trained too; 0 for never.
+          rate_factors: From the model to what multiplies the learning rate of each variable, by
+            name; 1 for those that it does not name.
         """
         self._strategy = tf.distribute.get_strategy()
         self.model, self.averaged = build(), build()
@@ -67,8 +73,13 @@ class Learner:
             if not variable.trainable and variable.aggregation == tf.VariableAggregation.MEAN
         ]
         self.optimizer = optimizer(self._trainable)
+        by_name = rate_factors(self.model)
+        self._rates: dict[float, set[str]] = {}  # the variables of each factor of the rate
+        for name in self._trainable:
+            self._rates.setdefault(by_name.get(name, 1.0), set()).add(name)
         self._penalty, self._ema_decay, self._seed = penalty, ema_decay, seed
         self._loss, self._clip_norm, self._accumulate = loss, clip_norm, accumulate
+        self._accuracy = accuracy
         self._dtype = {"float32": tf.float32, "mixed_bfloat16": tf.bfloat16}[precision]
         self._train = tf.function(self._train_step, autograph=False)
 
@@ -86,6 +97,19 @@ class Learner:
             "optimizer": named_variables(self.optimizer),
         }
         return {f"{group}/{name}": v for group, vs in groups.items() for name, v in vs.items()}
+
+    def gradients(self, before: Mapping[str, np.ndarray], rate: float) -> dict[str, np.ndarray]:
+        """Computes the gradients of the last step from what it changed; see `Optimizer`.
+
+        Args:
+          before: Values of the optimizer's `traces` before that step.
+          rate: Learning rate of that step.
+        """
+        found: dict[str, np.ndarray] = {}
+        for factor, names in self._rates.items():
+            own = {name: value for name, value in before.items() if name in names}
+            found |= self.optimizer.gradients(own, rate * factor)
+        return found
 
     def train_step(self, batch: tuple, *, step: int, rate: float, leave: bool = False) -> Metrics:
         """Takes one step on one batch, unless its loss or gradient is not finite.
@@ -191,8 +215,9 @@ class Learner:
             if self._clip_norm:
                 wanted = optimizers.clipped(gradients, self._clip_norm)
             found = dict(zip(self._active(thawed), wanted, strict=True))
-            everyone = [found.get(name) for name in self._trainable]
-            self.optimizer.apply(everyone, rate=rate, step=step)
+            for factor, names in self._rates.items():
+                own = [found.get(name) if name in names else None for name in self._trainable]
+                self.optimizer.apply(own, rate=rate * factor, step=step)
             decay = average.warmed_up(self._ema_decay, step)
             average.update(self._averages.values(), self._variables.values(), decay)
             return tf.ones([])
@@ -244,8 +269,7 @@ class Learner:
             mean = tf.reduce_mean(self._loss(labels, logits)) / shares
             loss = mean + self._penalty(self.model) / shares
         gradients = tape.gradient(loss, active)
-        right = metrics.in_top_k(labels, logits, 1)
-        accuracy = tf.reduce_mean(tf.cast(right, tf.float32)) / shares
+        accuracy = tf.reduce_mean(self._accuracy(labels, logits)) / shares
         return gradients, loss, accuracy
 
     def _logits(self, images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:

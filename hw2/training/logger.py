@@ -1,4 +1,4 @@
-"""Logs the metrics of training to the terminal, `metrics.csv` and TensorBoard."""
+"""Logs the metrics of training to the terminal, `metrics.csv`, TensorBoard and a tracker."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from hw2.errors import RunError, writing
 from hw2.runs import atomic
 from hw2.training.events import Events
 from hw2.training.loop import Run
+from hw2.training.trackers import Tracker
 
 SCORES = ("val_loss", "val_top1", "val_balanced_accuracy", "val_macro_f1")  # of `Scores`
-COLUMNS = (
+OF_TRAINING = (
     "step",
     "loss",
     "accuracy",
@@ -28,8 +29,8 @@ COLUMNS = (
     "examples_per_second",
     "seconds_per_batch",
     "share_waiting",
-    *SCORES,
 )
+COLUMNS = (*OF_TRAINING, *SCORES)
 WIDE = 80  # columns that hold the speed too
 
 
@@ -49,7 +50,9 @@ class Logger:
         out: Console,
         unlogged: Sequence[tuple[float, float]] = (),
         events: Events | None = None,
+        tracker: Tracker | None = None,
         stop_on_error: bool = True,
+        scores: Sequence[str] = SCORES,
     ):
         """Opens the logs, and drops rows that a killed process wrote after the step of `run`.
 
@@ -61,17 +64,21 @@ class Logger:
           out: The console for lines and the bar.
           unlogged: Loss and accuracy of each step since the last row of a run that is resumed.
           events: TensorBoard events, if they are wanted; closed with the logs.
+          tracker: Likewise.
           stop_on_error: Whether a disk that refuses a row ends the training; if not, the row is
             written with the next one.
+          scores: The columns of an evaluation.
 
         Raises:
           RunError: The folder cannot be written.
         """
+        self._scores = scores
         self._frequency, self._batch_size, self._out = frequency, batch_size, out
         self._first = run.step + 1
         self._file = folder / "metrics.csv"
-        _keep_rows(self._file, run.step - run.hooks_due)  # a step whose hooks are due logs again
-        self._events = events
+        columns, last = (*OF_TRAINING, *scores), run.step - run.hooks_due
+        _keep_rows(self._file, last, columns)  # a step whose hooks are due logs again
+        self._events, self._tracker = events, tracker
         self._stop_on_error = stop_on_error
         self._waiting: list[list] = []  # rows that the disk refused
         self.unlogged: list[tuple[float, float]] = list(unlogged)  # loss, accuracy
@@ -95,8 +102,10 @@ class Logger:
         self._bar.start()
         return self
 
-    def __exit__(self, *exception) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *exception) -> None:
         self._bar.stop()
+        if self._tracker:
+            self._tracker.close(finished=kind is None)
         if self._events:
             self._events.close()
 
@@ -110,8 +119,11 @@ class Logger:
             return
         row = self._row(run)
         self._append(["" if value is None else value for value in row.values()])
+        values = {name: value for name, value in row.items() if name != "step"}
         if self._events:
-            self._events.scalars(run.step, {n: v for n, v in row.items() if n != "step"})
+            self._events.scalars(run.step, values)
+        if self._tracker:
+            self._tracker.scalars(run.step, values)
         self._show(run, row)
 
     def _append(self, row: list) -> None:
@@ -153,8 +165,8 @@ class Logger:
             waiting and round(waiting, 4),
         )
         found = run.validation
-        scores = [getattr(found, name.removeprefix("val_"), None) for name in SCORES]
-        return dict(zip(COLUMNS, (*values, *scores), strict=True))
+        scores = [getattr(found, name.removeprefix("val_"), None) for name in self._scores]
+        return dict(zip((*OF_TRAINING, *self._scores), (*values, *scores), strict=True))
 
     def _show(self, run: Run, row: dict[str, float | None]) -> None:
         learned = f"loss {row['loss']:.4f}  accuracy {row['accuracy']:.3f}"
@@ -169,14 +181,14 @@ class Logger:
                 speed += f"  {row['share_waiting']:.0%} waiting for data"
             self._out.print(f"{place}  {learned}{speed}  rate {run.rate:.2g}")
         if run.validation:
-            scores = run.validation
+            name, value = run.validation.main
             self._out.print(
-                f"{place}  validation: top-1 {scores.top1:.4f}, loss {scores.loss:.4f}"
+                f"{place}  validation: {name} {value:.4f}, loss {run.validation.loss:.4f}"
                 f"  (averaged weights)"
             )
 
 
-def _keep_rows(file: Path, last: int) -> None:
+def _keep_rows(file: Path, last: int, columns: Sequence[str]) -> None:
     """Keeps only the header and the complete rows up to a step; a kill may have cut the last."""
     lines = []
     with writing(file):
@@ -187,7 +199,7 @@ def _keep_rows(file: Path, last: int) -> None:
         whole = [row for row in rows if len(row) == len(head) and row[0].isdecimal()]
         named = [dict(zip(head, row, strict=True)) for row in whole if int(row[0]) <= last]
         # Runs of before have fewer columns.
-        kept = [list(COLUMNS), *([row.get(name, "") for name in COLUMNS] for row in named)]
+        kept = [list(columns), *([row.get(name, "") for name in columns] for row in named)]
         if kept == lines:
             return
         with atomic.opened(file) as new:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
-from hw2.training.metrics import Scores
+from hw2.training.multilabel import AnyScores
 
 
 @dataclasses.dataclass
@@ -22,7 +22,7 @@ class Run:
     seconds: float = 0.0  # the last step took, its wait for data included
     waited: float = 0.0  # seconds of them that it waited for data
     metrics: dict[str, float] = dataclasses.field(default_factory=dict)  # of the last step
-    validation: Scores | None = None  # of the averaged weights, when this step was evaluated
+    validation: AnyScores | None = None  # of the averaged weights, when this step was evaluated
     stop_reason: str | None = None
     hooks_due: bool = False  # whether the last step's hooks have not all returned yet
 

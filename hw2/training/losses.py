@@ -1,7 +1,8 @@
 """Loss functions, which return the loss of each example.
 
 Labels are class indices `[N]`, or shares of every class `[N, classes]` that sum to 1, as mixup
-and CutMix make them.
+and CutMix make them. The losses of `multilabel` take `[N, classes]` of images with several labels,
+each share in [0, 1].
 """
 
 from __future__ import annotations
@@ -84,6 +85,51 @@ def focal(labels: tf.Tensor, logits: tf.Tensor, *, gamma: float = 2.0) -> tf.Ten
     logs = tf.nn.log_softmax(logits)  # [N, classes]
     others = tf.maximum(-tf.math.expm1(logs), LEAST)  # 1 - p
     return -tf.reduce_sum(shares_of(labels, logits) * others**gamma * logs, -1)
+
+
+def multilabel(
+    name: str,
+    *,
+    focal_gamma: float = 2.0,
+    smoothing: float = 0.0,
+    weights: Sequence[float] | None = None,
+) -> Loss:
+    """Makes a loss for images with several labels.
+
+    Args:
+      name: "binary" or "focal".
+      focal_gamma: Gamma of the focal loss.
+      smoothing: How far each label is moved towards a half: 1 becomes `1 - smoothing / 2`, and 0
+        becomes `smoothing / 2`, as in Keras.
+      weights: `[classes]`, by which the loss of a class is multiplied where an image has it, as
+        PyTorch's `pos_weight`; None for 1.
+
+    Raises:
+      ValueError: The name is that of another loss, which needs labels that sum to 1.
+
+    Source: Lin et al., "Focal Loss for Dense Object Detection", 2017, arxiv.org/abs/1708.02002, for
+    the focal loss of each class with a sigmoid of its own, averaged over the classes.
+    """
+    if name not in ("binary", "focal"):
+        raise ValueError(f"name must be binary or focal for several labels an image, got {name!r}.")
+    gamma = focal_gamma if name == "focal" else 0.0
+
+    def of_several(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        shares = shares_of(labels, logits) * (1 - smoothing) + smoothing / 2
+        positive = tf.constant(1.0 if weights is None else weights, logits.dtype)
+        return tf.reduce_mean(_binary_terms(shares, logits, gamma, positive), -1)
+
+    return of_several
+
+
+def _binary_terms(
+    shares: tf.Tensor, logits: tf.Tensor, gamma: float, positive: tf.Tensor | float
+) -> tf.Tensor:
+    """The loss of each image and class, `[N, classes]`; `positive` weighs that of a label."""
+    has, has_not = -tf.nn.softplus(-logits), -tf.nn.softplus(logits)  # logs of p and of 1 - p
+    if gamma:
+        has, has_not = has * tf.exp(gamma * has_not), has_not * tf.exp(gamma * has)
+    return -(positive * shares * has + (1 - shares) * has_not)
 
 
 LOSSES: dict[str, Loss] = {

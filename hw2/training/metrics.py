@@ -33,7 +33,12 @@ def in_top_k(labels: tf.Tensor, logits: tf.Tensor, k: int) -> tf.Tensor:
     return found & tf.reduce_all(tf.math.is_finite(logits), 1)
 
 
-@dataclasses.dataclass(frozen=True)
+def top1(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Whether each label has the largest logit, 1 or 0; see `in_top_k`."""
+    return tf.cast(in_top_k(labels, logits, 1), tf.float32)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Scores:
     """The results of an evaluation that counted each picture once."""
 
@@ -62,19 +67,58 @@ class Scores:
         """The scores as plain JSON, without `by_class`."""
         return {n: v for n, v in dataclasses.asdict(self).items() if n != "by_class"}
 
+    @property
+    def main(self) -> tuple[str, float]:
+        """The score that names the best checkpoint: what it is called, and its value."""
+        return "top-1", self.top1
+
+    @property
+    def words(self) -> str:
+        """The scores in words, without the loss."""
+        return (
+            f"{in_words(self.top1, self.topk, self.k)}, balanced accuracy "
+            f"{self.balanced_accuracy:.4f}, macro F1 {self.macro_f1:.4f}"
+        )
+
+
+class Outputs:
+    """The logits of an evaluation; give its `add` to a scorer as `keep`."""
+
+    def __init__(self) -> None:
+        self._labels: list[np.ndarray] = []
+        self._logits: list[np.ndarray] = []
+
+    def add(self, labels: np.ndarray, logits: np.ndarray) -> None:
+        """Adds the labels `[n]` and logits `[n, classes]` of some images."""
+        self._labels.append(labels)
+        self._logits.append(logits)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """`[N]` integers."""
+        return np.concatenate(self._labels)
+
+    @property
+    def logits(self) -> np.ndarray:
+        """`[N, classes]`, in the order of the labels."""
+        return np.concatenate(self._logits)
+
 
 def scorer(model: tf.Module, loss: Loss = losses.cross_entropy) -> Callable[..., Scores]:
-    """Makes the function `score(batches, k, check=)`, which evaluates the current weights.
+    """Makes the function `score(batches, k, check=, keep=)`, which evaluates the current weights.
 
     The batches hold every picture once: images `[N, H, W, C]`, labels `[N]` and weights `[N]`,
     0 for rows that only fill the last batch. `check` is called before each batch, and may raise
-    to end the evaluation. Runs under the strategy in force.
+    to end the evaluation. `keep` is called with the labels `[n]` and logits `[n, classes]` of each
+    batch, of all replicas and without the rows that fill it. Runs under the strategy in force.
 
     Args:
       model: The model to evaluate.
       loss: Loss of each example.
     """
     strategy = tf.distribute.get_strategy()
+
+    alone = strategy.num_replicas_in_sync == 1
 
     def replica_sums(images, labels, weights, k):
         logits = model(images, training=False)
@@ -84,24 +128,37 @@ def scorer(model: tf.Module, loss: Loss = losses.cross_entropy) -> Callable[...,
         classes = logits.shape[1]
         finite = tf.reduce_all(tf.math.is_finite(logits), 1)
         sure = tf.cast(finite & present, tf.float32)
-        return {
+        sums = {
             "right": tf.math.unsorted_segment_sum(top1, labels, classes),
             "count": tf.math.unsorted_segment_sum(count, labels, classes),
             "guessed": tf.math.unsorted_segment_sum(sure, tf.argmax(logits, 1), classes),
             "loss": tf.reduce_sum(tf.where(present, loss(labels, logits), 0)),
             "topk": tf.reduce_sum(tf.cast(in_top_k(labels, logits, k) & present, tf.float32)),
         }
+        return sums, (labels, tf.cast(logits, tf.float32), weights)
 
     @tf.function(autograph=False)
-    def batch_sums(batch, k):
-        return summed(strategy.run(replica_sums, (*batch, k)))
+    def batch_sums(batch, k, gathering):
+        sums, rows = strategy.run(replica_sums, (*batch, k))
+        if not alone:  # else the rows are there already
+            rows = tuple(strategy.gather(row, 0) for row in rows) if gathering else ()
+        return summed(sums), rows
 
-    def score(batches: Iterable[tuple], k: int, check: Callable[[], None] = lambda: None) -> Scores:
+    def score(
+        batches: Iterable[tuple],
+        k: int,
+        check: Callable[[], None] = lambda: None,
+        keep: Callable[[np.ndarray, np.ndarray], None] | None = None,
+    ) -> Scores:
         sums: dict[str, np.ndarray] = {}
         for batch in batches:
             check()
-            for name, value in batch_sums(batch, k).items():
+            of_batch, rows = batch_sums(batch, k, not alone and keep is not None)
+            for name, value in of_batch.items():
                 sums[name] = sums.get(name, 0) + value.numpy().astype(np.float64)
+            if keep:
+                labels, logits, weights = (row.numpy() for row in rows)
+                keep(labels[weights > 0], logits[weights > 0])
         count = float(sums["count"].sum()) if sums else 0
         if not count:
             raise ValueError("evaluation must have at least one picture, got none.")

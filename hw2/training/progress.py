@@ -6,10 +6,11 @@ import dataclasses
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hw2.training.metrics import Scores
+from hw2.training.multilabel import MultilabelScores
 from hw2.training.plateau import Plateau
 
 
@@ -35,8 +36,8 @@ class Progress:
     """
 
     plateau: Plateau
-    best: Scores | None = None
-    validation: Scores | None = None
+    best: Scores | MultilabelScores | None = None
+    validation: Scores | MultilabelScores | None = None
     unlogged: list[tuple[float, float]] = dataclasses.field(default_factory=list)
     unfinished: Unfinished | None = None
 
@@ -79,8 +80,8 @@ def check(state: Mapping[str, Any]) -> None:
 def _read(kind: Any, value: Any, place: str) -> Any:
     """Makes a value of type `kind` from plain JSON; converts an integer to float, and no more."""
     if typing.get_origin(kind) in (types.UnionType, typing.Union):
-        [wanted] = [option for option in typing.get_args(kind) if option is not type(None)]
-        return None if value is None else _read(wanted, value, place)
+        wanted = [option for option in typing.get_args(kind) if option is not type(None)]
+        return None if value is None else _read(_fitting(wanted, value), value, place)
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         if not isinstance(value, dict):
             raise ValueError(f"{place} is {_kind(value)}, not an object")
@@ -108,6 +109,15 @@ def _read(kind: Any, value: Any, place: str) -> Any:
     if kind is float and not math.isfinite(value):
         raise ValueError(f"{place} is {value}")
     return value
+
+
+def _fitting(kinds: Sequence[Any], value: Any) -> Any:
+    """Of several dataclasses the one that has all names of an object, else the first."""
+    if len(kinds) > 1 and isinstance(value, dict):
+        for kind in kinds:
+            if value.keys() <= typing.get_type_hints(kind).keys():
+                return kind
+    return kinds[0]
 
 
 def _kind(value: Any) -> str:

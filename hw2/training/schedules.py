@@ -5,7 +5,11 @@ from __future__ import annotations
 import dataclasses
 import math
 
-NAMES = ("constant", "steps", "cosine", "inverse_time")
+NAMES = ("constant", "steps", "cosine", "one_cycle", "inverse_time")
+# Of "one_cycle", the defaults of PyTorch's OneCycleLR, which are those of fastai.
+RISE = 0.3  # share of the steps in which the rate rises
+START = 1 / 25  # the rate before the first step, as a share of the highest
+END = START / 1e4  # the same of the last step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,11 +21,15 @@ class Schedule:
     cosine to 0 at the last step ("cosine"), or is divided by 1 + `decay` * steps since the warm-up
     ("inverse_time").
 
+    "one_cycle" rises along half a cosine from a 25th of the rate, in the warm-up or, where there is
+    none, in 0.3 of all steps, and then falls along half a cosine to a 250,000th at the last step.
+    It equals PyTorch's OneCycleLR with its defaults, but leaves the momentum as it is.
+
     Source: warm-up, Goyal et al., 2017, arxiv.org/abs/1706.02677; cosine, Loshchilov and Hutter,
-    2016, arxiv.org/abs/1608.03983.
+    2016, arxiv.org/abs/1608.03983; one cycle, Smith and Topin, 2017, arxiv.org/abs/1708.07120.
 
     Attributes:
-      rate: The learning rate after the warm-up.
+      rate: The learning rate after the warm-up, which is the highest.
       last_step: The step at which training ends.
       kind: One of `NAMES`.
       warmup: How many steps the warm-up takes.
@@ -44,13 +52,26 @@ class Schedule:
 
     def __call__(self, step: int) -> float:
         """The rate of the step that follows `step` others."""
+        if self.kind == "one_cycle":
+            return self.rate * self._share_of_cycle(step)
         if step < self.warmup:
             return self.rate * (step + 1) / self.warmup
         if self.kind == "cosine":
             whole = max(self.last_step - self.warmup, 1)
-            done = min((step - self.warmup) / whole, 1.0)
-            return self.rate * (1 + math.cos(math.pi * done)) / 2
+            return self.rate * _half_cosine(1.0, 0.0, (step - self.warmup) / whole)
         if self.kind == "inverse_time":
             return self.rate / (1 + self.decay * (step - self.warmup))
         passed = sum(step >= milestone for milestone in self.milestones)
         return self.rate * self.factor**passed if self.kind == "steps" else self.rate
+
+    def _share_of_cycle(self, step: int) -> float:
+        """The rate of "one_cycle" as a share of the highest, which step `peak` has."""
+        peak = max((self.warmup or RISE * self.last_step) - 1, 0)
+        if step < peak:
+            return _half_cosine(START, 1.0, step / peak)
+        return _half_cosine(1.0, END, (step - peak) / max(self.last_step - 1 - peak, 1))
+
+
+def _half_cosine(start: float, end: float, done: float) -> float:
+    """Goes from `start` to `end` while `done` goes from 0 to 1, and stays there."""
+    return end + (start - end) * (1 + math.cos(math.pi * min(done, 1.0))) / 2

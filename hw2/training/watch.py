@@ -46,7 +46,7 @@ class Watch:
             weights = self._learner.trainable
             values = {f"weights/{name}": variable.numpy() for name, variable in weights.items()}
             if self._before is not None and self._before_step == run.step - 1:
-                gradients = self._learner.optimizer.gradients(self._before, run.rate)
+                gradients = self._learner.gradients(self._before, run.rate)
                 values |= {f"gradients/{name}": value for name, value in gradients.items()}
             self._events.histograms(run.step, values)
             for name, pictures in self._pictures(run.step).items():

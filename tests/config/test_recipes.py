@@ -29,6 +29,7 @@ NAMES = {
     "cells",
     "fashion_mnist_best",
     "fashion_mnist_imbalanced",
+    "fashion_mnist_swapped",
     "few_pictures",
     "s1_inception10",
     "s2_densenet",
@@ -36,6 +37,7 @@ NAMES = {
     "s3_simple_cnn",
     "s4_transfer",
     "s4_waste_cnn",
+    "two_garments",
 }
 
 

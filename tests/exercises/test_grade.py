@@ -360,6 +360,21 @@ def test_the_inner_loop_in_cpp(tmp_path):
     assert found.state == grade.NOT_BEGUN
 
 
+def test_a_folder_is_graded_without_a_compiler(tmp_path, here, command, capsys, monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    for name in (FILES[0], FILES[-1]):
+        (tmp_path / name).write_text((KEY / name).read_text())
+    assert command("grade", tmp_path) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"^(\d) of \1 functions are right", out, re.MULTILINE)
+    assert "skipped: no C++ compiler for 8_inner_loop.cc - install g++, or set CXX" in out
+    assert command("grade", tmp_path, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [one["functions"] == [] for one in found] == ["skipped" in one for one in found]
+    assert command("grade", tmp_path / FILES[-1]) == 1  # nothing is left to grade
+    assert "no C++ compiler" in capsys.readouterr().err
+
+
 def test_the_commands(tmp_path, here, command, capsys):
     folder = tmp_path / "course"
     assert command("exercises", folder) == 0

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from hw2.config import settings
 from hw2.errors import RunError, UsageError
-from hw2.export import build, litert
+from hw2.export import build, litert, onnx
 from hw2.jobs import predict, train
 from hw2.models import MODELS
 from tests.training.tiny import FLAGS, tiny
@@ -178,6 +179,32 @@ def test_a_process_without_hw2_gets_the_answers_of_prediction(run, tmp_path, cap
     assert float(probability) == pytest.approx(opaque["guesses"][0]["probability"], abs=TOLERANCE)
     with pytest.raises(UsageError, match="it is there already; --overwrite, or --output"):
         export(run, form, f"--output={tmp_path / 'model'}")
+
+
+def pixels_reader(form, path):
+    if form != "saved_model":
+        return {"litert": litert.load, "onnx": onnx.load}[form](path)
+    loaded = tf.saved_model.load(path)
+
+    def classify(image):
+        answer = loaded.signatures["pixels"](picture=tf.constant(image))
+        names, values = (answer[key].numpy()[0] for key in ("class_names", "probabilities"))
+        return values[names.argsort()]
+
+    return classify
+
+
+@pytest.mark.parametrize("form", READERS)
+def test_flips_are_in_the_file(run, tmp_path, capsys, form):
+    """A picture and its mirror image have one answer, and it is that of prediction with flips."""
+    needs("tf2onnx" if form == "onnx" else READERS[form][1])
+    export(run, form, "--tta=flip", f"--output={tmp_path / 'model'}")
+    result = json.loads(capsys.readouterr().out)
+    assert (result["tta"], result["same_top1"]) == ("flip", 1)
+    assert result["largest_difference"] <= TOLERANCE
+    classify = pixels_reader(form, tmp_path / "model")
+    image = np.random.default_rng(0).integers(0, 256, (12, 12, 3), np.uint8)
+    np.testing.assert_allclose(classify(image), classify(image[:, ::-1].copy()), atol=1e-6)
 
 
 def test_int8_has_the_size_and_tells_the_cost(run, tmp_path, capsys):

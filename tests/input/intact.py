@@ -123,6 +123,8 @@ def shard() -> bytes:
 
     with tempfile.NamedTemporaryFile() as file, tf.io.TFRecordWriter(file.name) as writer:
         for number, content in enumerate(pictures("PNG")):
-            writer.write(records.example(content, "ab"[number % 2], number % 2, f"{number}.png"))
+            writer.write(
+                records.example(content, ["ab"[number % 2]], [number % 2], f"{number}.png")
+            )
         writer.flush()
         return Path(file.name).read_bytes()

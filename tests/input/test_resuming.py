@@ -30,6 +30,7 @@ EVERYTHING = dataclasses.replace(  # takes seconds to trace, each time
     hue=0.1,
     rand_augment=2,
     erasing=0.5,
+    cutout=2,
 )
 
 

@@ -13,6 +13,7 @@ from hw2.config import settings
 from hw2.errors import DataError, RunError
 from hw2.jobs import evaluate
 from hw2.runs import checkpoints, disk
+from hw2.training import metrics
 from hw2.training.metrics import Scores
 
 
@@ -102,10 +103,20 @@ def waiting(train, tmp_path, monkeypatch, capsys):
         return checkpoints.write(run / "checkpoints", step, values, state)
 
     class Evaluator:
-        skipped, trained_on = (), 0
+        skipped, trained_on, outputs = (), 0, metrics.Outputs()
+        outputs.add(np.zeros(1, int), np.ones([1, 10], np.float32))
 
         def __call__(self, *arguments):
-            return Scores(0.5, 0.5, 1, 1.0, 10, 0.5, 0.5, by_class=((5, 10),) * 10)
+            return Scores(
+                top1=0.5,
+                topk=0.5,
+                k=1,
+                loss=1.0,
+                num_examples=10,
+                balanced_accuracy=0.5,
+                macro_f1=0.5,
+                by_class=((5, 10),) * 10,
+            )
 
     monkeypatch.setattr(evaluate, "_evaluator", lambda *arguments: Evaluator())
 

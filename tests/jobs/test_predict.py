@@ -3,6 +3,7 @@
 import csv
 import gzip
 import json
+import math
 import os
 import resource
 import shutil
@@ -13,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
+from PIL import Image, ImageOps
 
 from hw2.config import settings
 from hw2.errors import DataError, RunError, UsageError
@@ -114,6 +115,46 @@ def test_labelled_folder_has_the_figures_of_evaluation(run, data, tmp_path, caps
     assert np.mean([row["class"] == row["label"] for row in rows]) == result["top1"]
     for row in rows:
         assert float(row["probability"]) >= float(row["probability_2"]) > 0
+
+
+def test_flips_are_the_mean_of_the_logits_in_prediction_and_in_evaluation(
+    run, data, tmp_path, capsys
+):
+    """Prediction of each picture and of its mirror image, averaged here, is that with flips."""
+    squares, mirrored = tmp_path / "squares", tmp_path / "mirrored"
+    for file in data.rglob("*.png"):  # 8 x 8, as the model sees them
+        image = Image.open(file).crop((0, 0, 8, 8))
+        for folder, one in ((squares, image), (mirrored, ImageOps.mirror(image))):
+            place = folder / file.relative_to(data)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            one.save(place)
+    found = []
+    for folder, tta in ((squares, "none"), (mirrored, "none"), (squares, "flip")):
+        predict(run, folder, tmp_path / "a.jsonl", "--top_k=3", f"--tta={tta}", "--overwrite")
+        result, rows = last_line(capsys), (tmp_path / "a.jsonl").read_text().splitlines()
+        guesses = [json.loads(row)["guesses"] for row in rows]
+        found.append([{g["class"]: g["probability"] for g in row} for row in guesses])
+    plain, other, both = found
+    assert len(plain) == 30
+    for one, two, mean in zip(plain, other, both, strict=True):
+        roots = {name: math.sqrt(one[name] * two[name]) for name in one}
+        expected = {name: root / sum(roots.values()) for name, root in roots.items()}
+        assert mean == pytest.approx(expected, abs=1e-5)
+        assert list(mean) == sorted(mean, key=mean.get, reverse=True)
+    words = [f"--checkpoint_dir={run}", f"--test_data_path={squares}", f"--eval_dir={tmp_path}"]
+    evaluate.evaluate(settings.parse(["eval.py", *words, "--tta=flip", "--top_k=3"]))
+    out, err = capsys.readouterr()
+    scores = json.loads(out)
+    assert (scores["top1"], scores["tta"]) == (result["top1"], "flip")
+    assert "ema weights, mean over flips" in err
+    assert "without flips" not in err
+
+
+def test_flips_of_a_run_that_has_seen_none_are_told_of(data, tmp_path, capsys):
+    flags = [f"--train_data_path={data}", f"--log_path={tmp_path / 'run'}", "--max_steps=1"]
+    train.train(settings.parse(["train.py", *FLAGS, *flags, "--noflip"]))
+    predict(tmp_path / "run", data, tmp_path / "a.csv", "--tta=flip")
+    assert "--tta=flip, but this run was trained without flips" in capsys.readouterr().err
 
 
 def test_lists_say_the_same_of_the_same_pictures_in_their_own_order(run, data, tmp_path, capsys):

@@ -62,6 +62,7 @@ def test_adamw_decays_by_itself():
         ([], 7, 15),
         (["--schedule=steps", "--rate_epochs=3"], 0, 0),
         (["--schedule=cosine"], 0, 0),
+        (["--schedule=one_cycle"], 0, 0),
         (["--schedule=inverse_time", "--decay=0.1"], 0, 0),
         (["--schedule=cosine", "--halve_after=3", "--stop_after=5"], 3, 5),
         (["--halve_after=0", "--stop_after=0"], 0, 0),

@@ -71,6 +71,7 @@ def test_train_ends_with_a_table_the_next_commands_and_one_json_line(trained):
     assert "Traceback" not in err
     assert {p.name for p in folder.iterdir()} == {
         ".lock",
+        "calibration.json",
         "checkpoints",
         "class_names.txt",
         "flags.cfg",

@@ -98,7 +98,7 @@ def test_conv_stack_refuses_lists_of_different_lengths(rng):
         layers.conv_stack(3, [4, 5], [3], strides=[1, 1], rng=rng)
 
 
-@pytest.mark.parametrize("shape", [(16, 5), (4, 3, 2, 5)])
+@pytest.mark.parametrize("shape", [(16, 5), (4, 3, 2, 5), (8, 3, 5), (2, 3, 4, 2, 5)])
 def test_batch_norm_in_training_and_after(rng, shape):
     norm = layers.BatchNorm(5)
     norm.scale.assign([1.0, 2.0, 3.0, 4.0, 5.0])

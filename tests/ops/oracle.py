@@ -4,71 +4,76 @@ Imports nothing of hw2. Forward, every loop reads `x` where the definition says;
 come from walking the same loops with the roles exchanged, so they are adjoint by construction.
 """
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
 
+ALL = slice(None)
 
-def taps(size, kernel, strides=(1, 1), padding="SAME", dilations=(1, 1)) -> Iterator:
+
+def taps(size, kernel, strides=None, padding="SAME", dilations=None) -> Iterator:
     """Yields ((i, j), (a, b), (row, column)) for each tap that lies inside the image.
 
-    The taps of one position come in row order.
+    The taps of one position come in row order. Signals and volumes have one and three of each.
     """
-    rows = list(_axis_taps(size[0], kernel[0], strides[0], dilations[0], _side(padding, 0)))
-    columns = list(_axis_taps(size[1], kernel[1], strides[1], dilations[1], _side(padding, 1)))
-    for i, a, row in rows:
-        for j, b, column in columns:
-            yield (i, j), (a, b), (row, column)
+    axes = _axes(size, kernel, strides, padding, dilations)
+    for along in itertools.product(*(list(_axis_taps(*axis)) for axis in axes)):
+        yield tuple(zip(*along, strict=True))
 
 
-def positions(size, kernel, strides=(1, 1), padding="SAME", dilations=(1, 1)) -> tuple[int, int]:
+def positions(size, kernel, strides=None, padding="SAME", dilations=None) -> tuple[int, ...]:
     """Rows and columns of the output."""
-    high, wide = (
-        len(_starts(size[k], kernel[k], strides[k], dilations[k], _side(padding, k)))
-        for k in range(2)
+    return tuple(
+        len(_starts(size, taps, *options))
+        for size, taps, *options in _axes(size, kernel, strides, padding, dilations)
     )
-    return high, wide
 
 
 def unfold(x, kernel, **window):
     """Patches `[N, H', W', kH, kW, C]`, zero where a tap is outside."""
-    n, height, width, c = x.shape
-    patches = np.zeros((n, *positions((height, width), kernel, **window), *kernel, c))
-    for (i, j), (a, b), (row, column) in taps((height, width), kernel, **window):
-        patches[:, i, j, a, b] = x[:, row, column]
+    n, *size, c = x.shape
+    patches = np.zeros((n, *positions(size, kernel, **window), *kernel, c))
+    for at, tap, pixel in taps(size, kernel, **window):
+        patches[(ALL, *at, *tap)] = x[(ALL, *pixel)]
     return patches
 
 
 def fold(patches, size, kernel, **window):
     """The image `[N, H, W, C]` that patches `[N, H', W', kH, kW, C]` add up to."""
     x = np.zeros((patches.shape[0], *size, patches.shape[-1]))
-    for (i, j), (a, b), (row, column) in taps(size, kernel, **window):
-        x[:, row, column] += patches[:, i, j, a, b]
+    for at, tap, pixel in taps(size, kernel, **window):
+        x[(ALL, *pixel)] += patches[(ALL, *at, *tap)]
     return x
 
 
-def conv2d(x, w, **window):
+def conv(x, w, **window):
     """`[N, H', W', O]`; groups where `x` has a multiple of the channels of `w`."""
-    y = np.zeros((len(x), *positions(x.shape[1:3], w.shape[:2], **window), w.shape[3]))
-    for (i, j), (a, b), (row, column) in taps(x.shape[1:3], w.shape[:2], **window):
+    size, kernel = x.shape[1:-1], w.shape[:-2]
+    y = np.zeros((len(x), *positions(size, kernel, **window), w.shape[-1]))
+    for at, tap, pixel in taps(size, kernel, **window):
         for of_x, of_y in _groups(x, w):
-            y[:, i, j, of_y] += x[:, row, column, of_x] @ w[a, b, :, of_y]
+            y[(ALL, *at, of_y)] += x[(ALL, *pixel, of_x)] @ w[(*tap, ALL, of_y)]
     return y
 
 
-def conv2d_gradients(x, w, dy, **window):
-    """dx and dw of sum(conv2d(x, w) * dy)."""
+def conv_gradients(x, w, dy, **window):
+    """dx and dw of sum(conv(x, w) * dy)."""
     dx, dw = np.zeros(x.shape), np.zeros(w.shape)
-    for (i, j), (a, b), (row, column) in taps(x.shape[1:3], w.shape[:2], **window):
+    for at, tap, pixel in taps(x.shape[1:-1], w.shape[:-2], **window):
         for of_x, of_y in _groups(x, w):
-            dx[:, row, column, of_x] += dy[:, i, j, of_y] @ w[a, b, :, of_y].T
-            dw[a, b, :, of_y] += x[:, row, column, of_x].T @ dy[:, i, j, of_y]
+            dx[(ALL, *pixel, of_x)] += dy[(ALL, *at, of_y)] @ w[(*tap, ALL, of_y)].T
+            dw[(*tap, ALL, of_y)] += x[(ALL, *pixel, of_x)].T @ dy[(ALL, *at, of_y)]
     return dx, dw
 
 
-def conv2d_transpose(x, w, size, **window):
-    """`[N, *size]`, size (H, W, groups*O): the gradient of the `conv2d` that x is a gradient of."""
-    return conv2d_gradients(np.zeros((len(x), *size)), w, x, **window)[0]
+def conv_transpose(x, w, size, **window):
+    """`[N, *size]`, size (H, W, groups*O): the gradient of the `conv` that x is a gradient of."""
+    return conv_gradients(np.zeros((len(x), *size)), w, x, **window)[0]
+
+
+# Of images, as the ops are named.
+conv2d, conv2d_gradients, conv2d_transpose = conv, conv_gradients, conv_transpose
 
 
 def depthwise_conv2d(x, w, **window):
@@ -151,8 +156,8 @@ def error(a, b) -> float:
 
 
 def _groups(x, w) -> Iterator[tuple[slice, slice]]:
-    c, o = w.shape[2:]
-    groups = x.shape[3] // c
+    c, o = w.shape[-2:]
+    groups = x.shape[-1] // c
     for g in range(groups):
         yield slice(g * c, (g + 1) * c), slice(g * o // groups, (g + 1) * o // groups)
 
@@ -177,5 +182,7 @@ def _starts(size, kernel, stride, dilation, padding) -> list[int]:
     return list(range(-before, size + after - span + 1, stride))
 
 
-def _side(padding, axis):
-    return padding if isinstance(padding, str) else padding[axis]
+def _axes(size, kernel, strides, padding, dilations) -> list:
+    ones = (1,) * len(size)
+    pads = [padding] * len(size) if isinstance(padding, str) else padding
+    return list(zip(size, kernel, strides or ones, dilations or ones, pads, strict=True))

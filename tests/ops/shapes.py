@@ -27,17 +27,22 @@ def small(low: int, high: int, repeats: int = 2):
 
 
 @st.composite
-def windows(draw, channels: int = 3):
+def windows(draw, channels: int = 3, axes: int = 2):
     """An image [N, H, W, C], a kernel, and options with which it has a position."""
-    kernel = draw(small(1, 5))
-    image = (draw(st.integers(0, 2)), *draw(small(1, 9)), draw(st.integers(1, channels)))
-    paddings = st.sampled_from(["SAME", "VALID"]) | st.tuples(small(0, 4), small(0, 4))
+    largest = 9 if axes < 3 else 5
+    kernel = draw(small(1, min(5, largest - 2), axes))
+    image = (
+        draw(st.integers(0, 2)),
+        *draw(small(1, largest, axes)),
+        draw(st.integers(1, channels)),
+    )
+    paddings = st.sampled_from(["SAME", "VALID"]) | st.tuples(*[small(0, 4)] * axes)
     window = {
-        "strides": draw(small(1, 5)),
+        "strides": draw(small(1, 5, axes)),
         "padding": draw(paddings),
-        "dilations": draw(small(1, 4)),
+        "dilations": draw(small(1, 4, axes)),
     }
-    if min(oracle.positions(image[1:3], kernel, **window)) < 1:
+    if min(oracle.positions(image[1:-1], kernel, **window)) < 1:
         window["padding"] = "SAME"  # the window did not fit
     return image, kernel, window
 

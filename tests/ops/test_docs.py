@@ -1,4 +1,4 @@
-"""The code of docs/convolution.md runs, and its picture is drawn by the library."""
+"""The code of docs/convolution.md and docs/beyond_images.md runs; a picture is the library's."""
 
 import re
 from pathlib import Path
@@ -9,10 +9,12 @@ import pytest
 PAGE = Path(__file__).parents[2] / "docs" / "convolution.md"
 
 
-def test_every_code_block_runs():
-    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
-    assert len(blocks) >= 4
-    exec(compile("\n".join(blocks), str(PAGE), "exec"), {})
+@pytest.mark.parametrize(("name", "least"), [("convolution.md", 4), ("beyond_images.md", 3)])
+def test_every_code_block_runs(name, least):
+    page = PAGE.with_name(name)
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    assert len(blocks) >= least
+    exec(compile("\n".join(blocks), str(page), "exec"), {})
 
 
 def test_the_picture_shows_the_image_and_the_matrix():

@@ -1,4 +1,4 @@
-"""The ONNX project's own node tests, as far as they have two dimensions at most.
+"""The ONNX project's own node tests of convolution, its transpose, pools and patches.
 
 ONNX keeps channels first and pads by [top, left, bottom, right]; filters are [O, C, kH, kW].
 https://onnx.ai/onnx/operators/
@@ -10,9 +10,10 @@ import math
 import numpy as np
 import oracle
 import pytest
-import tensorflow as tf
 
 from hw2 import ops
+from hw2.ops.geometry import Window
+from hw2.ops.patches_nd import fold_axes
 
 onnx = pytest.importorskip("onnx", reason="a dev dependency")
 
@@ -30,6 +31,7 @@ CONV = [
 CONV_TRANSPOSE = [
     "test_convtranspose",
     "test_convtranspose_1d",
+    "test_convtranspose_3d",
     "test_convtranspose_autopad_same",
     "test_convtranspose_dilations",
     "test_convtranspose_group_2",
@@ -72,16 +74,28 @@ MAX_POOL = [
     "test_maxpool_with_argmax_2d_precomputed_pads",  # its values; we return no indices
     "test_maxpool_with_argmax_2d_precomputed_strides",
 ]
-COL2IM = ["test_col2im", "test_col2im_dilations", "test_col2im_pads", "test_col2im_strides"]
+COL2IM = [
+    "test_col2im",
+    "test_col2im_5d",
+    "test_col2im_dilations",
+    "test_col2im_pads",
+    "test_col2im_strides",
+]
+DEFORM = [
+    "test_basic_deform_conv_with_padding",
+    "test_basic_deform_conv_without_padding",
+    "test_deform_conv_with_mask_bias",
+    "test_deform_conv_with_multiple_offset_groups",
+]
 
 
 @pytest.fixture(scope="module")
 def nodes():
-    """Name to (attributes, inputs, first output) of ONNX's node tests for the five ops."""
+    """Name to (attributes, inputs, first output) of ONNX's node tests for the six ops."""
     from onnx.backend.test.case import node
 
-    # collect_testcases would run the export of all 1,900 tests; these five modules are enough.
-    for module in ("conv", "convtranspose", "averagepool", "maxpool", "col2im"):
+    # collect_testcases would run the export of all 1,900 tests; these six modules are enough.
+    for module in ("conv", "convtranspose", "averagepool", "maxpool", "col2im", "deformconv"):
         importlib.import_module(f"onnx.backend.test.case.node.{module}")
     cases = {}
     for case in node._NodeTestCases:
@@ -105,22 +119,38 @@ def test_conv(nodes, name):
 @pytest.mark.parametrize("name", CONV_TRANSPOSE)
 def test_conv_transpose(nodes, name):
     attributes, (x, w), expected = nodes[name]
-    x, w, expected = of_two(x), of_two(w), of_two(expected)
-    strides, dilations = options(attributes)
-    extra = attributes.get("output_padding", [0, 0])
+    axes = w.ndim - 2
+    op, data_format = {
+        1: (ops.conv1d_transpose, "NCW"),
+        2: (ops.conv2d_transpose, "NCHW"),
+        3: (ops.conv3d_transpose, "NCDHW"),
+    }[axes]
+    strides, dilations = (attributes.get(k, [1] * axes) for k in ("strides", "dilations"))
+    extra = attributes.get("output_padding", [0] * axes)
     spans = [(k - 1) * d + 1 for k, d in zip(w.shape[2:], dilations, strict=True)]
-    full = [(x.shape[2 + k] - 1) * strides[k] + extra[k] + spans[k] for k in range(2)]
+    full = [(x.shape[2 + k] - 1) * strides[k] + extra[k] + spans[k] for k in range(axes)]
     if "output_shape" in attributes:  # what the window overhangs is cut off; nothing is, here
         size, padding = attributes["output_shape"], "VALID"
     elif "auto_pad" in attributes:
-        size, padding = [x.shape[2 + k] * strides[k] for k in range(2)], "SAME"
+        size, padding = [x.shape[2 + k] * strides[k] for k in range(axes)], "SAME"
     else:
-        padding = pads(attributes, None, None)
+        padding = of_sides(attributes.get("pads", [0] * 2 * axes))
         size = [
             whole - before - after for whole, (before, after) in zip(full, padding, strict=True)
         ]
     shape = [len(x), attributes.get("group", 1) * w.shape[1], *size]
-    y = ops.conv2d_transpose(x, filters(w), shape, strides, padding, dilations, data_format="NCHW")
+    w = np.moveaxis(w, (0, 1), (-1, -2))
+    y = op(x, w, shape, strides, padding, dilations, data_format=data_format)
+    assert oracle.error(y, expected) < FLOAT32
+
+
+@pytest.mark.parametrize("name", DEFORM)
+def test_deform_conv(nodes, name):
+    attributes, (x, w, offsets, *rest), expected = nodes[name]
+    bias, mask = (*rest, None, None)[:2]
+    padding = of_sides(attributes["pads"])
+    options = {"padding": padding, "data_format": "NCHW", "bias": bias}
+    y = ops.deform_conv2d(x, filters(w), offsets, mask, **options)
     assert oracle.error(y, expected) < FLOAT32
 
 
@@ -140,16 +170,21 @@ def test_max_pool(nodes, name):
 @pytest.mark.parametrize("name", COL2IM)
 def test_col2im(nodes, name):
     attributes, (patches, image_size, kernel), expected = nodes[name]
-    strides, dilations = options(attributes)
-    padding = pads(attributes, None, None)
-    window = {"strides": strides, "padding": padding, "dilations": dilations}
+    axes = len(kernel)
+    strides, dilations = (tuple(attributes.get(k, [1] * axes)) for k in ("strides", "dilations"))
+    padding = of_sides(attributes.get("pads", [0] * 2 * axes))
+    window = Window(tuple(map(int, kernel)), strides, padding, dilations)
+    sizes = [int(size) for size in image_size]
     taps = int(np.prod(kernel))
     n, c = len(patches), patches.shape[1] // taps
-    positions = oracle.positions(image_size, kernel, **window)
-    patches = patches.reshape(n, c, taps, *positions).transpose(0, 3, 4, 2, 1)
-    patches = patches.reshape(n, *positions, taps * c)
-    image = ops.fold(patches, image_size, kernel, **window)
-    assert oracle.error(tf.transpose(image, [0, 3, 1, 2]), expected) < FLOAT32
+    positions = [axis.out for axis in window.axes(*sizes)]
+    patches = patches.reshape(n, c, taps, *positions)
+    patches = np.moveaxis(patches, (2, 1), (-2, -1)).reshape(n, *positions, taps * c)
+    image = fold_axes(patches, sizes, window)
+    assert oracle.error(np.moveaxis(image, -1, 1), expected) < FLOAT32
+    if axes == 2:
+        folded = ops.fold(patches, sizes, *window)
+        assert (folded == image).numpy().all()
 
 
 def pool(op, x, attributes):
@@ -191,8 +226,12 @@ def pads(attributes, size, kernel):
         ]
         small = [(total // 2, total - total // 2) for total in totals]
         return small if attributes["auto_pad"] == b"SAME_UPPER" else [p[::-1] for p in small]
-    top, left, bottom, right = attributes.get("pads", [0, 0, 0, 0])
-    return [(top, bottom), (left, right)]
+    return list(of_sides(attributes.get("pads", [0, 0, 0, 0])))
+
+
+def of_sides(pads):
+    """All beginnings and then all ends, as a pair for each axis."""
+    return tuple((int(a), int(b)) for a, b in np.reshape(pads, [2, -1]).T)
 
 
 def filters(w):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hw2.report import accuracy, calibration
+from hw2.report import accuracy
 from hw2.report.accuracy import Predictions, Share
 
 
@@ -57,10 +57,3 @@ def test_mcnemar_pairs_by_name():
         assert (result["only_first"], result["only_second"]) == (8, 1)
         assert result["p"] == pytest.approx(2 * (1 + 9) / 2**9)  # of 9: none or one, both tails
     assert accuracy.mcnemar(one, answers([0], [0], names=["else"])) is None
-
-
-def test_calibration_error():
-    confidence = np.array([0.85, 0.85, 0.85, 0.85, 0.35, 1.0])
-    right = np.array([True, True, True, False, True, True])
-    expected = (4 * abs(0.85 - 0.75) + abs(0.35 - 1) + 0) / 6
-    assert calibration.error(confidence, right) == pytest.approx(expected)

@@ -29,3 +29,12 @@ def test_terminals_without_a_name(monkeypatch, name):
     monkeypatch.setenv("TERM", name)
     monkeypatch.setenv("COLUMNS", "nonsense")
     assert console.stderr().width > 0
+
+
+def test_a_file_is_no_terminal_whatever_a_notebook_says(monkeypatch, capsys):
+    for name in ("FORCE_COLOR", "CLICOLOR_FORCE"):
+        monkeypatch.setenv(name, "1")
+    for out in (console.stdout(), console.stderr()):
+        assert (out.is_terminal, out.is_interactive, out.color_system) == (False, False, None)
+        out.print("word " * 30, style="red")
+    assert set(capsys.readouterr()) == {"word " * 30 + "\n"}

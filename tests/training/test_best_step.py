@@ -28,7 +28,7 @@ def scripted(monkeypatch):
         values = [TOP1[at] for at in sorted(TOP1) if at >= step]
 
         def score(batches, k, check=None):
-            return Scores(values.pop(0) if values else 0.1, 1.0, k, 1.0, 10)
+            return scored(values.pop(0) if values else 0.1)
 
         monkeypatch.setattr(jobs_hooks, "scorer", lambda *arguments: score)
 
@@ -85,10 +85,14 @@ def test_only_a_saved_step_is_the_best_and_only_while_it_is_good(
     assert json.loads(capsys.readouterr().out)["best_step"] == 24
 
 
+def scored(top1):
+    return Scores(top1=top1, topk=1.0, k=1, loss=1.0, num_examples=10)
+
+
 def evaluation(scores):
     plateau = Plateau(halve_after=9, stop_after=99)
     values = iter(scores)
-    return Evaluation(lambda: Scores(next(values), 1.0, 1, 1.0, 10), plateau, None), plateau
+    return Evaluation(lambda: scored(next(values)), plateau, None), plateau
 
 
 @pytest.mark.fault(121)

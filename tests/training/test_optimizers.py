@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from hw2.config import settings as config
+from hw2.config import choices
 from hw2.training import losses, optimizers, schedules
 from hw2.training.schedules import Schedule
 
@@ -224,9 +224,34 @@ def test_schedules_agree_with_keras():
     )
     assert {Schedule(0.3, 9)(step) for step in range(20)} == {0.3}
     with pytest.raises(
-        ValueError, match="one of constant, steps, cosine, inverse_time, got 'linear'"
+        ValueError, match="one of constant, steps, cosine, one_cycle, inverse_time, got 'linear'"
     ):
         Schedule(0.1, 9, "linear")
+
+
+def test_one_cycle_is_that_of_pytorch():
+    """The numbers are of torch 2.13: `OneCycleLR(optimizer, max_lr=0.1, total_steps=20)`."""
+    rising = [0.004, 0.01316718427, 0.03716718427, 0.06683281573, 0.09083281573, 0.1]
+    falling = [0.0987464006235, 0.0950484632013, 0.0890916177571, 0.081174565395]
+    falling += [0.0716943001791, 0.0611262021936, 0.0500002, 0.0388741978064, 0.0283060998209]
+    falling += [0.018825834605, 0.0109087822429, 0.00495193679865, 0.00125399937649, 4e-07]
+    cycle = Schedule(0.1, 20, "one_cycle")
+    np.testing.assert_allclose([cycle(step) for step in range(20)], rising + falling, rtol=1e-10)
+    # Of 33 steps, 0.3 are no whole number. With pct_start=0.25, 5 of 20 steps rise.
+    uneven = Schedule(0.1, 33, "one_cycle")
+    np.testing.assert_allclose(
+        [uneven(step) for step in (1, 8, 9, 31, 32)],
+        [0.00695948975088, 0.0975980704357, 0.0999953761114, 0.000462083724074, 4e-07],
+        rtol=1e-10,
+    )
+    warmed = Schedule(0.1, 20, "one_cycle", warmup=5)
+    np.testing.assert_allclose(
+        [warmed(step) for step in (0, 1, 4, 5, 18, 19, 25)],
+        [0.004, 0.018058874503, 0.1, 0.0989073844072, 0.00109301559283, 4e-07, 4e-07],
+        rtol=1e-10,
+    )
+    for steps in (1, 2, 3):  # too few to rise
+        assert Schedule(0.1, steps, "one_cycle")(0) == 0.1
 
 
 def test_losses_are_keras_losses_of_indices_and_of_shares():
@@ -260,9 +285,9 @@ def test_losses_are_keras_losses_of_indices_and_of_shares():
 
 
 def test_the_names_in_the_settings_are_those_here():
-    assert config.OPTIMIZERS == optimizers.NAMES
-    assert config.SCHEDULES == schedules.NAMES
-    assert set(config.LOSSES) == losses.LOSSES.keys()
+    assert choices.OPTIMIZERS == optimizers.NAMES
+    assert choices.SCHEDULES == schedules.NAMES
+    assert set(choices.LOSSES) == {"auto", *losses.LOSSES}
 
 
 def test_clipping_keeps_the_direction():

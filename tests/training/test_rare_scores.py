@@ -54,7 +54,8 @@ def test_an_evaluation_has_them_without_what_fills_the_last_batch(two_devices):
 
 
 def test_scores_to_choose_by():
-    found = Scores(0.5, 0.9, 5, 1.25, 10, balanced_accuracy=0.4, macro_f1=0.3)
+    older = {"top1": 0.5, "topk": 0.9, "k": 5, "loss": 1.25, "num_examples": 10}
+    found = Scores(**older, balanced_accuracy=0.4, macro_f1=0.3)
     names = ("top1", "balanced_accuracy", "macro_f1", "loss")
     assert [found.by(name) for name in names] == [0.5, 0.4, 0.3, -1.25]
-    assert np.isnan(Scores(0.5, 0.9, 5, 1.25, 10).by("macro_f1"))
+    assert np.isnan(Scores(**older).by("macro_f1"))

@@ -101,7 +101,14 @@ def test_scorer_leaves_out_rows_of_weight_zero():
         ]
     )
     means = {"balanced_accuracy": pytest.approx(2 / 3), "macro_f1": pytest.approx(5 / 9)}
-    assert scores == Scores(pytest.approx(2 / 3), 1.0, 2, pytest.approx(loss, rel=1e-6), 6, **means)
+    assert scores == Scores(
+        top1=pytest.approx(2 / 3),
+        topk=1.0,
+        k=2,
+        loss=pytest.approx(loss, rel=1e-6),
+        num_examples=6,
+        **means,
+    )
 
 
 def test_scorer_refuses_nothing():

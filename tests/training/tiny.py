@@ -22,6 +22,7 @@ FLAGS = [
     "--learning_rate=0.01",
     "--notensorboard",
 ]
+SHORT = [*FLAGS, "--max_steps=8", "--save_checkpoint_steps=4"]
 
 
 def tiny(image_shape, num_classes, *, seed, l2=1e-3):

@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from hw2.errors import DataError
+from hw2.input import labels as labelling
 from hw2.input.files import duplicates
 from hw2.input.files.names import shown
 from hw2.input.files.rules import Rules
@@ -28,7 +29,7 @@ def conflicting(labels: np.ndarray, digests: np.ndarray) -> tuple[np.ndarray, li
       content, the pair of the two.
     """
     first = duplicates.first_of_each(digests)
-    second = np.flatnonzero(labels[first] != labels)
+    second = np.flatnonzero(~labelling.equal(labels[first], labels))
     involved = np.flatnonzero(np.isin(first, first[second]))
     return involved, [(int(first[i]), int(i)) for i in second]
 
@@ -51,10 +52,13 @@ def check_conflicts(
     return (f"conflicting labels of {len(involved)} pictures: {shown_pairs}",)
 
 
-def line(source: str, involved: int, count: int, pairs: str, rules: Rules) -> str:
-    """Says that too many of `count` images are in several classes."""
+def line(
+    source: str, involved: int, count: int, pairs: str, rules: Rules, *, several: bool = False
+) -> str:
+    """Says that too many of `count` images are in several classes, or have different labels."""
+    what = "have different labels at one place and another" if several else "lie in several classes"
     return (
         f"conflicting labels in {shown(source)} - {involved} of {count} pictures "
-        f"lie in several classes, over --max_bad_fraction={rules.max_bad_fraction:g}: "
+        f"{what}, over --max_bad_fraction={rules.max_bad_fraction:g}: "
         f"{pairs}"
     )

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hw2.input import labels as labelling
 from hw2.input.files import duplicates
 from hw2.input.files.names import first_few, shown
 from hw2.input.files.rules import Rules
@@ -104,7 +105,14 @@ def _conflicts(
         return left, out, [note], []
     if len(involved) <= rules.max_bad_fraction * len(good):
         return good, [], [f"conflicting labels of {len(involved)} pictures: {words}"], []
-    line = conflicts.line(listing.source, len(involved), len(good), words, rules)
+    line = conflicts.line(
+        listing.source,
+        len(involved),
+        len(good),
+        words,
+        rules,
+        several=labelling.are_several(listing.labels),
+    )
     return left, [], [], [Trouble(line, conflicts.REMEDY, {"skip_conflicts": True})]
 
 
@@ -117,7 +125,7 @@ def _classes(
     """
     listing = seen.listing
     names = listing.class_names
-    counts = np.bincount(listing.labels[good], minlength=len(names))
+    counts = labelling.counts(listing.labels[good], len(names))
     left = np.flatnonzero(counts)
     if rules.allow_empty_class or counts.all():
         return np.arange(len(counts)), [], []
@@ -125,7 +133,7 @@ def _classes(
         empty = first_few([names[label] for label in np.flatnonzero(counts == 0)])
         return left, [f"classes without pictures are left out: {empty}"], []
     if troubled:
-        counts = np.bincount(listing.labels, minlength=len(names))
+        counts = labelling.counts(listing.labels, len(names))
         tops = _tops(listing)
         counts += np.array([name in tops for name in names])
     absent = np.flatnonzero(counts == 0).tolist()
@@ -154,7 +162,7 @@ def _tops(listing: Listing) -> set[str]:
 def _named(seen: Survey, empty: Sequence[int]) -> str:
     """Names the empty classes, each with what is there instead."""
     listing = seen.listing
-    bad = collections.Counter(int(listing.labels[index]) for index in seen.bad)
+    bad = labelling.counts(listing.labels[list(seen.bad)], len(listing.class_names))
     words = []
     for label in empty:
         beside = [f"{bad[label]} bad"] if bad[label] else []

@@ -19,7 +19,7 @@ class Listing:
     Attributes:
       root: The folder that names are relative to.
       names: Unique paths below the root, with "/" between folders.
-      labels: `[N]` int32 indices into `class_names`; -1 for an image without a label, which only
+      labels: As in `Examples`; of the first kind -1 for an image without a label, which only
         prediction accepts.
       class_names: One name per class.
       source: What the user gave: the root itself, or the file that lists the images.

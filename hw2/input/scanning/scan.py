@@ -13,6 +13,7 @@ import numpy as np
 
 from hw2 import cores
 from hw2.errors import DataError
+from hw2.input import labels as labelling
 from hw2.input.examples import Examples
 from hw2.input.files import decode, duplicates, flat, formats
 from hw2.input.files.decode import Stamp
@@ -99,7 +100,7 @@ def made(seen: Survey, rules: Rules) -> Examples:
         load, content_of = _readers(listing, rules, good, records)
         left = Examples(
             names,
-            numbers[labels],
+            labelling.renumbered(labels, numbers, len(found.classes)),
             class_names,
             channels=3,
             load=load,
@@ -138,7 +139,9 @@ def unusual(seen: Survey) -> tuple[str, ...]:
     flat_ones = [names[i] for i in np.flatnonzero(records["flat"] & good).tolist()]
     notes += flat.note(flat_ones, int(good.sum()))
     first = duplicates.first_of_each(records["digest"])
-    again = np.flatnonzero((first != np.arange(len(first))) & (labels[first] == labels))
+    again = np.flatnonzero(
+        (first != np.arange(len(first))) & labelling.equal(labels[first], labels)
+    )
     if len(again):
         pairs = [(shown(names[first[i]]), shown(names[i])) for i in again.tolist()]
         twins = duplicates.equations(pairs)

@@ -3,6 +3,9 @@
 A record is a `tf.train.Example` with the features that TensorFlow's own image tools write:
 `image/encoded`, the bytes of an image file; `image/class/text`, or `image/class/label` where
 there is no text; `image/filename`. An index beside the shards gives the position of each record.
+
+Where images have several classes, both features have one value for each class of the image, or
+none, and `image/class/several` is 1.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from hw2.errors import DataError
+from hw2.input import labels as labelling
 from hw2.input.examples import Examples
 from hw2.input.files import spelling
 from hw2.input.files.names import shown
@@ -27,11 +31,12 @@ from hw2.input.sources import layout
 
 SHARD = re.compile(r".*\.tfrecords?|.*-\d{5}-of-\d{5}(\.tfrecords?)?")
 INDEX = "index.npz"
-ENCODED, TEXT, LABEL, NAME = (
+ENCODED, TEXT, LABEL, NAME, SEVERAL = (
     "image/encoded",
     "image/class/text",
     "image/class/label",
     "image/filename",
+    "image/class/several",
 )
 HEAD, TAIL = 12, 4  # bytes around a record: its length and checksum, and its own checksum
 OPEN = 64  # shards kept open: a process may often open 1024 files, and ImageNet has 1024 shards
@@ -93,17 +98,26 @@ def to_classify(paths: Sequence[str], class_names: Sequence[str]) -> Listing:
     return index.listing(class_names, labelled=False)
 
 
-def example(content: bytes, class_name: str, label: int, name: str) -> bytes:
-    """Serializes a record: the bytes of an image file, its class and its name."""
+def example(
+    content: bytes,
+    class_names: Sequence[str],
+    labels: Sequence[int],
+    name: str,
+    *,
+    several: bool = False,
+) -> bytes:
+    """Serializes a record: the bytes of an image file, its class or classes, and its name."""
     features = {
         ENCODED: [content],
-        TEXT: [class_name.encode("utf-8", "surrogateescape")],
+        TEXT: [text.encode("utf-8", "surrogateescape") for text in class_names],
         NAME: [name.encode("utf-8", "surrogateescape")],
     }
     fields = {
         k: tf.train.Feature(bytes_list=tf.train.BytesList(value=v)) for k, v in features.items()
     }
-    fields[LABEL] = tf.train.Feature(int64_list=tf.train.Int64List(value=[label]))
+    fields[LABEL] = tf.train.Feature(int64_list=tf.train.Int64List(value=labels))
+    if several:
+        fields[SEVERAL] = tf.train.Feature(int64_list=tf.train.Int64List(value=[1]))
     return tf.train.Example(features=tf.train.Features(feature=fields)).SerializeToString()
 
 
@@ -117,6 +131,8 @@ class _Index:
         names: Sequence[str],
         classes: Sequence[str],
         known: Sequence[str] = (),
+        *,
+        several: bool = False,
     ):
         """Keeps one entry for each record.
 
@@ -124,9 +140,11 @@ class _Index:
           paths: Paths of the shards.
           places: `[N]` of dtype `PLACE`.
           names: `[N]` names of the images.
-          classes: `[N]` names of their classes.
+          classes: `[N]` names of their classes, several of an image as one text.
           known: Names of all classes, if the writer knew them.
+          several: Whether an image may have several classes.
         """
+        self.several = several
         self.paths, self.places, self.names = list(paths), places, list(names)
         self.classes, self.known = list(classes), tuple(known)
         self._files: dict[int, int] = {}
@@ -150,13 +168,14 @@ class _Index:
                 places["shard"] = number[places["shard"]]
                 keep = np.flatnonzero(places["shard"] >= 0)
                 names, known = _lines(file["names"]), _lines(file["class_names"])
-                labels = file["labels"]
+                labels = file["labels"][keep]
                 return cls(
                     paths,
                     places[keep],
                     [names[i] for i in keep],
-                    [known[labels[i]] for i in keep],
+                    labelling.texts(labels, known),
                     known,
+                    several=labelling.are_several(labels),
                 )
         except Exception:  # damage makes zipfile and NumPy raise nearly anything
             return None
@@ -164,12 +183,13 @@ class _Index:
     @classmethod
     def walk(cls, paths: Sequence[str], *, labelled: bool = True) -> _Index:
         """Makes the index by reading every shard from start to end, and checks its checksums."""
-        places, names, classes = [], [], []
+        places, names, classes, several = [], [], [], False
         for number, path in enumerate(paths):
             start, count = 0, 0
             try:
                 for row, record in enumerate(tf.data.TFRecordDataset(path).as_numpy_iterator()):
-                    name, label = _described(path, row, record, labelled)
+                    name, label, many = _described(path, row, record, labelled)
+                    several |= many
                     places.append((number, start + HEAD, len(record)))
                     names.append(name)
                     classes.append(label)
@@ -182,12 +202,11 @@ class _Index:
                 ) from error
         if len(set(names)) < len(names):
             names = [f"{i:07d}:{name}" for i, name in enumerate(names)]
-        return cls(paths, np.array(places, PLACE), names, classes)
+        return cls(paths, np.array(places, PLACE), names, classes, several=several)
 
     def save(self, path: str) -> None:
         """Writes the index as a file."""
-        known = self.known or sorted(set(self.classes))
-        number = {name: label for label, name in enumerate(known)}
+        known = self.known or sorted({name for text in self.classes for name in self._split(text)})
         with open(path, "wb") as file:
             np.savez(
                 file,
@@ -195,7 +214,7 @@ class _Index:
                 sizes=np.array([os.path.getsize(path) for path in self.paths]),
                 places=self.places,
                 names=_blob(self.names),
-                labels=np.array([number[name] for name in self.classes], np.int32),
+                labels=self._labels(known),
                 class_names=_blob(known),
             )
 
@@ -203,11 +222,12 @@ class _Index:
         """Lists the records for a scan, or for prediction unless `labelled`."""
         source = os.path.dirname(self.paths[0]) if len(self.paths) > 1 else self.paths[0]
         first: dict[str, str] = {}  # of the spellings of a name in Unicode
-        for name in sorted(set(self.classes), key=_natural):
+        own = {name for text in self.classes for name in self._split(text)}
+        for name in sorted(own, key=_natural):
             first.setdefault(spelling.form(name), name)
         known = tuple(class_names or self.known or first.values())
         find = spelling.finder(known)
-        unknown = sorted(name for name in set(self.classes) if find(name) < 0)
+        unknown = sorted(name for name in own if find(name) < 0)
         if unknown and labelled:
             raise DataError(
                 f"unknown classes in {shown(source)} - {shown(unknown[0])} is not one of the "
@@ -215,22 +235,38 @@ class _Index:
             )
         if len(known) < 2 and class_names is None:
             raise DataError(
-                f"no classes in {shown(source)} - one class only, {shown(known[0])}; two are "
-                "needed at least"
+                f"no classes in {shown(source)} - one class only, "
+                f"{shown(known[0]) if known else 'none'}; two are needed at least"
             )
-        number = {name: find(name) for name in set(self.classes)}
         times = np.array([os.stat(path).st_mtime_ns for path in self.paths])
         stamps = np.stack([self.places["length"], times[self.places["shard"]]], axis=1)
         return Listing(
             os.path.dirname(self.paths[0]),
             self.names,
-            np.array([number[name] for name in self.classes], np.int32),
+            self._labels(known),
             known,
             source=source,
             records=stamps,
             read=self.encoded,
             notes=() if class_names else spelling.notes(known),
         )
+
+    def _split(self, text: str) -> list[str]:
+        """The classes of an image, from their text."""
+        if self.several:
+            return text.split(labelling.SEPARATOR) if text else []
+        return [text]
+
+    def _labels(self, known: Sequence[str]) -> np.ndarray:
+        """The labels of the images; -1, or none, for a class that is not known."""
+        find = spelling.finder(known)
+        if not self.several:
+            number = {name: find(name) for name in set(self.classes)}
+            return np.array([number[name] for name in self.classes], np.int32)
+        labels = np.zeros([len(self.classes), len(known)], np.uint8)
+        for row, text in enumerate(self.classes):
+            labels[row, [n for n in map(find, self._split(text)) if n >= 0]] = 1
+        return labels
 
     def encoded(self, index: int) -> bytes:
         """Returns the bytes of image `index`; safe to call from several threads."""
@@ -270,8 +306,11 @@ class _Index:
             os.close(file)
 
 
-def _described(path: str, row: int, record: bytes, labelled: bool) -> tuple[str, str]:
-    """Returns name and class of a record; the class is "" if there is none and need not be."""
+def _described(path: str, row: int, record: bytes, labelled: bool) -> tuple[str, str, bool]:
+    """Returns name and class of a record, and whether it may have several classes.
+
+    The class is "" if there is none and need not be.
+    """
     try:
         fields = tf.train.Example.FromString(record).features.feature
     except Exception as error:  # protobuf's own
@@ -279,12 +318,14 @@ def _described(path: str, row: int, record: bytes, labelled: bool) -> tuple[str,
     if len(fields[ENCODED].bytes_list.value) != 1:
         raise _bad(path, row, f"no {ENCODED}")
     texts, numbers = fields[TEXT].bytes_list.value, fields[LABEL].int64_list.value
-    if labelled and not texts and not numbers:
+    several = bool(sum(fields[SEVERAL].int64_list.value))
+    if labelled and not texts and not numbers and not several:
         raise _bad(path, row, f"neither {TEXT} nor {LABEL}")
-    label = texts[0].decode("utf-8", "surrogateescape") if texts else "".join(map(str, numbers[:1]))
+    words = [text.decode("utf-8", "surrogateescape") for text in texts] or list(map(str, numbers))
+    label = labelling.SEPARATOR.join(words) if several else "".join(words[:1])
     names = fields[NAME].bytes_list.value
     name = names[0].decode("utf-8", "surrogateescape") if names else ""
-    return name or f"{os.path.basename(path)}:{row}", label
+    return name or f"{os.path.basename(path)}:{row}", label, several
 
 
 def _bad(path: str, row: int, why: str) -> DataError:

@@ -16,8 +16,9 @@ _EXCEL = re.compile(r"sep=.?")  # which separator follows, for Excel
 FORM = "a list of pictures has the header `file,class`"
 
 
-def rows_of(path: str, form: str = FORM) -> Iterator[tuple[int, list[str]]]:
-    """Yields line number and fields of every row, the header first and in lower case.
+def rows_of(path: str, form: str = FORM, *, lower: bool = True) -> Iterator[tuple[int, list[str]]]:
+    """Yields line number and fields of every row, the header first, and unless not `lower` in
+    lower case.
 
     All rows must have the same length. A row with a quoted line break spans several lines, and has
     the number of the last. `form` says in errors what the file should be.
@@ -36,7 +37,8 @@ def rows_of(path: str, form: str = FORM) -> Iterator[tuple[int, list[str]]]:
                     if len(row) == 1 or _EXCEL.fullmatch(row[0]):
                         _check_separator(path, line, row)
                     width = len(row)
-                    yield line, [field.strip().lower() for field in row]
+                    head = [field.strip() for field in row]
+                    yield line, [field.lower() for field in head] if lower else head
                     continue
                 if not row:
                     raise bad(path, line, "the line is empty", "remove it")

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from hw2.errors import DataError, writing
+from hw2.input import labels as labelling
 from hw2.input.examples import Examples
 from hw2.input.files.names import shown
 from hw2.input.sources import records
@@ -42,14 +43,14 @@ def write(examples: Examples, folder: str | os.PathLike[str], *, shard_mb: int =
             raise DataError(f"no room in {shown(folder)} - the folder is not empty; give a new one")
         order = np.random.Generator(np.random.Philox(0)).permutation(len(examples))
         shards = _shards(examples, content, order, folder, shard_mb)
-        partial, places, names, classes = [], [], [], []
+        partial, places, names, indices = [], [], [], []
         try:
             for number, (path, rows) in enumerate(shards):
                 partial.append(path)
                 for index, start, length in rows:
                     places.append((number, start, length))
                     names.append(examples.names[index])
-                    classes.append(examples.class_names[examples.labels[index]])
+                    indices.append(index)
         except BaseException:  # after Ctrl-C too: leftovers would be in the way of the next attempt
             for name in os.listdir(folder):
                 if name.endswith(PARTIAL):
@@ -62,8 +63,14 @@ def write(examples: Examples, folder: str | os.PathLike[str], *, shard_mb: int =
         ]
         for old, new in zip(partial, paths, strict=True):
             os.replace(old, new)
+        classes = labelling.texts(examples.labels[indices], examples.class_names)
         records._Index(
-            paths, np.array(places, records.PLACE), names, classes, examples.class_names
+            paths,
+            np.array(places, records.PLACE),
+            names,
+            classes,
+            examples.class_names,
+            several=examples.several,
         ).save(os.path.join(folder, records.INDEX))
     return paths
 
@@ -83,11 +90,13 @@ def _shards(
         with tf.io.TFRecordWriter(path) as writer:
             while at < len(order) and size < shard_mb * 2**20:
                 index = int(order[at])
+                numbers = labelling.of(examples.labels, index)
                 record = records.example(
                     content(index),
-                    examples.class_names[examples.labels[index]],
-                    int(examples.labels[index]),
+                    [examples.class_names[label] for label in numbers],
+                    numbers,
                     examples.names[index],
+                    several=examples.several,
                 )
                 writer.write(record)
                 rows.append((index, size + records.HEAD, len(record)))

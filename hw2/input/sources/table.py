@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from hw2.errors import DataError
+from hw2.input import labels as labelling
 from hw2.input.examples import Examples
 from hw2.input.files import links, spelling
 from hw2.input.files.names import first_few, shown
 from hw2.input.files.rules import Rules, group_column
 from hw2.input.scanning import scan
 from hw2.input.scanning.listing import Listing
+from hw2.input.sources import label_sets
 from hw2.input.sources.rows import FORM, bad, rows_of
 
 FILE = ("file", "filename", "file_name", "path", "image", "name", "picture")
@@ -35,6 +37,8 @@ def read_list(
     report: scan.Report | None = None,
 ) -> Examples:
     """Reads a list of image files, `file,class`, relative to its own folder, and scans them.
+
+    A list may also have several labels an image, as `label_sets` describes.
 
     Args:
       path: UTF-8 text with commas and a header, with or without a BOM, with any line ends.
@@ -59,13 +63,15 @@ def listing(
     Links within the list's folder are followed; links out of it only if `rules` allow it.
     """
     path = os.fspath(path)
-    rows = rows_of(path)
-    line, header = next(rows)
-    header, rows = _without(group_column(rules.group_by if rules else ""), header, rows)
+    header, several, line, rows = _opened(path, rules)
+    if several:
+        return _listing_of_sets(path, line, header, rows, class_names, rules)
     swapped = len(header) == 2 and header[0] in CLASS and header[1] in FILE
     if not swapped and (len(header) != 2 or header[0] not in FILE or header[1] not in CLASS):
         raise bad(path, line, f"expected the header file,class, got {_quoted(header)}", FORM)
     names, texts, lines = _listed(path, _turned(rows) if swapped else rows)
+    if class_names is None:
+        label_sets.check_single(path, texts, lines)
     labels, classes = _labels(path, texts, lines, class_names)
     root, refused = os.path.dirname(path), _refused(path, names, rules)
     notes = () if class_names is not None else spelling.notes(classes, _first(labels, lines))
@@ -80,13 +86,15 @@ def to_classify(
 ) -> Listing:
     """Reads a list of image files to classify, `file` or `file,class`; a class may be empty.
 
+    A list with several labels an image has all of them, and an empty one is no label at all.
+
     Raises:
       DataError: A line is malformed, or names a class that is not one of `class_names`.
     """
     path = os.fspath(path)
-    rows = rows_of(path)
-    line, header = next(rows)
-    header, rows = _without(group_column(rules.group_by if rules else ""), header, rows)
+    header, several, line, rows = _opened(path, rules)
+    if several:
+        return _listing_of_sets(path, line, header, rows, class_names, rules)
     if len(header) == 2 and header[0] in CLASS and header[1] in FILE:
         header, rows = header[::-1], _turned(rows)
     if not 1 <= len(header) <= 2 or header[0] not in FILE or header[-1] not in (*FILE, *CLASS):
@@ -162,6 +170,48 @@ def read_labels(
     if has_ids:
         labels = labels[_order(path, [(line, row[0]) for line, row in found])]
     return labels, classes
+
+
+def _opened(
+    path: str, rules: Rules | None
+) -> tuple[list[str], bool, int, Iterator[tuple[int, list[str]]]]:
+    """Reads the header of a list, without the column of groups.
+
+    Returns:
+      The header, whether it means several labels an image, its line, and the rows. The header is
+      in lower case, except that of several labels, which may name classes.
+    """
+    rows = rows_of(path, lower=False)
+    line, header = next(rows)
+    header, rows = _without(group_column(rules.group_by if rules else ""), header, rows)
+    lower = [name.lower() for name in header]
+    several = label_sets.is_header(lower, FILE, CLASS)
+    return (header if several else lower), several, line, rows
+
+
+def _listing_of_sets(
+    path: str,
+    line: int,
+    header: list[str],
+    rows: Iterator[tuple[int, list[str]]],
+    class_names: Sequence[str] | None,
+    rules: Rules | None,
+) -> Listing:
+    """Reads a list with several labels an image."""
+    sets, columns = label_sets.as_sets(path, line, header, rows, FILE)
+    names, texts, lines = _listed(path, sets)
+    labels, classes = label_sets.read(path, texts, lines, columns, class_names)
+    notes: tuple[str, ...] = ()
+    if class_names is None and columns is None:
+        notes = spelling.notes(classes, _first(labels, lines))
+    empty = int((labels.sum(1) == 0).sum())
+    if empty:
+        notes += (f"{empty:,} of {len(names):,} pictures have no label",)
+    notes += _of_another_encoding(path, texts, lines)
+    root, refused = os.path.dirname(path), _refused(path, names, rules)
+    return Listing(
+        root, names, labels, classes, source=path, lines=lines, refused=refused, notes=notes
+    )
 
 
 def _listed(
@@ -311,16 +361,17 @@ def _utf8(text: str) -> str:
 
 def _first(labels: np.ndarray, lines: Sequence[int]) -> Callable[[int], str]:
     """Makes the function that says in which line a class is first named."""
-    return lambda label: f" (line {lines[int(np.flatnonzero(labels == label)[0])]})"
+    return lambda label: f" (line {lines[int(np.flatnonzero(labelling.has(labels, label))[0])]})"
 
 
 def _without(
     name: str, header: list[str], rows: Iterator[tuple[int, list[str]]]
 ) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
     """Leaves out a column, if there is one of that name beside file and class."""
-    if name not in header or len(header) < 2:
+    lower = [one.lower() for one in header]
+    if not name or name not in lower or len(header) < 2:
         return header, rows
-    at = header.index(name)
+    at = lower.index(name)
     return header[:at] + header[at + 1 :], ((line, row[:at] + row[at + 1 :]) for line, row in rows)
 
 

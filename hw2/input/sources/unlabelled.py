@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from hw2.errors import DataError
+from hw2.input import labels as labelling
 from hw2.input.examples import Examples
 from hw2.input.files import decode, formats, frame, spelling
 from hw2.input.files.frame import Size
@@ -30,7 +31,8 @@ class Pictures:
 
     Attributes:
       names: The names in the results: the path below a folder or a list, the index in an array.
-      labels: `[N]` int32 indices into the model's classes; -1 for an image without a label.
+      labels: `[N]` int32 indices into the model's classes, -1 for an image without a label; or
+        `[N, classes]` uint8 where images have several classes.
       channels: Number of channels of every image: 3 for files; arrays keep their own.
       load: `load(index, size)` as in `Examples`. Raises `DataError` for a bad image.
       notes: Sentences about what was left out or is unusual.
@@ -64,9 +66,29 @@ class Pictures:
                 side = frame.side_of(size)
                 return np.zeros([side, side, self.channels], np.uint8)
 
-        return Examples(
-            tuple(self.names), np.maximum(self.labels, 0), tuple(class_names), self.channels, load
+        labels = self.labels if self.several else np.maximum(self.labels, 0)
+        return Examples(tuple(self.names), labels, tuple(class_names), self.channels, load)
+
+    @property
+    def several(self) -> bool:
+        """Whether the labels are several an image."""
+        return labelling.are_several(self.labels)
+
+    def labelled_for(self, several: bool) -> Pictures:
+        """Leaves out labels of another kind than the model has, with a note.
+
+        Args:
+          several: Whether the model gives an image several classes.
+        """
+        if self.several == several or not (self.several or (self.labels >= 0).any()):
+            return self
+        kinds = ("one label", "several labels")
+        note = (
+            f"the labels are not compared: they are {kinds[self.several]} a picture, and the "
+            f"model gives {kinds[several]}"
         )
+        labels = np.full(len(self), -1, np.int32)
+        return dataclasses.replace(self, labels=labels, notes=(*self.notes, note))
 
 
 def find_pictures(
@@ -168,7 +190,7 @@ def _of_listing(listing: Listing, rules: Rules) -> Pictures:
 
     notes = listing.notes
     inside = sum("/" in name for name in listing.names)
-    unknown = int((listing.labels < 0).sum())
+    unknown = 0 if labelling.are_several(listing.labels) else int((listing.labels < 0).sum())
     if inside and 0 < unknown < len(listing) and listing.read is None and listing.lines is None:
         find = spelling.finder(listing.class_names)
         tops = {n.split("/", 1)[0] for n in listing.names if "/" in n}

@@ -43,14 +43,16 @@ def stream(
       parallel_calls: Number of threads that load, and of threads that preprocess.
 
     Returns:
-      A dataset of preprocessed images, int32 labels and float32 weights, in order.
+      A dataset of preprocessed images, labels and float32 weights, in order. A label is int32, or
+      float32 `[classes]` of 0 and 1 where images have several classes.
     """
     load = _loader(examples, find, size, cache_mb)
+    kind = tf.float32 if examples.several else tf.int32
 
     def chunk(start: tf.Tensor) -> tuple[tf.Tensor | tf.RaggedTensor, ...]:
-        dtypes = [tf.int64, tf.int32, tf.float32, tf.int64, tf.uint8]
+        dtypes = [tf.int64, kind, tf.float32, tf.int64, tf.uint8]
         *columns, content = tf.numpy_function(load, [start], dtypes, stateful=False)
-        shapes = [[CHUNK], [CHUNK], [CHUNK], [CHUNK, 3]]
+        shapes = [[CHUNK], [CHUNK, *examples.labels.shape[1:]], [CHUNK], [CHUNK, 3]]
         columns = [tf.ensure_shape(c, shape) for c, shape in zip(columns, shapes, strict=True)]
         lengths = tf.reduce_prod(columns[-1], axis=1)
         content = tf.ensure_shape(content, [None])
@@ -96,9 +98,12 @@ def _loader(
         except DataError as error:
             _failures.append(error)
             raise
-        labels = np.where(present, examples.labels[indices], np.int32(0))
+        labels = examples.labels[indices]
+        labels[~present] = 0
         shapes = np.array([image.shape for image in images], np.int64)
         content = np.concatenate([image.ravel() for image in images])
+        if examples.several:
+            labels = labels.astype(np.float32)
         return positions, labels, present.astype(np.float32), shapes, content
 
     return load

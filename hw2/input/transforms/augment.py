@@ -15,7 +15,7 @@ import tensorflow as tf
 # Which of the six numbers drawn from an image's seed each of these uses.
 _SIDE, _TOP, _LEFT, _FLIP, _BRIGHTNESS, _CONTRAST = range(6)
 # The others draw from their own seeds, folded from the image's with these salts.
-_UP_DOWN, _AFFINE, _SATURATION, _HUE, _SALT, _ERASE = range(6)
+_UP_DOWN, _AFFINE, _SATURATION, _HUE, _SALT, _ERASE, _CUTOUT = range(7)
 
 
 def crop(image: tf.Tensor, seed: tf.Tensor, *, smallest: int, largest: int) -> tf.Tensor:
@@ -183,7 +183,26 @@ def erase(image: tf.Tensor, seed: tf.Tensor, *, probability: float, fill: float 
     return tf.where(inside[..., None] & (draws[0] < probability), tf.cast(fill, image.dtype), image)
 
 
-def _between(size: tf.Tensor, start: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+def cutout(image: tf.Tensor, seed: tf.Tensor, *, side: int, fill: float = 0) -> tf.Tensor:
+    """Fills a square whose centre is any pixel, so that a part of it may lie outside.
+
+    Args:
+      image: float32 `[h, w, c]` of any range.
+      seed: `[2]` integers.
+      side: Of the square, in pixels.
+      fill: The value to fill with; 0 is the mean of a standardized image.
+
+    Source: DeVries and Taylor, "Improved Regularization of Convolutional Neural Networks with
+    Cutout", 2017, arxiv.org/abs/1708.04552.
+    """
+    draws = _own(seed, _CUTOUT, 2)
+    height, width = tf.shape(image)[0], tf.shape(image)[1]
+    top, left = _below(height, draws[0]) - side // 2, _below(width, draws[1]) - side // 2
+    inside = _between(height, top, side)[:, None] & _between(width, left, side)[None, :]
+    return tf.where(inside[..., None], tf.cast(fill, image.dtype), image)
+
+
+def _between(size: tf.Tensor, start: tf.Tensor, length: tf.Tensor | int) -> tf.Tensor:
     places = tf.range(size)
     return (places >= start) & (places < start + length)
 

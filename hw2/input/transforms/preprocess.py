@@ -48,6 +48,7 @@ class Preprocessing:
       rand_augment: Number of RandAugment operations on each image.
       rand_augment_magnitude: Their magnitude, in [0, 10].
       erasing: Probability that a rectangle is erased.
+      cutout: Side of a square that is erased, in pixels of `image_size`; 0 for none.
       standardize: What is brought to mean 0 and deviation 1: each "image", each "channel" of
         each image, or levels over 255 by the "given" mean and deviation. "none" only divides by
         255.
@@ -78,6 +79,7 @@ class Preprocessing:
     rand_augment: int = 0
     rand_augment_magnitude: float = 9.0
     erasing: float = 0.0
+    cutout: int = 0
     standardize: str = "image"
     mean: tuple[float, ...] = ()
     deviation: tuple[float, ...] = ()
@@ -109,6 +111,11 @@ class Preprocessing:
         for name, high in _LIMITS.items():
             if not 0 <= getattr(self, name) <= high:
                 raise ValueError(f"{name} must be in [0, {high}], got {getattr(self, name)}.")
+        if not 0 <= self.cutout <= self.image_size:
+            raise ValueError(
+                f"cutout must be at least 0 and at most image_size, got {self.cutout} and "
+                f"{self.image_size}."
+            )
         if self.fit not in FITS:
             raise ValueError(f"fit must be {', '.join(FITS)}, got {self.fit!r}.")
         if self.scale == 1:
@@ -246,6 +253,8 @@ def standardized(image: tf.Tensor, p: Preprocessing, seed: tf.Tensor | None = No
         image = image / 255
     if p.erasing and seed is not None:
         image = augment.erase(image, seed, probability=p.erasing)
+    if p.cutout and seed is not None:
+        image = augment.cutout(image, seed, side=p.cutout)
     return image
 
 

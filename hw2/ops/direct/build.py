@@ -96,7 +96,7 @@ def library(isa: str, *, sanitize: bool = False) -> Path:
                 for left in folder.glob("building-*"):  # by a process that was killed
                     shutil.rmtree(left, ignore_errors=True)
                 print(
-                    "building the convolution kernel (a few seconds, once) ...",
+                    "building the convolution kernel (about half a minute, once) ...",
                     file=sys.stderr,
                     flush=True,
                 )

@@ -8,8 +8,9 @@ One line per case. Each error is max|a-b| over the largest value that the same s
 all their terms are positive, so that terms which cancel do not inflate it: of the output y, and
 of the gradients by the first and the second input. `ours` and `tf.nn` are distances from the
 definition, `apart` is the distance between the two. `adjoint` is how far sum(y*dy) is from
-sum(x*dx), in float64. `time` is ours over TensorFlow's, output and gradients together, and
-`patches` the size of the patch matrix. Exits with 1 if an error of ours is out of bounds.
+sum(x*dx), in float64; `second`, of random shapes, how far gradients of the gradients are from
+differences of the definition's. `time` is ours over TensorFlow's, output and gradients together,
+and `patches` the size of the patch matrix. Exits with 1 if an error of ours is out of bounds.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ import tensorflow as tf
 from hw2 import ops
 from hw2.errors import UsageError
 from hw2.ops import conv, own, timing
-from hw2.ops.verify import page
+from hw2.ops.verify import derivatives, page
 from hw2.ops.verify.cases import OPS, Case, draw, grid
 from hw2.ops.verify.errors import error
 
@@ -48,6 +49,8 @@ BOUNDS = {
 WINOGRAD_BOUND = 65 * _ROUNDING["float32"]
 # The identity holds to rounding errors in float64, about 1e-16 for each of the sums.
 ADJOINT_BOUND = 1e-12
+# Central differences of step 1e-4 in float64: truncation near step^2, rounding near 1e-16 / step.
+SECOND_BOUND = 1e-6
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -64,6 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
                     case,
                     seed=options.seed + number,
                     graph=options.shapes == "grid",
+                    second=options.shapes == "random" and not _yours(options),
                     bound=options.bound,
                 )
             )
@@ -82,13 +86,16 @@ def main(arguments: list[str] | None = None) -> int:
     return 1 if bad else 0
 
 
-def measure(case: Case, *, seed: int = 0, graph: bool = False, bound: float = 0) -> dict:
+def measure(
+    case: Case, *, seed: int = 0, graph: bool = False, second: bool = False, bound: float = 0
+) -> dict:
     """Runs one case, and returns its errors and figures as a dict ready for JSON.
 
     Args:
       case: The case to run.
       seed: Seed of the random values.
       graph: Whether to run inside `tf.function`; else eagerly.
+      second: Whether to compare second derivatives too.
       bound: The largest error that is accepted, for approximate functions; 0 for `BOUNDS`.
     """
     op = OPS[case.op]
@@ -96,14 +103,14 @@ def measure(case: Case, *, seed: int = 0, graph: bool = False, bound: float = 0)
     rng = np.random.default_rng(seed)
     shapes = [*op.inputs(case), op.output(case)]
     values = [rng.uniform(-1, 1, shape) for shape in shapes]
-    if case.op == "max_pool2d":
-        values = [np.round(4 * v) / 4 for v in values]  # so that some of the largest are equal
-    values = [v.astype(dtype.as_numpy_dtype) for v in values]
+    values = [v.astype(dtype.as_numpy_dtype) for v in op.draw(values)]
     *exact, exact_dy = (v.astype(np.float64) for v in values)
     truth = _flat(op.truth(*exact, window=case.window, dy=exact_dy))
-    sizes = _flat(
-        op.truth(*(abs(v) for v in exact), window=case.window, dy=abs(exact_dy))
-    )  # what the sums reach without cancellation
+    linear = set(itertools.chain(*op.linear))
+    positive = [abs(v) if k in linear else v for k, v in enumerate(exact)]
+    # What the sums reach without cancellation, or at least what they are.
+    reached = _flat(op.truth(*positive, window=case.window, dy=abs(exact_dy)))
+    sizes = [np.maximum(abs(a), abs(b)) for a, b in zip(reached, truth, strict=True)]
 
     ours, our_time = _run(op.ours, case, values, graph)
     try:
@@ -112,9 +119,9 @@ def measure(case: Case, *, seed: int = 0, graph: bool = False, bound: float = 0)
             twin, twin_time = _run(op.twin, case, values, graph)
     except (tf.errors.OpError, ValueError, TypeError):  # TensorFlow has no such op or option
         twin, twin_time = None, None
-    adjoint = _adjoint(
-        _run(op.ours, case, [*exact, exact_dy], graph=False)[0], exact, exact_dy, sizes
-    )
+    found, _ = _run(op.ours, case, [*exact, exact_dy], graph=False)
+    adjoint = derivatives.adjoint(op, found, exact, exact_dy, sizes)
+    of_second = derivatives.second(op, case, exact, exact_dy, sizes, rng) if second else None
     errors = [error(*of_tensor) for of_tensor in zip(ours, truth, sizes, strict=True)]
     return {
         "op": case.op,
@@ -124,9 +131,12 @@ def measure(case: Case, *, seed: int = 0, graph: bool = False, bound: float = 0)
         "tf.nn": twin and [error(*of_tensor) for of_tensor in zip(twin, truth, sizes, strict=True)],
         "apart": twin and [error(*of_tensor) for of_tensor in zip(ours, twin, sizes, strict=True)],
         "adjoint": adjoint,
+        "second": of_second,
         "time_ratio": twin and our_time / twin_time,
         "patch_bytes": int(np.prod(case.patches)) * dtype.size,
-        "ok": max(errors) <= (bound or _bound(case)) and adjoint <= max(bound, ADJOINT_BOUND),
+        "ok": max(errors) <= (bound or _bound(case))
+        and adjoint <= max(bound, ADJOINT_BOUND)
+        and (of_second or 0) <= max(bound, SECOND_BOUND),
     }
 
 
@@ -170,16 +180,6 @@ def _flat(result: tuple[np.ndarray, list[np.ndarray]]) -> list[np.ndarray]:
     return [y, *gradients]
 
 
-def _adjoint(ours: list[np.ndarray], inputs: list[np.ndarray], dy: np.ndarray, sizes) -> float:
-    """Largest distance of sum(x*dx) from sum(y*dy), over the sum without cancellation."""
-    y, *gradients = ours
-    finite = np.isfinite(y)  # all but windows of max_pool2d that hold no pixel
-    expected = np.sum(np.where(finite, y, 0) * dy)
-    size = np.sum(np.where(finite, sizes[0], 0) * abs(dy)) or 1.0
-    products = (np.sum(x * dx) for x, dx in zip(inputs, gradients, strict=True))
-    return max(float(abs(product - expected) / size) for product in products)
-
-
 def _bound(case: Case) -> float:
     """The bound of the algorithm that the case takes."""
     if case.op == "conv2d":
@@ -188,7 +188,14 @@ def _bound(case: Case) -> float:
             return WINOGRAD_BOUND
     if case.dtype == "bfloat16" and case.op in ("conv1d", "conv2d"):
         return 2 * BOUNDS[case.dtype]  # the gradient by images is rounded as patches too
+    if case.dtype == "bfloat16" and case.op == "conv3d":
+        return 3 * BOUNDS[case.dtype]  # and here as the slices of a volume
     return BOUNDS[case.dtype]
+
+
+def _yours(options: argparse.Namespace) -> bool:
+    """Whether a function of the user's is verified, which may have no second derivatives."""
+    return bool(options.product) or own.is_own(options.algorithm)
 
 
 def _plain(result: dict) -> dict:
@@ -270,22 +277,23 @@ def _parser() -> argparse.ArgumentParser:
 
 
 _HEADER = (
-    f"{'':67}{'ours: y, gradients':24}{'tf.nn: y, gradients':24}{'apart':24}\n"
-    f"{'op':20}{'shape':37}{'dtype':10}{'':72}{'adjoint':>8}{'time':>6}{'patches':>10}"
+    f"{'':79}{'ours: y, gradients':24}{'tf.nn: y, gradients':24}{'apart':24}\n"
+    f"{'op':20}{'shape':49}{'dtype':10}{'':72}{'adjoint':>8}{'second':>8}{'time':>6}{'patches':>10}"
 )
 
 
 def _line(result: dict) -> str:
     if "failed" in result:
-        return f"{result['op']:20}{result['shape']:37}{result['dtype']:10}{result['failed']}"
+        return f"{result['op']:20}{result['shape']:49}{result['dtype']:10}{result['failed']}"
     errors = "".join(
         f"{' '.join(f'{e:.1e}' for e in result[key] or []) or '-':24}"
         for key in ("ours", "tf.nn", "apart")
     )
     ratio = f"{result['time_ratio']:.2f}" if result["time_ratio"] else "-"
+    second = "-" if result["second"] is None else f"{result['second']:.0e}"
     return (
-        f"{result['op']:20}{result['shape']:37}{result['dtype']:10}{errors}"
-        f"{result['adjoint']:8.0e}{ratio:>6}{result['patch_bytes'] / 2**20:7.2f} MB"
+        f"{result['op']:20}{result['shape']:49}{result['dtype']:10}{errors}"
+        f"{result['adjoint']:8.0e}{second:>8}{ratio:>6}{result['patch_bytes'] / 2**20:7.2f} MB"
         f"{'' if result['ok'] else '  OUT OF BOUNDS'}"
     )
 

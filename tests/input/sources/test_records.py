@@ -161,7 +161,9 @@ def test_more_shards_than_files_may_be_open(tmp_path):
             buffer = io.BytesIO()
             Image.new("L", (4, 4), number).save(buffer, "PNG")
             content = buffer.getvalue()
-            writer.write(records.example(content, "ab"[number % 2], number % 2, f"{number}.png"))
+            writer.write(
+                records.example(content, ["ab"[number % 2]], [number % 2], f"{number}.png")
+            )
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     room = len(os.listdir("/proc/self/fd")) + records.OPEN + 20
     resource.setrlimit(resource.RLIMIT_NOFILE, (room, before[1]))

@@ -22,6 +22,7 @@ CHANGES = {
     "shift": lambda x, s: augment.affine(x, s, fraction=0.3),
     "scale": lambda x, s: augment.affine(x, s, change=0.3),
     "salt_and_pepper": lambda x, s: augment.salt_and_pepper(x, s, fraction=0.3),
+    "cutout": lambda x, s: augment.cutout(x, s, side=4),
     "erase": lambda x, s: augment.erase(x, s, probability=1.0),
     "rand_augment": lambda x, s: rand_augment.rand_augment(x, s, operations=3, magnitude=9.0),
 }
@@ -69,6 +70,7 @@ def test_small_examples_readable_by_eye():
         augment.affine(x, [1, 2], change=0.0),
         augment.salt_and_pepper(x, [1, 2], fraction=0.0),
         augment.erase(x, [1, 2], probability=0.0),
+        augment.cutout(x, [1, 2], side=0),
         augment.brightness(x, [1, 2], delta=0.0),
     ):
         np.testing.assert_allclose(none, x, atol=1e-5)
@@ -95,6 +97,34 @@ def test_salt_and_pepper_and_erasing_take_their_share():
     assert 0.3 < share < 0.7
 
 
+@pytest.mark.parametrize("side", [3, 4])
+def test_cutout_is_a_square_round_any_pixel(side):
+    """In 300 draws each of the 7 x 6 centres comes, also those at the edge; nothing else does."""
+    x = np.ones((7, 6, 3), np.float32)
+    expected = set()
+    for row in range(7):
+        for column in range(6):
+            top, left = row - side // 2, column - side // 2
+            cut = x.copy()
+            cut[max(top, 0) : top + side, max(left, 0) : left + side] = 0.5
+            expected.add(cut.tobytes())
+    cut = tf.function(lambda seed: augment.cutout(x, seed, side=side, fill=0.5))
+    found = {cut(tf.constant([5, i])).numpy().tobytes() for i in range(300)}
+    assert found == expected
+
+
+def test_cutout_is_the_mean_of_a_standardized_image():
+    p = dataclasses.replace(PLAIN, cutout=6)
+    found = preprocess.training(tf.cast(picture(), tf.uint8), [0, 1], p).numpy()
+    plain = preprocess.training(tf.cast(picture(), tf.uint8), [0, 1], PLAIN).numpy()
+    cut = (found != plain).any(2)
+    assert 9 <= cut.sum() <= 36
+    assert (found[cut] == 0).all()
+    for side in (-1, 13):
+        with pytest.raises(ValueError, match=f"at most image_size, got {side} and 12"):
+            dataclasses.replace(PLAIN, cutout=side)
+
+
 def test_auto_contrast_and_equalize_are_those_of_pillow():
     x = picture(20, 20, 3, seed=2) // 3 + 40
     image = Image.fromarray(x.numpy().astype(np.uint8))
@@ -118,6 +148,7 @@ def test_auto_contrast_and_equalize_are_those_of_pillow():
         {"salt_and_pepper": 0.1},
         {"rand_augment": 2},
         {"erasing": 1.0},
+        {"cutout": 4},
     ],
 )
 def test_every_setting_is_read_in_training_and_by_training_only(change):

@@ -1,0 +1,65 @@
+"""A server of a small run, and clients of it."""
+
+import http.client
+import io
+import json
+import threading
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from hw2.config import settings
+from hw2.jobs import model as trained
+from hw2.runs.folder import RunFolder
+from hw2.serve.model import Model
+from hw2.serve.server import Server
+from tests.report.conftest import browser, digits_run
+
+__all__ = ["browser", "digits_run"]
+
+
+@pytest.fixture(scope="session")
+def digit(tmp_path_factory):
+    """A picture of a digit, as a PNG file."""
+    path = tmp_path_factory.mktemp("pictures") / "digit.png"
+    Image.fromarray((15 * load_digits().images[7]).astype(np.uint8)).save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def served(digits_run):
+    """A server in this process."""
+    found = trained.choose(RunFolder(digits_run), "auto")
+    server = Server("127.0.0.1", 0, Model(*found, settings.parse(["serve"])))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def ask(served):
+    """Sends a request; returns its status, its JSON or its text, and its headers."""
+
+    def call(method, path, body=None, **headers):
+        connection = http.client.HTTPConnection(*served.server_address[:2], timeout=60)
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        connection.request(method, path, body, names)
+        answer = connection.getresponse()
+        content = answer.read()
+        connection.close()
+        is_json = answer.headers["Content-Type"] == "application/json"
+        found = json.loads(content) if is_json and content else content.decode()
+        return SimpleNamespace(status=answer.status, found=found, headers=answer.headers)
+
+    return call
+
+
+def encoded(image, kind="PNG"):
+    """The bytes of a picture file."""
+    buffer = io.BytesIO()
+    image.save(buffer, kind)
+    return buffer.getvalue()

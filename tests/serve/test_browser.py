@@ -1,0 +1,143 @@
+"""The page in a browser: by a picture that is dropped, by keyboard, at a desk and on a phone."""
+
+import time
+
+import pytest
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
+
+# Drops the file of an input on the page, as from a file manager.
+DROP = """
+const files = new DataTransfer();
+files.items.add(arguments[0].files[0]);
+for (const kind of ['dragover', 'drop'])
+  document.body.dispatchEvent(new DragEvent(kind, {dataTransfer: files, bubbles: true}));
+"""
+INPUT = (
+    "const i = document.createElement('input'); i.type = 'file'; document.body.append(i); return i"
+)
+# Clicks the pixel of the second row and column of a map of 2x2 pixels.
+CLICK = """
+const map = document.getElementById('map'), box = map.getBoundingClientRect();
+const [clientX, clientY] = [box.left + 0.75 * box.width, box.top + 0.75 * box.height];
+map.dispatchEvent(new MouseEvent('click', {clientX, clientY, bubbles: true}));
+"""
+TABLES = """
+const numbers = (text) => Number(text.replace('\\u2212', '-'));
+return [...document.querySelectorAll('#sum > .terms:first-of-type .term')].map((term) =>
+  [...term.querySelectorAll('table')].map((table) =>
+    [...table.querySelectorAll('td')].map((cell) =>
+      cell.className ? 0 : numbers(cell.title))));
+"""
+
+
+def wait(browser, script):
+    WebDriverWait(browser, 60, 0.05).until(lambda _: browser.execute_script(f"return {script}"))
+
+
+def text(browser, name):
+    return browser.find_element(By.ID, name).text
+
+
+def number(words):
+    return float(words.replace("\u2212", "-"))
+
+
+def show(browser, served, width, theme):
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    wish = [{"name": "prefers-color-scheme", "value": theme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": wish})
+    browser.get(served.url)
+    wait(browser, "document.documentElement.dataset.ready")
+
+
+def drop(browser, path):
+    chooser = browser.execute_script(INPUT)
+    chooser.send_keys(str(path))
+    browser.execute_script(DROP, chooser)
+    browser.execute_script("arguments[0].remove()", chooser)
+    wait(browser, "document.getElementById('sum').children.length > 0")
+
+
+@pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (390, "dark")])
+def test_from_a_dropped_picture_to_the_sum_of_a_pixel(browser, served, digit, width, theme):
+    show(browser, served, width, theme)
+    drop(browser, digit)
+    names = served.model.class_names
+    assert text(browser, "verdict").split(",")[0] in names
+    assert len(browser.find_elements(By.CSS_SELECTOR, "#guesses tr")) == 5
+    layers = served.model.network.layers
+    second = [layer.number for layer in layers if layer.kind == "convolution"][1]
+    browser.find_element(By.CSS_SELECTOR, f"#layers option[value='{second}']").click()
+    wait(
+        browser,
+        f"document.getElementById('pixel-title').textContent.includes('{layers[second].name}')",
+    )
+    browser.find_element(By.CSS_SELECTOR, ".channel[data-channel='4']").click()
+    wait(browser, "document.getElementById('pixel').textContent.includes('channel 4:')")
+    size = browser.find_element(By.ID, "map").size
+    assert size["width"] > 100
+    browser.execute_script(CLICK)
+    wait(browser, "document.getElementById('pixel').textContent.startsWith('Row 1, column 1')")
+    while more := browser.find_elements(By.XPATH, "//button[text()='Write out more of them']"):
+        before = len(browser.find_elements(By.CSS_SELECTOR, ".term"))
+        browser.execute_script("arguments[0].click()", more[0])
+        wait(browser, f"document.querySelectorAll('.term').length > {before}")
+    products = [
+        x * w
+        for inputs, weights in browser.execute_script(TABLES)
+        for x, w in zip(inputs, weights, strict=True)
+    ]
+    assert len(products) == 5 * 5 * 10
+    rows = browser.find_elements(By.CSS_SELECTOR, "#sum > table tr")
+    lines = {row.text.rpartition(" ")[0]: number(row.text.rpartition(" ")[2]) for row in rows}
+    value = lines["value that the network computed"]
+    assert sum(products) + lines["bias"] == pytest.approx(value, abs=1e-4)
+    assert lines["sum, in double precision"] == pytest.approx(value, abs=1e-5)
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    assert browser.get_log("browser") == []
+
+
+def test_by_the_keyboard_alone(browser, served, digit):
+    show(browser, served, 1280, "light")
+    drop(browser, digit)
+
+    def press(*keys):
+        ActionChains(browser).send_keys(*keys).perform()
+
+    def reach(name):
+        for _ in range(30):
+            press(Keys.TAB)
+            if browser.execute_script(f"return document.activeElement.closest('#{name}') !== null"):
+                return
+        raise AssertionError(name)
+
+    reach("layers")
+    press(Keys.ARROW_DOWN)
+    wait(browser, "document.getElementById('pixel-title').textContent.includes('ReLU')")
+    reach("channels")
+    press(Keys.HOME)
+    wait(browser, "document.getElementById('pixel').textContent.includes('channel 0')")
+    press(Keys.ARROW_RIGHT)
+    wait(browser, "document.getElementById('pixel').textContent.includes('channel 1')")
+    reach("map")
+    place = text(browser, "pixel").split(" of ")[0]
+    key = Keys.ARROW_UP if place.startswith("Row 11") else Keys.ARROW_DOWN
+    press(key)
+    wait(browser, f"!document.getElementById('pixel').textContent.startsWith('{place} of')")
+    assert browser.get_log("browser") == []
+
+
+def test_what_is_not_a_picture_is_told(browser, served, tmp_path):
+    show(browser, served, 390, "light")
+    path = tmp_path / "letter.txt"
+    path.write_text("Dear Sir")
+    browser.find_element(By.ID, "file").send_keys(str(path))
+    wait(browser, "!document.getElementById('trouble').hidden")
+    assert "not an image" in text(browser, "trouble")
+    assert not browser.find_element(By.ID, "walk").is_displayed()
+    time.sleep(0.1)
+    browser.get_log("browser")  # which notes the status 422
