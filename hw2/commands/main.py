@@ -23,6 +23,7 @@ COMMANDS = {  # module of hw2.commands, and the first line of its docstring
     "eval": "Evaluates a trained model: loss, top-1 and top-k accuracy.",
     "calibrate": "Fits the probabilities of a run to its held-out pictures.",
     "predict": "Classifies pictures with a trained model.",
+    "embed": "Writes the features of pictures, as an array and a list.",
     "serve": "Opens a page to try a trained model on pictures.",
     "folds": "Trains once for each fold or seed, and finds suspect labels.",
     "mend": "Writes the labels of a data set as a list, with corrections.",

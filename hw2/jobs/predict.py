@@ -70,7 +70,7 @@ def predict(config: Config) -> None:
     if several:
         guesses = len(class_names)
         check_header(header)
-    found = _pictures(data.as_trained(config, checkpoint), class_names, scale, several, out)
+    found = pictures(data.as_trained(config, checkpoint), class_names, scale, several, out)
     if header or config.ids == "stem":  # else rows are told apart by their order
         answer.check_ids(found.names, config.ids, config.data)
     options: dict[str, Any] = dict(
@@ -283,7 +283,7 @@ def _guesses(config: Config, header: Sequence[str], classes: int) -> int:
     return min(max(wanted, config.top_k), classes)
 
 
-def _pictures(
+def pictures(
     config: Config, class_names: list[str], scale: Scale | None, several: bool, out: Console
 ) -> Pictures:
     """Finds the pictures, with their labels if they are of the kind that the model gives."""
@@ -312,6 +312,15 @@ def _tell(tally: Tally | SetTally, result: dict[str, Any], config: Config, out: 
     out.print(words + (f"; {config.output}" if to_file else ""))
     if to_file:
         print(json.dumps(result), flush=True)
+    tell_bad(tally, config, config.output, out)
+
+
+def tell_bad(tally: Tally | SetTally, config: Config, output: str, out: Console) -> None:
+    """Lists the pictures that have no answer, once the output is written.
+
+    Raises:
+      DataError: There are some, and `on_bad_file` is error.
+    """
     if not tally.bad:
         return
     more = [f"and {tally.bad - LISTED} more"] if tally.bad > LISTED else []
@@ -319,7 +328,7 @@ def _tell(tally: Tally | SetTally, result: dict[str, Any], config: Config, out: 
     count = f"{tally.bad} of {tally.bad + tally.good} have no answer"
     if config.on_bad_file == "error":
         raise DataError(
-            f"bad pictures in {config.data} - {count}, all others are in {config.output}; replace "
+            f"bad pictures in {config.data} - {count}, all others are in {output}; replace "
             f"them, or --on_bad_file=skip:\n  {listed}"
         )
     out.print(f"bad pictures: {count}\n  {listed}")
