@@ -485,7 +485,8 @@ def test_classes_asked_for_by_themselves_have_probabilities_of_their_own(data, k
     trained.restore_weights(model, found, tensors, "ema")
     first = unlabelled.find_pictures(data, same["class_names"]).load(0, 8)
     image = preprocess.evaluation(tf.constant(first), spec.preprocessing(same))
-    logits = model(image[None], training=False).numpy()[0]
+    fitted = json.loads((tmp_path / "run" / "calibration.json").read_text())
+    logits = model(image[None], training=False).numpy()[0] / fitted["temperature"]
     row = rows_of(tmp_path / "a.csv")[0]
     shares = [float(row[n]) for n in ("probability", "probability_2", "probability_3")]
     np.testing.assert_allclose(shares, np.sort(1 / (1 + np.exp(-logits)))[::-1], rtol=1e-4)
