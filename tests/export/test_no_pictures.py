@@ -36,7 +36,7 @@ def convolutions():
 def served(tmp_path_factory):
     path = tmp_path_factory.mktemp("export") / "saved_model"
     model = convolutions()
-    saved_model.write(Classifier(model, NAMES, P, tf.nn.softmax, max_pixels=10**6), path)
+    saved_model.write(Classifier(model, NAMES, P, tf.nn.softmax, max_pixels=10**6), path, {})
     loaded = tf.saved_model.load(str(path))
     return lambda contents: loaded.signatures["serving_default"](
         tf.constant(contents, tf.string, [len(contents)])

@@ -17,7 +17,7 @@ def test_length():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"labels": [0]}, "labels must be int32 of shape [2], one for each name, got int32 of"),
+        ({"labels": [0]}, "or uint8 of shape [2, 2], got int32 of shape [1]."),
         ({"dtype": np.int64}, "got int64 of shape [2]"),
         ({"names": ["x", "x"]}, "names must differ from each other, got duplicates."),
         ({"labels": [0, 2]}, "labels must be in [0, 2), the classes, got 0 to 2."),

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 
+import numpy as np
 import pytest
 
 from hw2.errors import RunError
@@ -27,7 +28,9 @@ def scripted(monkeypatch):
     def begin(step):
         values = [TOP1[at] for at in sorted(TOP1) if at >= step]
 
-        def score(batches, k, check=None):
+        def score(batches, k, check=None, keep=None):
+            if keep:
+                keep(np.array([0, 1]), np.eye(2, dtype=np.float32))
             return scored(values.pop(0) if values else 0.1)
 
         monkeypatch.setattr(jobs_hooks, "scorer", lambda *arguments: score)

@@ -127,9 +127,9 @@ def test_devices_share_the_test_and_a_dry_run_takes_a_batch_of_it(
     def counting(model, loss):
         score = plain(model, loss)
 
-        def call(batches, k, check=lambda: None):
+        def call(batches, k, check=lambda: None, keep=None):
             rows.append([len(b[2].values) if hasattr(b[2], "values") else 1 for b in batches])
-            return score(batches, k, check)
+            return score(batches, k, check, keep)
 
         return call
 
