@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from hw2 import ops
+from hw2.layers.conv_nd import check_groups, sides_of
 from hw2.layers.initializers import he_normal
 from hw2.layers.norm import BatchNorm
 from hw2.layers.sequential import Layer, Sequential
@@ -53,12 +54,8 @@ class Conv(tf.Module):
           ValueError: The channels cannot be divided evenly into `groups`.
         """
         super().__init__()
-        if groups < 1 or in_channels % groups or out_channels % groups:
-            raise ValueError(
-                "groups must divide in_channels and out_channels evenly, got "
-                f"{groups}, {in_channels} and {out_channels}."
-            )
-        kh, kw = (kernel, kernel) if isinstance(kernel, int) else kernel
+        check_groups(groups, in_channels, out_channels)
+        kh, kw = sides_of(kernel, 2)
         shape = (kh, kw, in_channels // groups, out_channels)
         self.w = tf.Variable(he_normal(shape, rng), name="w")
         self.b = tf.Variable(tf.zeros([out_channels]), name="b") if bias else None
