@@ -11,10 +11,10 @@ train: $(VENV)/installed
 	$(BIN)/python train.py --flagfile=config.cfg
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -n 2 $(FLAGS)
+	$(BIN)/python -m pytest -n 2 --dist=loadfile $(FLAGS)
 
 test-all: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -n 2 -m "slow or not slow"
+	$(BIN)/python -m pytest -n 2 --dist=loadfile -m "slow or not slow"
 
 soak: $(VENV)/installed-dev
 	$(BIN)/python -m tests.training.soak
