@@ -21,6 +21,7 @@ from hw2.jobs import model as trained
 from hw2.jobs.answers import Answer
 from hw2.jobs.convolution import convolving
 from hw2.jobs.extractor import extractor
+from hw2.jobs.tally import Tally
 from hw2.machines import failures
 from hw2.runs import atomic, cells
 from hw2.runs import folder as run_folder
@@ -69,7 +70,7 @@ def embed(config: Config) -> None:
         batches.append(features.numpy())
         return classes, best, finite
 
-    tally, rows = predict.Tally(1), []
+    tally, rows = Tally(1), []
     with (
         convolving(config, checkpoint),
         progress_bar.reporting(f"features of {config.data}", out) as report,
