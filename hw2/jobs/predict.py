@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -21,7 +22,7 @@ from hw2.input.files.levels import Scale
 from hw2.input.sources import unlabelled
 from hw2.input.sources.unlabelled import Pictures
 from hw2.jobs import answers as answer
-from hw2.jobs import calibration, data, multilabel, pretrained, tta
+from hw2.jobs import calibration, data, distance, multilabel, pretrained, rejection, tta
 from hw2.jobs import model as trained
 from hw2.jobs.answer_sets import SetForm, SetTally, check_header
 from hw2.jobs.answers import Answer, Form
@@ -32,8 +33,9 @@ from hw2.machines import failures
 from hw2.models.weights.fetch import PACKAGES
 from hw2.runs import folder as run_folder
 from hw2.runs.checkpoints import Checkpoint
+from hw2.runs.distance import Distance
 from hw2.terminal import console, progress_bar
-from hw2.training import rejection
+from hw2.training.rejection import rejected
 
 
 @failures.check_device_errors()
@@ -56,13 +58,17 @@ def predict(config: Config) -> None:
     header, lines = _header_and_lines(config)
     calibrated = None
     if untrained:
+        if config.reject_by == "distance":
+            raise UsageError(
+                f"--reject_by must be probability with --model={config.model}, got distance, "
+                "which is fitted to the training pictures of a run"
+            )
         checkpoint, tensors = pretrained.checkpoint(config.model)
     else:
         folder = run_folder.find(Path(config.checkpoint_dir or settings.run_folder(config)))
         checkpoint, tensors = trained.choose(folder, config.checkpoint)
-        calibrated = calibration.of(checkpoint, config.weights, out)
+        calibrated = calibration.of(checkpoint, config.weights, out, config.tta)
     temperature = calibration.temperature(calibrated)
-    choice = calibration.choice(config.reject_below, calibrated, checkpoint)
     class_names, scale = data.class_names_and_scale(checkpoint)
     guesses = _guesses(config, header, len(class_names))
     several = multilabel.is_of(checkpoint.state["identity"])
@@ -72,6 +78,7 @@ def predict(config: Config) -> None:
     found = pictures(data.as_trained(config, checkpoint), class_names, scale, several, out)
     if header or config.ids == "stem":  # else rows are told apart by their order
         answer.check_ids(found.names, config.ids, config.data)
+    chosen = rejection.of(config, checkpoint, tensors, calibrated, out)
     options: dict[str, Any] = dict(
         lines=lines, header=header, ids=config.ids, answer=config.answer, raw=config.raw
     )
@@ -85,13 +92,13 @@ def predict(config: Config) -> None:
         tally = SetTally(cuts, labels, LISTED)
     else:
         labelled = bool((found.labels >= 0).any())
-        options |= {"labelled": labelled, "rejecting": choice is not None}
+        options |= {"labelled": labelled, "rejecting": chosen.choice is not None}
+        options["distances"] = chosen.distance is not None
         form, tally = Form(class_names, guesses, **options), Tally(guesses)
     if not untrained:
         tta.warn(config.tta, checkpoint.state["identity"], out)
     model = trained.load(checkpoint, tensors, config.weights)
-    guess = guesser(model, checkpoint, guesses, config.tta, temperature)
-    threshold = choice.threshold if choice else 0.0
+    guess = guesser(model, checkpoint, guesses, config.tta, temperature, chosen.distance)
     with (
         convolving(config, checkpoint),
         progress_bar.reporting(f"classifying {config.data}", out) as report,
@@ -99,7 +106,7 @@ def predict(config: Config) -> None:
     ):
         write = form.write(file)
         for one in answers(
-            found, checkpoint, guess, batch_size=config.batch_size, threshold=threshold
+            found, checkpoint, guess, batch_size=config.batch_size, threshold=chosen.threshold
         ):
             write(one)
             tally.add(one)
@@ -109,12 +116,34 @@ def predict(config: Config) -> None:
         "tta": config.tta,
         "step": checkpoint.step,
         "temperature": temperature,
-        **({"reject_below": threshold, "num_rejected": tally.rejected} if choice else {}),
+        **chosen.plain(),
+        **({"num_rejected": tally.rejected} if chosen.choice else {}),
         "data": data.absolute_path(config.data),
         "output": config.output,
         "seconds": round(time.perf_counter() - started, 1),
     }
     _tell(tally, result, config, out)
+
+
+class Guess(NamedTuple):
+    """What a model says of N images.
+
+    Attributes:
+      classes: `[N, k]` int32, the k likeliest ones. Between equal logits the lower class comes
+        first, as in evaluation.
+      probabilities: `[N, k]`, theirs.
+      finite: `[N]`, whether all logits are finite.
+      confidence: `[N]`, by which images are rejected: the largest probability, or the negative of
+        the distance to the nearest class.
+    """
+
+    classes: tf.Tensor
+    probabilities: tf.Tensor
+    finite: tf.Tensor
+    confidence: tf.Tensor
+
+
+Guesser = Callable[[tf.Tensor], Guess]
 
 
 def guesser(
@@ -123,7 +152,8 @@ def guesser(
     k: int,
     augmentation: str = "none",
     temperature: float = 1.0,
-) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
+    distances: Distance | None = None,
+) -> Guesser:
     """Makes of a model a function that classifies images.
 
     Args:
@@ -132,21 +162,21 @@ def guesser(
       k: How many classes to return for each image.
       augmentation: That of the test, as `--tta` names it.
       temperature: By which the logits are divided, see `hw2.jobs.calibration.temperature`.
+      distances: Those of the checkpoint, if they are the confidence.
 
     Returns:
-      A function from preprocessed images `[N, H, W, C]` to the k likeliest classes `[N, k]`
-      int32, their probabilities `[N, k]`, and whether all logits are finite, `[N]`. Between equal
-      logits the lower class comes first, as in evaluation.
+      A function of preprocessed images `[N, H, W, C]`.
     """
-    model = tta.augmented(model, augmentation)
+    compute = distance.measuring(tta.augmented(model, augmentation), checkpoint.path, distances)
     probabilities = trained.probabilities(checkpoint, temperature)
 
     @tf.function(autograph=False)
-    def guess(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        logits = model(images, training=False)
+    def guess(images: tf.Tensor) -> Guess:
+        logits, far = compute(images)
         classes = tf.math.top_k(logits, k).indices
         best = tf.gather(probabilities(logits), classes, batch_dims=1)
-        return classes, best, tf.reduce_all(tf.math.is_finite(logits), 1)
+        finite = tf.reduce_all(tf.math.is_finite(logits), 1)
+        return Guess(classes, best, finite, best[:, 0] if far is None else -far)
 
     return guess
 
@@ -154,15 +184,15 @@ def guesser(
 def answers(
     found: Pictures,
     checkpoint: Checkpoint,
-    guess: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]],
+    guess: Guesser,
     *,
     batch_size: int,
-    threshold: float = 0.0,
+    threshold: float = -math.inf,
 ) -> Iterator[Answer]:
     """Classifies pictures in their order, a batch at a time, preprocessed as in evaluation.
 
-    The answer for a picture that cannot be read holds the error. A picture whose largest
-    probability is below `threshold` is rejected.
+    The answer for a picture that cannot be read holds the error. A picture whose confidence is
+    below `threshold` is rejected.
     """
     spec = checkpoint.state["identity"]
     errors: dict[int, str] = {}
@@ -178,7 +208,7 @@ def answers(
     )
     for batch, (images, _, weights) in enumerate(batches):
         values = (value.numpy() for value in guess(images))
-        for row, (classes, probabilities, finite) in enumerate(zip(*values, strict=True)):
+        for row, (classes, probabilities, finite, sure) in enumerate(zip(*values, strict=True)):
             number = batch * batch_size + row
             if not weights[row]:
                 return
@@ -193,7 +223,8 @@ def answers(
                     one,
                     guesses=classes.tolist(),
                     probabilities=probabilities.tolist(),
-                    rejected=bool(rejection.rejected(probabilities[0], threshold)),
+                    confidence=float(sure),
+                    rejected=bool(rejected(sure, threshold)),
                 )
 
 
@@ -252,7 +283,7 @@ def _tell(tally: Tally | SetTally, result: dict[str, Any], config: Config, out: 
         words += f": {tally.words()}"
         words += f" on {tally.labelled:,} with labels"
     if "num_rejected" in result:
-        words += f"; {tally.rejected:,} rejected, below {result['reject_below']:.4g}"
+        words += f"; {tally.rejected:,} rejected, {rejection.in_words(result)}"
         if "accepted_top1" in result:
             words += f", top-1 of the others {result['accepted_top1']:.4f}"
     to_file = config.output != answer.STDOUT

@@ -90,6 +90,7 @@ addEventListener("DOMContentLoaded", async () => {
     verdict.replaceChildren();
     const present = found.guesses.filter((guess) => guess.present).map((guess) => guess.class);
     if (best.present !== undefined) verdict.append(make("b", present.join(", ") || "No class"), " above the threshold");
+    else if (found.rejected && found.distance !== undefined) verdict.append(make("b", "None of these"), ` - its features are ${found.distance.toPrecision(3)} away from the nearest class, more than ${found.reject_above.toPrecision(3)}`);
     else if (found.rejected) verdict.append(make("b", "None of these"), ` - the likeliest class, ${best.class}, has only ${percent(best.probability)}`);
     else verdict.append(make("b", best.class), `, with a probability of ${percent(best.probability)}`);
     $("guesses").replaceChildren(...found.guesses.map((guess) => {
