@@ -78,9 +78,7 @@ def export(run: str, config: Config) -> None:
     # Against what: held-out images with the answers of prediction, and for int8 images of the
     # training, whose activations set the ranges of the 8 bits.
     with convolving(config, checkpoint):  # as the run was trained
-        guess = predict.guesser(
-            checkpoint, tensors, len(class_names), config.weights, config.tta, temperature
-        )
+        guess = predict.guesser(model, checkpoint, len(class_names), config.tta, temperature)
         compared = _compared(config, folder, checkpoint, classifier, guess, out)
         seen = _trained_on(config, folder, checkpoint, classifier, out) if config.int8 else ()
 

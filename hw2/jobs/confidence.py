@@ -66,7 +66,8 @@ def figures(
     if choice:
         found |= of_threshold(sure, right, choice.threshold)
     if config.unknown_data:
-        guess = predict.guesser(checkpoint, tensors, 1, config.weights, config.tta, temperature)
+        model = trained.load(checkpoint, tensors, config.weights)
+        guess = predict.guesser(model, checkpoint, 1, config.tta, temperature)
         unknown = of_unknown(config, checkpoint, guess, out)
         found["unknown_data"] = data.absolute_path(config.unknown_data)
         found |= of_both(sure, unknown, choice.threshold if choice else None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +27,13 @@ from hw2.jobs.answer_sets import SetForm, SetTally, check_header
 from hw2.jobs.answers import Answer, Form
 from hw2.jobs.convolution import convolving
 from hw2.jobs.spec import preprocessing
+from hw2.jobs.tally import LISTED, Tally
 from hw2.machines import failures
 from hw2.models.weights.fetch import PACKAGES
 from hw2.runs import folder as run_folder
 from hw2.runs.checkpoints import Checkpoint
 from hw2.terminal import console, progress_bar
-from hw2.training import metrics, rejection
-
-LISTED = 20  # how many bad pictures one error names
+from hw2.training import rejection
 
 
 @failures.check_device_errors()
@@ -90,7 +89,8 @@ def predict(config: Config) -> None:
         form, tally = Form(class_names, guesses, **options), Tally(guesses)
     if not untrained:
         tta.warn(config.tta, checkpoint.state["identity"], out)
-    guess = guesser(checkpoint, tensors, guesses, config.weights, config.tta, temperature)
+    model = trained.load(checkpoint, tensors, config.weights)
+    guess = guesser(model, checkpoint, guesses, config.tta, temperature)
     threshold = choice.threshold if choice else 0.0
     with (
         convolving(config, checkpoint),
@@ -118,20 +118,18 @@ def predict(config: Config) -> None:
 
 
 def guesser(
+    model: tf.Module,
     checkpoint: Checkpoint,
-    tensors: Mapping[str, np.ndarray],
     k: int,
-    weights: str = "ema",
     augmentation: str = "none",
     temperature: float = 1.0,
 ) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
-    """Builds the model of a checkpoint, as a function that classifies images.
+    """Makes of a model a function that classifies images.
 
     Args:
+      model: The model, with the weights of the checkpoint.
       checkpoint: The checkpoint.
-      tensors: Its tensors by name.
       k: How many classes to return for each image.
-      weights: "ema" for the averaged weights, "raw" for those of the last step.
       augmentation: That of the test, as `--tta` names it.
       temperature: By which the logits are divided, see `hw2.jobs.calibration.temperature`.
 
@@ -139,11 +137,8 @@ def guesser(
       A function from preprocessed images `[N, H, W, C]` to the k likeliest classes `[N, k]`
       int32, their probabilities `[N, k]`, and whether all logits are finite, `[N]`. Between equal
       logits the lower class comes first, as in evaluation.
-
-    Raises:
-      RunError: The checkpoint has no such weights, or they are not finite.
     """
-    model = tta.augmented(trained.load(checkpoint, tensors, weights), augmentation)
+    model = tta.augmented(model, augmentation)
     probabilities = trained.probabilities(checkpoint, temperature)
 
     @tf.function(autograph=False)
@@ -200,54 +195,6 @@ def answers(
                     probabilities=probabilities.tolist(),
                     rejected=bool(rejection.rejected(probabilities[0], threshold)),
                 )
-
-
-class Tally:
-    """Counts answers, and those that agree with the labels."""
-
-    def __init__(self, k: int):
-        self.k = k
-        self.good = self.bad = self.labelled = self.first = self.among = 0
-        self.rejected = self.accepted_labelled = self.accepted_first = 0
-        self.errors: list[str] = []  # the first ones
-
-    def add(self, one: Answer) -> None:
-        """Counts an answer."""
-        if one.error:
-            self.bad += 1
-            if len(self.errors) < LISTED:
-                self.errors.append(one.error)
-            return
-        self.good += 1
-        self.rejected += one.rejected
-        if one.label >= 0:
-            right = one.guesses[0] == one.label
-            self.labelled += 1
-            self.first += right
-            self.among += one.label in one.guesses
-            self.accepted_labelled += not one.rejected
-            self.accepted_first += right and not one.rejected
-
-    def plain(self) -> dict[str, Any]:
-        """The counts as plain JSON, with accuracies over the readable pictures that have labels."""
-        counts: dict[str, Any] = {
-            "num_examples": self.good,
-            "num_bad": self.bad,
-            "num_labelled": self.labelled,
-        }
-        if not self.labelled:
-            return counts
-        top1, topk = self.first / self.labelled, self.among / self.labelled
-        counts |= {"top1": top1, "topk": topk, "k": self.k}
-        if self.rejected and self.accepted_labelled:
-            counts["accepted_top1"] = self.accepted_first / self.accepted_labelled
-        return counts
-
-    def words(self) -> str:
-        """The accuracies in words; nothing where no labels are known."""
-        if not self.labelled:
-            return ""
-        return metrics.in_words(self.first / self.labelled, self.among / self.labelled, self.k)
 
 
 def _without_training(config: Config) -> tuple[Config, bool]:

@@ -33,9 +33,7 @@ def content(
         threshold = choice.threshold if choice else None
         if config.unknown_data:
             temperature = calibration.temperature(run.calibration)
-            guess = predict.guesser(
-                run.checkpoint, run.tensors, 1, config.weights, "none", temperature
-            )
+            guess = predict.guesser(run.model, run.checkpoint, 1, "none", temperature)
             unknown = confidence.of_unknown(config, run.checkpoint, guess, out)
     except Fault as fault:
         missing.append(f"rejection: {fault}")

@@ -64,7 +64,7 @@ class Model:
         self._cuts = multilabel.thresholds(config, checkpoint)[0] if several else None
         k = len(self.class_names) if several else min(config.top_k, len(self.class_names))
         temperature = calibration.temperature(calibrated)
-        self._guess = guesser(checkpoint, tensors, k, config.weights, config.tta, temperature)
+        self._guess = guesser(self._module, checkpoint, k, config.tta, temperature)
         self.network = Network(self._module, self.shape)
         self._pictures = Pictures(KEPT)
         self._last: tuple[Picture, Values] | None = None
