@@ -17,10 +17,10 @@ from hw2.errors import UsageError, writing
 from hw2.export import agreement, litert, onnx, samples, saved_model
 from hw2.export.classifier import Answer, Classifier
 from hw2.export.samples import Picture
-from hw2.jobs import calibration, data, distance, multilabel, predict, rejection, spec, tta
+from hw2.jobs import calibration, data, distance, multilabel, rejection, spec, tta
 from hw2.jobs import model as trained
 from hw2.jobs.convolution import convolving
-from hw2.jobs.predict import Guesser
+from hw2.jobs.guess import Guesser, guesser
 from hw2.jobs.rejection import Rejection
 from hw2.machines import failures
 from hw2.runs import atomic
@@ -81,7 +81,7 @@ def export(run: str, config: Config) -> None:
     # Against what: held-out images with the answers of prediction, and for int8 images of the
     # training, whose activations set the ranges of the 8 bits.
     with convolving(config, checkpoint):  # as the run was trained
-        guess = predict.guesser(
+        guess = guesser(
             model, checkpoint, len(class_names), config.tta, temperature, chosen.distance
         )
         compared = _compared(config, folder, checkpoint, classifier, guess, chosen, out)

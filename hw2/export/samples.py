@@ -18,7 +18,7 @@ from hw2.input.files import decode
 from hw2.input.files.frame import Size
 from hw2.input.sources import arrays
 from hw2.jobs import spec
-from hw2.jobs.predict import Guesser
+from hw2.jobs.guess import Guesser
 from hw2.runs.checkpoints import Checkpoint
 
 
@@ -101,7 +101,7 @@ def predicted(
       examples: The data.
       inputs: Bytes or pixels by index, from `choose`.
       checkpoint: The checkpoint that is exported.
-      guess: From a batch of images to classes and probabilities, made by `predict.guesser`.
+      guess: From a batch of images to classes and probabilities, made by `hw2.jobs.guess.guesser`.
       batch_size: Images at a time.
       by_distance: Whether its confidences are negative distances.
     """

@@ -16,6 +16,7 @@ from hw2.jobs import calibration as calibrations
 from hw2.jobs import data, distance, predict, tta
 from hw2.jobs import model as trained
 from hw2.jobs import rejection as rejections
+from hw2.jobs.guess import Guesser, guesser
 from hw2.jobs.rejection import Rejection
 from hw2.runs.checkpoints import Checkpoint
 from hw2.terminal import progress_bar
@@ -75,7 +76,7 @@ def figures(
         sure = distance.confidences(viewed, checkpoint.path, chosen.distance, batches)
     found |= of_threshold(sure, right, chosen)
     if config.unknown_data:
-        guess = predict.guesser(model, checkpoint, 1, config.tta, temperature, chosen.distance)
+        guess = guesser(model, checkpoint, 1, config.tta, temperature, chosen.distance)
         unknown, _ = of_unknown(config, checkpoint, guess, out)
         found["unknown_data"] = data.absolute_path(config.unknown_data)
         found |= of_both(sure, unknown, chosen)
@@ -110,7 +111,7 @@ def of_both(known: np.ndarray, unknown: np.ndarray, chosen: Rejection) -> Figure
 def of_unknown(
     config: Config,
     checkpoint: Checkpoint,
-    guess: predict.Guesser,
+    guess: Guesser,
     out: Console,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Classifies the pictures of `--unknown_data`.
@@ -118,7 +119,7 @@ def of_unknown(
     Args:
       config: The settings.
       checkpoint: The checkpoint of the model.
-      guess: Made by `predict.guesser`.
+      guess: Made by `guesser`.
       out: Where people read.
 
     Returns:

@@ -21,7 +21,7 @@ from hw2.jobs import model as trained
 from hw2.jobs.answers import Answer
 from hw2.jobs.convolution import convolving
 from hw2.jobs.extractor import extractor
-from hw2.jobs.predict import Guess
+from hw2.jobs.guess import Guess
 from hw2.jobs.tally import Tally
 from hw2.machines import failures
 from hw2.runs import atomic, cells

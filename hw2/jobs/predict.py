@@ -6,12 +6,11 @@ import dataclasses
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from rich.console import Console
 
 from hw2.config import settings
@@ -22,18 +21,18 @@ from hw2.input.files.levels import Scale
 from hw2.input.sources import unlabelled
 from hw2.input.sources.unlabelled import Pictures
 from hw2.jobs import answers as answer
-from hw2.jobs import calibration, data, distance, multilabel, pretrained, rejection, tta
+from hw2.jobs import calibration, data, multilabel, pretrained, rejection, tta
 from hw2.jobs import model as trained
 from hw2.jobs.answer_sets import SetForm, SetTally, check_header
 from hw2.jobs.answers import Answer, Form
 from hw2.jobs.convolution import convolving
+from hw2.jobs.guess import Guesser, guesser
 from hw2.jobs.spec import preprocessing
 from hw2.jobs.tally import LISTED, Tally
 from hw2.machines import failures
 from hw2.models.weights.fetch import PACKAGES
 from hw2.runs import folder as run_folder
 from hw2.runs.checkpoints import Checkpoint
-from hw2.runs.distance import Distance
 from hw2.terminal import console, progress_bar
 from hw2.training.rejection import rejected
 
@@ -123,62 +122,6 @@ def predict(config: Config) -> None:
         "seconds": round(time.perf_counter() - started, 1),
     }
     _tell(tally, result, config, out)
-
-
-class Guess(NamedTuple):
-    """What a model says of N images.
-
-    Attributes:
-      classes: `[N, k]` int32, the k likeliest ones. Between equal logits the lower class comes
-        first, as in evaluation.
-      probabilities: `[N, k]`, theirs.
-      finite: `[N]`, whether all logits are finite.
-      confidence: `[N]`, by which images are rejected: the largest probability, or the negative of
-        the distance to the nearest class.
-    """
-
-    classes: tf.Tensor
-    probabilities: tf.Tensor
-    finite: tf.Tensor
-    confidence: tf.Tensor
-
-
-Guesser = Callable[[tf.Tensor], Guess]
-
-
-def guesser(
-    model: tf.Module,
-    checkpoint: Checkpoint,
-    k: int,
-    augmentation: str = "none",
-    temperature: float = 1.0,
-    distances: Distance | None = None,
-) -> Guesser:
-    """Makes of a model a function that classifies images.
-
-    Args:
-      model: The model, with the weights of the checkpoint.
-      checkpoint: The checkpoint.
-      k: How many classes to return for each image.
-      augmentation: That of the test, as `--tta` names it.
-      temperature: By which the logits are divided, see `hw2.jobs.calibration.temperature`.
-      distances: Those of the checkpoint, if they are the confidence.
-
-    Returns:
-      A function of preprocessed images `[N, H, W, C]`.
-    """
-    compute = distance.measuring(tta.augmented(model, augmentation), checkpoint.path, distances)
-    probabilities = trained.probabilities(checkpoint, temperature)
-
-    @tf.function(autograph=False)
-    def guess(images: tf.Tensor) -> Guess:
-        logits, far = compute(images)
-        classes = tf.math.top_k(logits, k).indices
-        best = tf.gather(probabilities(logits), classes, batch_dims=1)
-        finite = tf.reduce_all(tf.math.is_finite(logits), 1)
-        return Guess(classes, best, finite, best[:, 0] if far is None else -far)
-
-    return guess
 
 
 def answers(

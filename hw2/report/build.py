@@ -31,8 +31,8 @@ def build(folders: Sequence[str], config: Config) -> None:
       config: The settings, as for evaluation, and `output`.
 
     Raises:
-      Fault: There is no run, `tta` is not "none", or the page cannot be written. What only a part of the page needs
-        and is missing is said on the page and on stderr instead.
+      Fault: There is no run, `tta` is not "none", or the page cannot be written. What only a part
+        of the page needs and is missing is said on the page and on stderr instead.
     """
     if config.tta != "none":
         raise UsageError(

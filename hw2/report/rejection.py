@@ -9,8 +9,9 @@ from rich.console import Console
 
 from hw2.config.settings import Config
 from hw2.errors import Fault
-from hw2.jobs import calibration, confidence, distance, predict
+from hw2.jobs import calibration, confidence, distance
 from hw2.jobs import rejection as rejections
+from hw2.jobs.guess import guesser
 from hw2.jobs.rejection import Rejection
 from hw2.report.accuracy import Predictions
 from hw2.report.figure import SERIES, Drawing, legend, panel, svg
@@ -41,9 +42,7 @@ def content(
             )
         if config.unknown_data:
             temperature = calibration.temperature(run.calibration)
-            guess = predict.guesser(
-                run.model, run.checkpoint, 1, "none", temperature, chosen.distance
-            )
+            guess = guesser(run.model, run.checkpoint, 1, "none", temperature, chosen.distance)
             unknown = confidence.of_unknown(config, run.checkpoint, guess, out)
     except Fault as fault:
         missing.append(f"rejection: {fault}")

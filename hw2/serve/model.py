@@ -18,11 +18,12 @@ from hw2.input.files import decode
 from hw2.input.transforms import preprocess
 from hw2.jobs import calibration, multilabel, rejection, spec
 from hw2.jobs import model as trained
-from hw2.jobs.predict import guesser
+from hw2.jobs.guess import guesser
 from hw2.report import gradcam, stages, thumbnail
 from hw2.runs.checkpoints import Checkpoint
 from hw2.serve import sums
-from hw2.serve.network import CONVOLUTION, Layer, Network, Values
+from hw2.serve.layer import CONVOLUTION, Layer
+from hw2.serve.network import Network, Values
 from hw2.serve.pictures import Picture, Pictures
 from hw2.serve.refusal import Refusal
 from hw2.terminal import console

@@ -16,9 +16,6 @@ from hw2.jobs import model as trained
 from hw2.runs.folder import RunFolder
 from hw2.serve.model import Model
 from hw2.serve.server import Server
-from tests.report.conftest import browser, digits_run
-
-__all__ = ["browser", "digits_run"]
 
 
 @pytest.fixture(scope="session")

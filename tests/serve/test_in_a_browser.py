@@ -8,6 +8,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
+from tests.pages import overflow, show
+
 # Drops the file of an input on the page, as from a file manager.
 DROP = """
 const files = new DataTransfer();
@@ -45,12 +47,8 @@ def number(words):
     return float(words.replace("\u2212", "-"))
 
 
-def show(browser, served, width, theme):
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    wish = [{"name": "prefers-color-scheme", "value": theme}]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": wish})
-    browser.get(served.url)
+def open_page(browser, served, width, theme):
+    show(browser, served.url, width, theme)
     wait(browser, "document.documentElement.dataset.ready")
 
 
@@ -64,7 +62,7 @@ def drop(browser, path):
 
 @pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (390, "dark")])
 def test_from_a_dropped_picture_to_the_sum_of_a_pixel(browser, served, digit, width, theme):
-    show(browser, served, width, theme)
+    open_page(browser, served, width, theme)
     drop(browser, digit)
     names = served.model.class_names
     assert text(browser, "verdict").split(",")[0] in names
@@ -97,12 +95,12 @@ def test_from_a_dropped_picture_to_the_sum_of_a_pixel(browser, served, digit, wi
     value = lines["value that the network computed"]
     assert sum(products) + lines["bias"] == pytest.approx(value, abs=1e-4)
     assert lines["sum, in double precision"] == pytest.approx(value, abs=1e-5)
-    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    assert overflow(browser) <= 0
     assert browser.get_log("browser") == []
 
 
 def test_by_the_keyboard_alone(browser, served, digit):
-    show(browser, served, 1280, "light")
+    open_page(browser, served, 1280, "light")
     drop(browser, digit)
 
     def press(*keys):
@@ -132,7 +130,7 @@ def test_by_the_keyboard_alone(browser, served, digit):
 
 
 def test_what_is_not_a_picture_is_told(browser, served, tmp_path):
-    show(browser, served, 390, "light")
+    open_page(browser, served, 390, "light")
     path = tmp_path / "letter.txt"
     path.write_text("Dear Sir")
     browser.find_element(By.ID, "file").send_keys(str(path))
