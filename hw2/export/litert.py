@@ -52,16 +52,17 @@ def load(path: Path) -> Callable[[np.ndarray], Answer]:
     with _quiet():
         interpreter = tf.lite.Interpreter(str(path))
     place = interpreter.get_input_details()[0]["index"]
-    # Probabilities are [1, classes], a distance is [1].
-    places = {len(one["shape"]): one["index"] for one in interpreter.get_output_details()}
+    outputs = interpreter.get_output_details()  # probabilities are [1, classes], a distance [1]
+    [answer] = [one["index"] for one in outputs if len(one["shape"]) > 1]
+    distances = [one["index"] for one in outputs if len(one["shape"]) == 1]
 
     def classify(image: np.ndarray) -> Answer:
         interpreter.resize_tensor_input(place, [1, *image.shape])
         interpreter.allocate_tensors()
         interpreter.set_tensor(place, image[None])
         interpreter.invoke()
-        found = {rank: interpreter.get_tensor(index)[0] for rank, index in places.items()}
-        return Answer(found[2], found.get(1))
+        probabilities = interpreter.get_tensor(answer)[0]
+        return Answer(probabilities, *(interpreter.get_tensor(index)[0] for index in distances))
 
     return classify
 

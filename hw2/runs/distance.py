@@ -87,11 +87,11 @@ def read(folder: RunFolder) -> Distance | None:
     """
     path = folder.path / DISTANCE
     try:
-        with np.load(path, allow_pickle=False) as file:
-            about = json.loads(str(file["about"]))
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
+            about = json.loads(str(content["about"]))
             if about.pop("format", None) != FORMAT:
                 raise ValueError(f"it is not of format {FORMAT}")
-            found = Distance(**about, **{name: file[name] for name in ARRAYS})
+            found = Distance(**about, **{name: content[name] for name in ARRAYS})
         _check(found)
     except FileNotFoundError:
         return None

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,12 @@ from PIL import Image
 
 from hw2.config import settings
 from hw2.errors import RunError, UsageError
-from hw2.export import build, litert, onnx
+from hw2.export import agreement, build, litert, onnx
 from hw2.jobs import predict, train
 from hw2.models import MODELS
 from tests.training.tiny import FLAGS, tiny
 
+ABOUT = ("reject_by", "reject_above")  # in the file
 TOLERANCE = 1e-4  # of a probability, as the command promises
 GUIDE = Path(__file__).parents[2] / "docs" / "export.md"
 COLOURS = {"blue": (20, 20, 200), "green": (20, 200, 20), "red\n": (200, 20, 20)}
@@ -183,7 +185,8 @@ def test_a_process_without_hw2_gets_the_answers_of_prediction(run, tmp_path, cap
 
 def pixels_reader(form, path):
     if form != "saved_model":
-        return {"litert": litert.load, "onnx": onnx.load}[form](path)
+        load = {"litert": litert.load, "onnx": onnx.load}[form](path)
+        return lambda image: load(image).probabilities
     loaded = tf.saved_model.load(path)
 
     def classify(image):
@@ -205,6 +208,39 @@ def test_flips_are_in_the_file(run, tmp_path, capsys, form):
     classify = pixels_reader(form, tmp_path / "model")
     image = np.random.default_rng(0).integers(0, 256, (12, 12, 3), np.uint8)
     np.testing.assert_allclose(classify(image), classify(image[:, ::-1].copy()), atol=1e-6)
+
+
+@pytest.mark.parametrize("form", READERS)
+def test_distances_are_in_the_file(run, tmp_path, capsys, form):
+    """A second output; the score and the threshold are beside the class names."""
+    needs("tf2onnx" if form == "onnx" else READERS[form][1])
+    path = tmp_path / "model"
+    flags = ["--reject_by=distance", "--reject_below=coverage:0.9"]
+    export(run, form, *flags, f"--output={path}")
+    out, err = capsys.readouterr()
+    result = json.loads(out)
+    assert result["largest_distance_difference"] < agreement.FAR
+    assert result["same_rejected"] == 1
+    assert "distances differ by at most" in err
+    image = np.random.default_rng(0).integers(0, 256, (12, 12, 3), np.uint8)
+    if form == "saved_model":
+        loaded = tf.saved_model.load(path)
+        answer = loaded.signatures["pixels"](picture=tf.constant(image))
+        far = answer["distance"].numpy()
+        about = {name: (path / "assets.extra" / f"{name}.json").read_text() for name in ABOUT}
+    elif form == "onnx":
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(path)
+        [far] = session.run(["distance"], {"picture": image[None]})
+        about = session.get_modelmeta().custom_metadata_map
+    else:
+        far = [litert.load(path)(image).distance]
+        with zipfile.ZipFile(path) as archive:
+            about = {name: archive.read(f"{name}.json") for name in ABOUT}
+    assert np.shape(far) == (1,)
+    assert far[0] > 0
+    assert [json.loads(about[name]) for name in ABOUT] == ["distance", result["reject_above"]]
 
 
 def test_int8_has_the_size_and_tells_the_cost(run, tmp_path, capsys):
