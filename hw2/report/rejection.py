@@ -68,7 +68,7 @@ def content(
             share = figures["unknown_accepted"]
             rows.append(("unknown accepted with the threshold", f"{share:.2%}"))
         drawings.append(draw_unknown(known, sure, chosen, float(figures["auroc"])))
-        scores = {"largest probability": (found.confidence, probabilities)}
+        scores = {"probability": (found.confidence, probabilities)}
         if chosen.distance:
             scores = {"distance": (known, sure)} | scores
         drawings.append(draw_roc(scores, chosen))
@@ -91,7 +91,8 @@ def draw_curve(confidence: np.ndarray, right: np.ndarray, chosen: Rejection) -> 
         axes.plot(share, top1, "o", color=SERIES[1], label=f"threshold {chosen.of_score:.3g}")
         alt += f"; {top1:.3f} on the {share:.1%} that the threshold {chosen.of_score:.3g} accepts"
     axes.set_xlim(0, 1.02)
-    axes.set_xlabel("coverage: share of the pictures that are accepted")
+    axes.set_ylim(top=min(axes.get_ylim()[1], 1.005))
+    axes.set_xlabel("coverage: share that is accepted")
     axes.set_ylabel("top-1 of these")
     legend(axes)
     return Drawing("Accuracy against coverage", svg(figure, alt), alt, f"{alt}.")
@@ -148,9 +149,9 @@ def draw_roc(scores: dict[str, tuple[np.ndarray, np.ndarray]], chosen: Rejection
         axes.plot(*shares, "o", color=SERIES[2], label="threshold")
     axes.set_xlim(-0.01, 1.01)
     axes.set_ylim(-0.01, 1.01)
-    axes.set_xlabel("share of the unknown pictures that are accepted")
-    axes.set_ylabel("of the known ones")
-    legend(axes, columns=1)
+    axes.set_xlabel("share of the unknown accepted")
+    axes.set_ylabel("share of the known accepted")
+    legend(axes, columns=3)
     alt = f"ROC curve: known pictures told from unknown ones. AUROC: {', '.join(words)}"
     if chosen.choice:
         alt += (
