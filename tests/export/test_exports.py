@@ -17,11 +17,11 @@ from PIL import Image
 from hw2.config import settings
 from hw2.errors import RunError, UsageError
 from hw2.export import agreement, build, litert, onnx
+from hw2.export.classifier import Answer
 from hw2.jobs import predict, train
 from hw2.models import MODELS
 from tests.training.tiny import FLAGS, tiny
 
-ABOUT = ("reject_by", "reject_above")  # in the file
 TOLERANCE = 1e-4  # of a probability, as the command promises
 GUIDE = Path(__file__).parents[2] / "docs" / "export.md"
 COLOURS = {"blue": (20, 20, 200), "green": (20, 200, 20), "red\n": (200, 20, 20)}
@@ -185,62 +185,52 @@ def test_a_process_without_hw2_gets_the_answers_of_prediction(run, tmp_path, cap
 
 def pixels_reader(form, path):
     if form != "saved_model":
-        load = {"litert": litert.load, "onnx": onnx.load}[form](path)
-        return lambda image: load(image).probabilities
+        return {"litert": litert.load, "onnx": onnx.load}[form](path)
     loaded = tf.saved_model.load(path)
 
     def classify(image):
         answer = loaded.signatures["pixels"](picture=tf.constant(image))
         names, values = (answer[key].numpy()[0] for key in ("class_names", "probabilities"))
-        return values[names.argsort()]
+        return Answer(values[names.argsort()], answer["distance"].numpy()[0])
 
     return classify
 
 
+def facts(form, path):
+    """What the file says of itself, JSON by name."""
+    if form == "saved_model":
+        return {file.stem: file.read_text() for file in (path / "assets.extra").iterdir()}
+    if form == "onnx":
+        import onnxruntime
+
+        return onnxruntime.InferenceSession(path).get_modelmeta().custom_metadata_map
+    with zipfile.ZipFile(path) as archive:
+        return {name.removesuffix(".json"): archive.read(name) for name in archive.namelist()}
+
+
 @pytest.mark.parametrize("form", READERS)
-def test_flips_are_in_the_file(run, tmp_path, capsys, form):
+def test_flips_and_distances_are_in_the_file(run, tmp_path, capsys, form):
     """A picture and its mirror image have one answer, and it is that of prediction with flips."""
     needs("tf2onnx" if form == "onnx" else READERS[form][1])
-    export(run, form, "--tta=flip", f"--output={tmp_path / 'model'}")
-    result = json.loads(capsys.readouterr().out)
-    assert (result["tta"], result["same_top1"]) == ("flip", 1)
-    assert result["largest_difference"] <= TOLERANCE
-    classify = pixels_reader(form, tmp_path / "model")
-    image = np.random.default_rng(0).integers(0, 256, (12, 12, 3), np.uint8)
-    np.testing.assert_allclose(classify(image), classify(image[:, ::-1].copy()), atol=1e-6)
-
-
-@pytest.mark.parametrize("form", READERS)
-def test_distances_are_in_the_file(run, tmp_path, capsys, form):
-    """A second output; the score and the threshold are beside the class names."""
-    needs("tf2onnx" if form == "onnx" else READERS[form][1])
     path = tmp_path / "model"
-    flags = ["--reject_by=distance", "--reject_below=coverage:0.9"]
+    flags = ["--tta=flip", "--reject_by=distance", "--reject_below=coverage:0.9"]
     export(run, form, *flags, f"--output={path}")
     out, err = capsys.readouterr()
     result = json.loads(out)
+    assert (result["tta"], result["same_top1"]) == ("flip", 1)
+    assert result["largest_difference"] <= TOLERANCE
     assert result["largest_distance_difference"] < agreement.FAR
     assert result["same_rejected"] == 1
     assert "distances differ by at most" in err
+    classify = pixels_reader(form, path)
     image = np.random.default_rng(0).integers(0, 256, (12, 12, 3), np.uint8)
-    if form == "saved_model":
-        loaded = tf.saved_model.load(path)
-        answer = loaded.signatures["pixels"](picture=tf.constant(image))
-        far = answer["distance"].numpy()
-        about = {name: (path / "assets.extra" / f"{name}.json").read_text() for name in ABOUT}
-    elif form == "onnx":
-        import onnxruntime
-
-        session = onnxruntime.InferenceSession(path)
-        [far] = session.run(["distance"], {"picture": image[None]})
-        about = session.get_modelmeta().custom_metadata_map
-    else:
-        far = [litert.load(path)(image).distance]
-        with zipfile.ZipFile(path) as archive:
-            about = {name: archive.read(f"{name}.json") for name in ABOUT}
-    assert np.shape(far) == (1,)
-    assert far[0] > 0
-    assert [json.loads(about[name]) for name in ABOUT] == ["distance", result["reject_above"]]
+    found, mirrored = classify(image), classify(image[:, ::-1].copy())
+    np.testing.assert_allclose(found.probabilities, mirrored.probabilities, atol=1e-6)
+    assert found.distance == pytest.approx(mirrored.distance, rel=agreement.FAR)
+    assert found.distance > 0
+    about = {name: json.loads(text) for name, text in facts(form, path).items()}
+    assert about["reject_by"] == "distance"
+    assert about["reject_above"] == result["reject_above"]
 
 
 def test_int8_has_the_size_and_tells_the_cost(run, tmp_path, capsys):
