@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +13,15 @@ import tensorflow as tf
 
 from hw2.config import settings
 from hw2.config.settings import Config
-from hw2.errors import RunError, UsageError, writing
+from hw2.errors import UsageError, writing
 from hw2.input.sources.unlabelled import Pictures
 from hw2.jobs import answers as answer
 from hw2.jobs import calibration, data, multilabel, predict
 from hw2.jobs import model as trained
 from hw2.jobs.answers import Answer
 from hw2.jobs.convolution import convolving
+from hw2.jobs.extractor import extractor
 from hw2.jobs.tally import Tally
-from hw2.layers.dense import Dense
-from hw2.layers.sequential import Sequential, flat
 from hw2.machines import failures
 from hw2.runs import atomic, cells
 from hw2.runs import folder as run_folder
@@ -97,42 +96,6 @@ def embed(config: Config) -> None:
     out.print(f"{len(rows):,} pictures, {features.shape[1]:,} features each; {array}, {table}")
     print(json.dumps(result), flush=True)
     predict.tell_bad(tally, config, str(array), out)
-
-
-def extractor(
-    model: tf.Module, run: str | Path
-) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
-    """Splits a model before its last dense layer.
-
-    Args:
-      model: A sequence of stages.
-      run: Where the model is from, for the message.
-
-    Returns:
-      A function from preprocessed images `[N, H, W, C]` to features `[N, F]`, which the last
-      dense layer is given, and logits `[N, classes]`.
-
-    Raises:
-      RunError: The model is no sequence of stages, or has no dense layer.
-    """
-    layers = [layer for _, layer in flat(model)] if isinstance(model, Sequential) else []
-    dense = [number for number, layer in enumerate(layers) if isinstance(layer, Dense)]
-    if not dense:
-        raise RunError(
-            f"no features in {run} - features are what the last dense layer is given, and this "
-            "model has none; train a model that ends in one, such as simple_cnn or resnet18"
-        )
-
-    def compute(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        x = images
-        for layer in layers[: dense[-1]]:
-            x = layer(x, training=False)
-        y = x
-        for layer in layers[dense[-1] :]:
-            y = layer(y, training=False)
-        return x, y
-
-    return compute
 
 
 def _outputs(config: Config) -> tuple[Path, Path]:

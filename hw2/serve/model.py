@@ -22,7 +22,8 @@ from hw2.jobs.predict import guesser
 from hw2.report import thumbnail
 from hw2.runs.checkpoints import Checkpoint
 from hw2.serve import sums
-from hw2.serve.network import CONVOLUTION, Layer, Network, Values
+from hw2.serve.layer import CONVOLUTION, Layer
+from hw2.serve.network import Network, Values
 from hw2.serve.pictures import Picture, Pictures
 from hw2.serve.refusal import Refusal
 from hw2.training import rejection

@@ -12,6 +12,7 @@ from hw2.config import settings
 from hw2.errors import DataError, RunError, UsageError
 from hw2.jobs import features, predict
 from hw2.jobs import model as trained
+from hw2.jobs.extractor import extractor
 from hw2.layers.sequential import Sequential, flat, relu
 from hw2.runs import folder as run_folder
 from tests import guide
@@ -94,4 +95,4 @@ def test_existing_list_is_kept(run, data, tmp_path):
 
 def test_model_without_a_dense_layer_is_refused():
     with pytest.raises(RunError, match="no features in RUN - "):
-        features.extractor(Sequential({"relu": relu}), "RUN")
+        extractor(Sequential({"relu": relu}), "RUN")

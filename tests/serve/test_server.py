@@ -87,7 +87,7 @@ def test_the_walk_from_a_picture_to_a_sum(ask, digit):
 
 
 def test_a_page_without_anything_from_outside(ask):
-    for path in ("/", "/page.js", "/page.css"):
+    for path in ("/", "/page.js", "/sum.js", "/page.css"):
         answer = ask("GET", path)
         assert answer.status == 200
         assert "http://" not in answer.found
