@@ -134,9 +134,9 @@ def test_the_command_does_again_what_the_training_did(run, tmp_path, capsys):
     assert again.digest == before.digest
 
 
-def test_a_threshold_is_chosen_on_validation(run, noise, tmp_path, capsys):
+def test_a_threshold_is_chosen_on_validation(run, no_digits, tmp_path, capsys):
     found = stored.read(RunFolder(run))
-    flags = ["--reject_below=coverage:0.8", f"--unknown_data={noise}"]
+    flags = ["--reject_below=coverage:0.8", f"--unknown_data={no_digits}"]
     result, err = evaluated(run, capsys, *flags)
     assert 0.15 < result["rejected"] <= 0.2
     assert result["accepted_top1"] > result["top1"]

@@ -55,8 +55,8 @@ def predicted(run, output, *flags):
         return list(csv.DictReader(lines))
 
 
-def test_evaluation_fits_and_keeps_distances_and_chooses_a_threshold(run, noise, capsys):
-    flags = ["--reject_below=coverage:0.9", f"--unknown_data={noise}"]
+def test_evaluation_fits_and_keeps_distances_and_chooses_a_threshold(run, no_digits, capsys):
+    flags = ["--reject_below=coverage:0.9", f"--unknown_data={no_digits}"]
     result, err = evaluated(run, capsys, *flags)
     found = stored.read(RunFolder(run))
     checkpoint, _ = trained.choose(RunFolder(run), "best")

@@ -1,12 +1,12 @@
 // A channel: its map, one pixel of it, and the window that the pixel comes from.
 
-import { $, button, make, number } from "./elements.js";
+import { $, button, capital, make, number } from "./elements.js";
 import { drawMap, largest, pointed } from "./maps.js";
 import { ask, only } from "./server.js";
-import { at, pathOf, titleOf } from "./state.js";
+import { at, channelOf, pathOf, titleOf } from "./state.js";
 import { written } from "./sum.js";
 
-const FIRST = 8;  // terms of a sum that are written out at first
+const FIRST = 6;  // terms of a sum that are written out at first
 
 let map = null;  // values of the channel, by rows
 
@@ -55,18 +55,23 @@ const scrollTo = (box, child) => {
 
 const showPixel = only("pixel", async (stale) => {
   const layer = at.model.layers[at.layer];
-  const words = `${layer.kind === "picture" ? "channel" : `${titleOf(layer)}, channel`} ${at.channel}`;
-  const [low, high] = drawMap($("map"), map, [at.row], [at.column]);
+  const channel = channelOf(layer, at.channel), words = `${channel} of ${titleOf(layer)}`;
   const single = map.length * map[0].length === 1;
-  const range = `${map.length}\u00d7${map[0].length} pixels, ${number(low, 3)} (black) to ${number(high, 3)} (white)`;
-  $("map-text").textContent = single ? words : `${words}, ${range}. Click one, or use the arrow keys.`;
-  $("map").ariaLabel = `Map of ${words}`;
+  $("map-figure").hidden = single;
+  if (!single) {
+    const [low, high] = drawMap($("map"), map, [at.row], [at.column]);
+    const range = `${map.length}\u00d7${map[0].length} pixels, ${number(low, 3)} (black) to ${number(high, 3)} (white)`;
+    $("map-text").textContent = `${capital(words)}: ${range}. Click one, or use the arrow keys.`;
+    $("map").ariaLabel = `Map of ${words}`;
+  }
   $("pixel-title").textContent = single ? `One value of ${titleOf(layer)}` : `One pixel of ${titleOf(layer)}`;
   const found = await ask(`${pathOf()}/pixels/${at.row}/${at.column}?most=${at.most}`);
   if (stale()) return;
-  const place = single ? `Channel ${at.channel}` : `Row ${at.row}, column ${at.column} of channel ${at.channel}`;
+  const place = single ? capital(channel) : `Row ${at.row}, column ${at.column} of ${channel}`;
   $("pixel").replaceChildren(`${place}: `, make("b", number(found.value, 7)));
-  $("sum").replaceChildren(...written(layer, found, more(found)));
+  const { beside, below } = written(layer, found, more(found));
+  $("beside").replaceChildren(...beside);
+  $("sum").replaceChildren(...below);
   await showInput(stale, layer, found);
 });
 
@@ -74,7 +79,7 @@ const showPixel = only("pixel", async (stale) => {
 const more = (found) => {
   if (!found.rest?.channels) return null;
   const all = found.terms.length + found.rest.channels;
-  return button("Write out more of them", () => {
+  return button("Show more of them", () => {
     at.most = Math.min(4 * at.most, all);
     showPixel();
   });
@@ -93,6 +98,6 @@ const showInput = async (stale, layer, found) => {
   drawMap($("input"), input.values, rows, columns);
   const what = rows.length * columns.length > 1 ? "The window" : "Its pixel";
   const most = found.terms.length > 1 && layer.kernel ? "; this channel adds the most, up or down" : "";
-  $("input-text").textContent = `${what} in channel ${term.from.channel} of ${titleOf(source)}, which it comes from${most}.`;
+  $("input-text").textContent = `${what} in ${channelOf(source, term.from.channel)} of ${titleOf(source)}, which it comes from${most}.`;
   $("input").ariaLabel = $("input-text").textContent;
 };

@@ -28,6 +28,16 @@ export const number = (value, digits = 4) => {
   return text.replace("-", "\u2212");
 };
 
+/** Rows of numbers with as many decimals as there is room for; a small or a large number has its own. */
+export const decimals = (values) => {
+  const most = Math.max(...values.flat().map(Math.abs)), places = values[0].length > 3 ? 2 : 3;
+  const plain = most >= 0.01 && most < 1000;
+  return (value) => (plain && value !== 0 ? value.toFixed(places).replace(/^-(?=[0.]+$)/, "").replace("-", "\u2212") : number(value, 2));
+};
+
+/** A text that begins a line. */
+export const capital = (words) => words.charAt(0).toUpperCase() + words.slice(1);
+
 /** A number with its sign before it, as in a sum. */
 export const signed = (value) => (value < 0 ? "\u2212 " : "+ ") + number(Math.abs(value));
 

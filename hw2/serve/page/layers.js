@@ -1,8 +1,8 @@
 // The list of layers, and the channels of the one that is chosen.
 
-import { $, button, make, many, number } from "./elements.js";
+import { $, button, capital, make, many, number } from "./elements.js";
 import { ask, only, trouble } from "./server.js";
-import { at, titleOf } from "./state.js";
+import { at, channelOf, shortOf, titleOf } from "./state.js";
 import { showChannel } from "./channel.js";
 
 const SHEET = 64;  // channels of one answer
@@ -33,7 +33,7 @@ const described = (layer) => {
   return `${own}${layer.number ? layer.kind : layer.name}${kernel}: ${size}`;
 };
 
-/** Shows a layer: the channel and pixel that are wanted, or the channel of the widest range. */
+/** Shows a layer: the channel and pixel that are wanted, or the channel of the widest range; of a vector, the largest value. */
 export const showLayer = only("layer", async (stale, index, wanted = {}) => {
   trouble("");
   const layer = at.model.layers[index];
@@ -45,7 +45,8 @@ export const showLayer = only("layer", async (stale, index, wanted = {}) => {
   $("layers").value = index;
   $("channels").replaceChildren();
   addChannels(layer, sheet);
-  const widths = sheet.high.map((high, n) => high - sheet.low[n]);
+  const vector = layer.height * layer.width === 1;
+  const widths = sheet.high.map((high, n) => (vector ? high : high - sheet.low[n]));
   await showChannel(channel ?? widths.indexOf(Math.max(...widths)), wanted);
 });
 
@@ -60,13 +61,12 @@ const showMore = only("more", async (stale) => {
 /** Adds the channels of a sheet, which is one image of all their maps. */
 const addChannels = (layer, sheet) => {
   const vector = layer.height * layer.width === 1;
-  const last = layer.number === at.model.layers.length - 1;
   sheet.low.forEach((low, index) => {
     const channel = sheet.first + index;
     const element = button("", () => showChannel(channel), "channel");
-    element.append(tile(layer, sheet, index), vector && last ? at.model.classes[channel] : channel);
+    element.append(tile(layer, sheet, index), shortOf(layer, channel));
     const words = vector ? number(low, 3) : `${number(low, 3)} to ${number(sheet.high[index], 3)}`;
-    element.title = element.ariaLabel = `channel ${channel}: ${words}`;
+    element.title = element.ariaLabel = `${channelOf(layer, channel)}: ${words}`;
     element.dataset.channel = channel;
     element.setAttribute("role", "option");
     element.tabIndex = -1;
@@ -77,7 +77,7 @@ const addChannels = (layer, sheet) => {
   $("more").dataset.first = end;
   const from = Number($("channels").firstChild.dataset.channel);
   const shown = from || end < layer.channels ? `, ${from} to ${end - 1} are shown` : "";
-  $("channels-title").textContent = `${titleOf(layer)}: ${many(layer.channels, vector ? "value" : "channel")}${shown}`;
+  $("channels-title").textContent = `${capital(titleOf(layer))}: ${many(layer.channels, vector ? "value" : "channel")}${shown}`;
 };
 
 /** One map of a sheet. */

@@ -46,9 +46,15 @@ export const pointed = (canvas, event, height, width) => {
   return [row, column];
 };
 
-/** The row and column of the largest value of a map. */
+/** The row and column of the largest value of a map, away from its edge, where padding has its say. */
 export const largest = (values) => {
-  let place = [0, 0];
-  values.forEach((row, i) => row.forEach((value, j) => { if (value > values[place[0]][place[1]]) place = [i, j]; }));
+  const edge = (side) => Math.floor(side / 4);
+  const [top, left] = [edge(values.length), edge(values[0].length)];
+  let place = [top, left];
+  for (let i = top; i < values.length - top; i++) {
+    for (let j = left; j < values[0].length - left; j++) {
+      if (values[i][j] > values[place[0]][place[1]]) place = [i, j];
+    }
+  }
   return place;
 };

@@ -9,6 +9,8 @@ import { listenForPictures } from "./picture.js";
 import { ask, only, trouble } from "./server.js";
 import { at } from "./state.js";
 
+const SHOWN = 20;  // classes that are named before there is a picture
+
 /** Classifies a picture, a file, and shows the answer and the layers. */
 const take = only("picture", async (stale, file) => {
   trouble("");
@@ -37,12 +39,15 @@ const describe = (model) => {
   document.title = `Try ${model.model} - hw2`;
   const seen = `${height}\u00d7${width} pixels, ${channels === 1 ? "grey" : "in colour"}`;
   $("about").textContent = `Step ${model.step.toLocaleString("en")}, ${many(model.classes.length, "class", "classes")}; it sees pictures of ${seen}.`;
+  const { classes } = model, shown = classes.slice(0, SHOWN);
+  const others = classes.length - shown.length;
+  $("classes").textContent = `It tells apart: ${shown.join(", ")}${others ? ` and ${many(others, "other")}` : ""}.`;
 };
 
 listenForPictures(take);
 startCamera(take);
 startChannel();
-$("sum").addEventListener("follow", ({ detail }) => {
+$("walk").addEventListener("follow", ({ detail }) => {
   showLayer(detail.layer, detail);
   $("layers").focus({ preventScroll: true });
   $("walk").scrollIntoView();

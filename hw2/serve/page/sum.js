@@ -1,62 +1,95 @@
 // A value written out as what it is computed from.
 
-import { button, make, many, number, signed } from "./elements.js";
-import { at, titleOf } from "./state.js";
+import { button, decimals, make, many, number, signed } from "./elements.js";
+import { at, channelOf, titleOf } from "./state.js";
 
 /**
- * Writes out what GET .../pixels/ROW/COLUMN answers, as elements.
+ * Writes out what GET .../pixels/ROW/COLUMN answers: `beside`, elements to stand beside the map, and `below`, elements to
+ * stand below both.
  *
  * Where a source is clicked, they send an event "follow" with its layer, channel, row and column. `more` is an element
  * that asks for more terms, or null.
  */
-export const written = (layer, found, more) => [
-  ...explained(layer, found, more),
-  ...found.then.flatMap((next) => [make("h3", `Then the ${next.kind}`), ...explained(at.model.layers[next.layer], next)]),
-];
+export const written = (layer, found, more) => {
+  const then = found.then.flatMap((next) => [make("h3", `Then the ${next.kind}`), ...explained(at.model.layers[next.layer], next)]);
+  if (!found.terms[0]?.weights) return { beside: explained(layer, found), below: then };
+  if (layer.kind === "dense") return { beside: [], below: [...dense(found, more), ...then] };
+  return { beside: [total(found)], below: [...convolved(found, more), ...then] };
+};
 
-const explained = (layer, found, more) => {
+const explained = (layer, found) => {
   if (layer.kind === "picture") return [make("p", "This is the picture itself, standardized as the model was trained: nothing computes it.")];
-  if (found.terms[0]?.weights) return weighted(layer, found, more);
   if (layer.kind in WINDOWS) return overWindow(layer, found);
   if (found.norm) return normalized(found);
   return single(layer, found);
 };
 
-/** A convolution or a dense layer: windows times weights, channel by channel. */
-const weighted = (layer, found, more) => {
+/** A convolution: windows times weights, channel by channel. */
+const convolved = (found, more) => {
   const [high, wide] = [found.rows.length, found.columns.length], all = found.terms.length + found.rest.channels;
-  const dense = layer.kind === "dense";
-  const intro = dense
-    ? `${many(all, "input")}, each times its weight${found.bias === null ? "" : ", and a bias"}. Those that add the most, up or down:`
-    : `A window of ${high}\u00d7${wide} pixels of ${many(all, "channel")}: ${many(high * wide * all, "product")}${found.bias === null ? ", no bias" : " and a bias"}. ${found.rest.channels ? "The channels that add the most, up or down:" : "Each number times its weight:"}`;
+  const products = `${many(high * wide * all, "product")}${found.bias === null ? ", no bias" : " and a bias"}`;
+  const which = found.rest.channels ? "The channels that add the most, up or down:" : "Each number times its weight:";
   const cards = found.terms.map((term) => card(term, found,
     grid(term.inputs, "window", found), make("span", "\u00d7"), grid(term.weights, "weights"), make("span", `= ${number(term.sum)}`)));
-  const lines = found.terms.map((term) => [dense ? `input ${term.channel}` : `channel ${term.channel}`, number(term.sum)]);
-  if (found.rest.channels) lines.push([`the other ${found.rest.channels.toLocaleString("en")}`, number(found.rest.sum)]);
-  if (found.bias !== null) lines.push(["bias", number(found.bias)]);
-  lines.push(["sum, in double precision", number(found.sum, 9), true], ["value that the network computed", number(found.value, 9)]);
-  const parts = [make("p", intro), terms(cards)];
-  if (more) {
-    const buttons = make("p", "", "buttons");
-    buttons.append(more);
-    parts.push(buttons);
-  }
-  return [...parts, total(lines)];
+  return [make("p", `A window of ${high}\u00d7${wide} pixels of ${many(all, "channel")}: ${products}. ${which}`), terms(cards), ...buttons(more)];
+};
+
+/** The sum of a convolution: a line for each channel. */
+const total = (found) => {
+  const lines = found.terms.map((term) => [channel(term), number(term.sum)]);
+  return table([...lines, ...ends(found)]);
+};
+
+/** A dense layer: a line for each input. */
+const dense = (found, more) => {
+  const all = found.terms.length + found.rest.channels;
+  const source = found.terms[0].from && at.model.layers[found.terms[0].from.layer];
+  const from = source ? `, the output of ${titleOf(source)}` : "";
+  const which = found.rest.channels ? ". Those that add the most, up or down:" : ":";
+  const lines = found.terms.map((term) => {
+    const [[[x]], [[w]]] = [term.inputs, term.weights];
+    return [sourceOf(term, found, false), number(x), number(w), number(term.sum)];
+  });
+  const scroll = make("div", "", "scroll");
+  scroll.append(table([...lines, ...ends(found)], ["input", "value", "\u00d7 weight", "= product"]));
+  const bias = found.bias === null ? "" : ", and a bias";
+  return [make("p", `${many(all, "input")}${from}, each times its weight${bias}${which}`), scroll, ...buttons(more)];
+};
+
+/** The last lines of a sum. */
+const ends = (found) => {
+  const lines = [["sum, in double precision", number(found.sum, 9)], ["value that the network computed", number(found.value, 9)]];
+  if (found.bias !== null) lines.unshift(["bias", number(found.bias)]);
+  if (found.rest.channels) lines.unshift([`the other ${found.rest.channels.toLocaleString("en")}`, number(found.rest.sum)]);
+  return lines;
+};
+
+/** What the source of a term is called in a line. */
+const channel = (term) => {
+  const source = term.from && at.model.layers[term.from.layer];
+  return source ? channelOf(source, term.from.channel) : `channel ${term.channel}`;
+};
+
+const buttons = (...found) => {
+  const box = make("p", "", "buttons");
+  box.append(...found.filter(Boolean));
+  return box.childElementCount ? [box] : [];
 };
 
 // What is said of a window without weights: its value, and its padding.
 const WINDOWS = {
-  "max pool": ["The largest of", "the largest is", "Padding never wins."],
-  "average pool": ["The mean of", "the mean is", "Padding does not count."],
-  "mean over positions": ["The mean of", "the mean is", "Padding does not count."],
+  "max pool": ["The largest of", "the largest is", " Padding never wins."],
+  "average pool": ["The mean of", "the mean is", " Padding does not count."],
+  "mean over positions": ["The mean of", "the mean is", ""],
 };
 
 const overWindow = (layer, found) => {
   const [term] = found.terms, count = term.inputs.flat().length;
   const [what, result, padding] = WINDOWS[layer.kind];
+  const padded = [...found.rows, ...found.columns].includes(null);
   const window = count <= 121 ? [grid(term.inputs, "window", found)] : [];
   return [
-    make("p", `${what} ${many(count, "value")} of one channel. ${padding}`),
+    make("p", `${what} ${many(count, "value")} of one channel.${padded ? padding : ""}`),
     terms([card(term, found, ...window, make("span", `${result} ${number(found.sum)}`))]),
   ];
 };
@@ -67,7 +100,7 @@ const normalized = (found) => {
   return [
     make("p", "The moving mean and variance of training make it about 0 and 1; then the scale and the offset that were learned. Together that is a factor and a shift."),
     terms([card(found.terms[0], found, make("span", `${number(x)} \u00d7 ${number(factor)} ${signed(shift)} = ${number(found.sum)}`))]),
-    total([
+    table([
       [`factor = scale ${number(scale)} / \u221a(variance ${number(variance)} + ${number(epsilon)})`, number(factor)],
       [`shift = offset ${number(offset)} \u2212 mean ${number(mean)} \u00d7 factor`, number(shift)],
     ]),
@@ -92,14 +125,15 @@ const single = (layer, found) => {
 
 /** A grid of numbers, tinted by their size; `found` says which are padding. */
 const grid = (values, named, found = null) => {
-  const table = make("table", "", "window"), most = Math.max(...values.flat().map(Math.abs)) || 1;
-  if (values[0].length > 7) table.classList.add("large"); else if (values[0].length > 3) table.classList.add("middle");
-  table.ariaLabel = named;
+  const element = make("table", "", "window"), most = Math.max(...values.flat().map(Math.abs)) || 1;
+  if (values[0].length > 7) element.classList.add("large"); else if (values[0].length > 3) element.classList.add("middle");
+  element.ariaLabel = named;
+  const short = decimals(values);
   values.forEach((line, i) => {
-    const row = table.insertRow();
+    const row = element.insertRow();
     line.forEach((value, j) => {
       const cell = row.insertCell(), outside = found && (found.rows[i] === null || found.columns[j] === null);
-      cell.textContent = number(value, values[0].length > 3 ? 2 : 3);
+      cell.textContent = short(value);
       cell.title = outside ? "padding" : number(value, 7);
       cell.className = outside ? "outside" : "";
       cell.style.setProperty("--tone", value < 0 ? "var(--s2)" : "var(--s1)");
@@ -107,7 +141,7 @@ const grid = (values, named, found = null) => {
     });
   });
   const scroll = make("div", "", "scroll");
-  scroll.append(table);
+  scroll.append(element);
   return scroll;
 };
 
@@ -124,8 +158,8 @@ const card = (term, found, ...parts) => {
   return box;
 };
 
-/** The name of where a term comes from; a button that leads there if it is a layer. */
-const sourceOf = (term, found) => {
+/** The name of where a term comes from, with its layer or without; a button that leads there if it is a layer. */
+const sourceOf = (term, found, whole = true) => {
   const source = term.from && at.model.layers[term.from.layer];
   if (!source) return make("span", `channel ${term.channel} of its input`);
   const middle = (places, end) => {
@@ -139,17 +173,24 @@ const sourceOf = (term, found) => {
     column: middle(term.columns || found.columns, source.width),
   };
   const follow = () => link.dispatchEvent(new CustomEvent("follow", { bubbles: true, detail: place }));
-  const link = button(`channel ${place.channel} of ${titleOf(source)}`, follow, "link");
+  const link = button(`${channelOf(source, place.channel)}${whole ? ` of ${titleOf(source)}` : ""}`, follow, "link");
   link.title = "go there";
   return link;
 };
 
-const total = (lines) => {
-  const table = make("table");
-  for (const [words, value, last] of lines) {
-    const row = table.insertRow();
-    if (last) row.className = "total";
-    row.append(make("td", words), make("td", value));
+/** A table of lines, in which the line of the sum is drawn apart. In a short line the words take the place that is left. */
+const table = (lines, heads = []) => {
+  const element = make("table", "", "lines");
+  if (heads.length) {
+    const row = element.createTHead().insertRow();
+    row.append(...heads.map((words) => make("th", words)));
   }
-  return table;
+  const body = element.createTBody(), columns = Math.max(...lines.map((cells) => cells.length));
+  for (const cells of lines) {
+    const row = body.insertRow();
+    if (String(cells[0]).startsWith("sum")) row.className = "total";
+    for (const cell of cells) row.insertCell().append(cell);
+    row.cells[0].colSpan = 1 + columns - cells.length;
+  }
+  return element;
 };
