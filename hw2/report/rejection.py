@@ -71,7 +71,7 @@ def draw_curve(confidence: np.ndarray, right: np.ndarray, threshold: float | Non
         axes.plot(share, top1, "o", color=SERIES[1], label=f"threshold {threshold:.3g}")
         alt += f"; {top1:.3f} on the {share:.1%} above the threshold {threshold:.3g}"
     axes.set_xlim(0, 1.02)
-    axes.set_xlabel("coverage: share of the pictures that are accepted")
+    axes.set_xlabel("coverage: share that is accepted")
     axes.set_ylabel("top-1 of these")
     legend(axes)
     return Drawing("Accuracy against coverage", svg(figure, alt), alt, f"{alt}.")
