@@ -80,6 +80,7 @@ FLOORS = (
     {
         "jobs": {
             "config",
+            "drawing",
             "input",
             "input/examples",
             "input/files",

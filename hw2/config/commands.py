@@ -31,7 +31,8 @@ class Commands:
     data: str = one_command(
         "", "images to classify, labelled or not", group="Prediction", path=DATA_SETS
     )
-    output: str = one_command("", "file of answers, .csv or .jsonl; - for stdout", path=("-",))
+    output: str = one_command("", "file or folder to write; predict: - is stdout", path=("-",))
+    explain: str = one_command("", "new folder for heat maps of the answers", path=())
     form: str = one_command("auto", "csv or jsonl; auto: by the ending", one_of(*FORMS))
     header: str = one_command("", "columns of a competition, as id,class")
     ids: str = one_command(

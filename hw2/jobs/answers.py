@@ -179,13 +179,22 @@ def check(path: str, *, overwrite: bool) -> None:
         raise UsageError("--output must name a file, got nothing; give answer.csv, or - for stdout")
     if os.path.isdir(path):
         raise UsageError(f"--output must be a file, {path} is a folder; name a file in it")
-    parent = os.path.dirname(os.path.abspath(path))
-    if not os.path.isdir(parent):
-        raise UsageError(f"--output={path} - there is no folder {parent}; make it")
-    if not os.access(parent, os.W_OK):
-        raise UsageError(f"--output={path} - {parent} cannot be written; give another folder")
+    check_parent("--output", path)
     if os.path.lexists(path) and not overwrite:
         raise UsageError(f"--output={path} is there already; give another, or --overwrite")
+
+
+def check_parent(flag: str, path: str) -> None:
+    """Refuses a path in a folder that is missing, or that nothing may be written to.
+
+    Raises:
+      UsageError: It is.
+    """
+    parent = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(parent):
+        raise UsageError(f"{flag}={path} - there is no folder {parent}; make it")
+    if not os.access(parent, os.W_OK):
+        raise UsageError(f"{flag}={path} - {parent} cannot be written; give another folder")
 
 
 @contextlib.contextmanager

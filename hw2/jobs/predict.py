@@ -21,7 +21,7 @@ from hw2.input.files.levels import Scale
 from hw2.input.sources import unlabelled
 from hw2.input.sources.unlabelled import Pictures
 from hw2.jobs import answers as answer
-from hw2.jobs import calibration, data, multilabel, pretrained, tta
+from hw2.jobs import calibration, data, explain, multilabel, pretrained, tta
 from hw2.jobs import model as trained
 from hw2.jobs.answer_sets import SetForm, SetTally, check_header
 from hw2.jobs.answers import Answer, Form
@@ -53,6 +53,7 @@ def predict(config: Config) -> None:
     if not config.data:
         raise UsageError("--data must name the pictures, got nothing; give a folder, or one file")
     answer.check(config.output, overwrite=config.overwrite)
+    explain.check(config.explain, config.data, config.output, overwrite=config.overwrite)
     header, lines = _header_and_lines(config)
     calibrated = None
     if untrained:
@@ -96,13 +97,17 @@ def predict(config: Config) -> None:
         convolving(config, checkpoint),
         progress_bar.reporting(f"classifying {config.data}", out) as report,
         answer.opened(config.output) as file,
+        explain.opened(config.explain, model, checkpoint, found) as explainer,
     ):
         write = form.write(file)
+        guess = explainer.watching(guess) if explainer else guess
         for one in answers(
             found, checkpoint, guess, batch_size=config.batch_size, threshold=threshold
         ):
             write(one)
             tally.add(one)
+            if explainer:
+                explainer.write(one)
             report(one.number + 1, len(found))
     result = tally.plain() | {
         "weights": config.weights,
@@ -112,6 +117,7 @@ def predict(config: Config) -> None:
         **({"reject_below": threshold, "num_rejected": tally.rejected} if choice else {}),
         "data": data.absolute_path(config.data),
         "output": config.output,
+        **({"explain": config.explain, "num_explained": explainer.count} if explainer else {}),
         "seconds": round(time.perf_counter() - started, 1),
     }
     _tell(tally, result, config, out)
@@ -255,6 +261,8 @@ def _tell(tally: Tally | SetTally, result: dict[str, Any], config: Config, out: 
         words += f"; {tally.rejected:,} rejected, below {result['reject_below']:.4g}"
         if "accepted_top1" in result:
             words += f", top-1 of the others {result['accepted_top1']:.4f}"
+    if config.explain:
+        words += f"; {result['num_explained']:,} heat maps in {config.explain}"
     to_file = config.output != answer.STDOUT
     out.print(words + (f"; {config.output}" if to_file else ""))
     if to_file:

@@ -5,11 +5,23 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+from hw2.layers.conv import Conv
+from hw2.layers.sequential import Sequential, flat
 from hw2.report import thumbnail
 from hw2.report.figure import Drawing
 
 MOST = 64
 _CELL, _GAP = 36, 4  # pixels
+
+
+def first_conv(model: Sequential) -> tuple[str, Conv] | None:
+    """Returns the name and layer of the first convolution, or None if it is not a `Conv`."""
+    stages = flat(model)
+    name, layer = stages[0]
+    if isinstance(layer, Conv):
+        return name, layer
+    inner = [part for part in getattr(layer, "submodules", ()) if isinstance(part, Conv)]
+    return (name, inner[0]) if inner and inner[0].w.shape[0] > 1 else None
 
 
 def draw(name: str, w: np.ndarray) -> Drawing:

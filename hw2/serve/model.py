@@ -16,10 +16,10 @@ from hw2.errors import DataError
 from hw2.input import pipeline
 from hw2.input.files import decode
 from hw2.input.transforms import preprocess
-from hw2.jobs import calibration, multilabel, spec
+from hw2.jobs import calibration, gradcam, multilabel, spec
 from hw2.jobs import model as trained
 from hw2.jobs.predict import guesser
-from hw2.report import gradcam, stages, thumbnail
+from hw2.report import thumbnail
 from hw2.runs.checkpoints import Checkpoint
 from hw2.serve import sums
 from hw2.serve.layer import CONVOLUTION, Layer
@@ -71,7 +71,7 @@ class Model:
         self._turn = threading.Lock()
         blank = tf.zeros([1, *self.shape])
         self._guess(blank)
-        self._target = gradcam.target(stages.outputs(self._module, blank))
+        self._target = gradcam.target_of(self._module, self.shape)
 
     def describe(self) -> Json:
         """The model: its classes, the size of its pictures, and its layers."""
@@ -139,8 +139,9 @@ class Model:
             with self._in_turn():
                 [heat] = gradcam.heat(
                     self._module, picture.image, np.array([picture.guess], np.int32), self._target
-                )
-            found["heat"] = gradcam.overlay(_enlarged(pixels), heat)
+                ).numpy()
+            grey = thumbnail.stretched(_enlarged(pixels).mean(2))
+            found["heat"] = thumbnail.encode(gradcam.overlay(grey, heat))
         return found | {"class": self.class_names[picture.guess]}
 
     def channels(self, token: str, number: int, first: int) -> Json:
