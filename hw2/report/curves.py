@@ -38,7 +38,7 @@ _NOTES = {
     "Validation loss": "By averaged weights, without the penalty.",
     "All classes alike": "Means over the classes: of recall, and of F1. By averaged weights.",
     "Learning rate": "What a step is multiplied by, after warm-up, schedule and halvings.",
-    "Speed": "Of steps alone, without evaluations and checkpoints.",
+    "Speed": "While training; evaluations and checkpoints are not counted.",
     "Accuracy": "Training counts pictures as augmented, with the raw weights of each moment.",
 }
 

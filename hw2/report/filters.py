@@ -42,9 +42,10 @@ def draw(name: str, w: np.ndarray) -> Drawing:
         top, left = (_GAP + (_CELL + _GAP) * place for place in divmod(number, columns))
         sheet[top : top + _CELL, left : left + _CELL] = tile
     kind = "in colour" if channels == 3 else "in grey"
+    which = f"All {count}" if shown == count else f"{shown} of the {count}"
     alt = (
-        f"{shown} of the {count} filters {kh}x{kw} of {name}, {kind}; middle grey is 0, each "
-        "scaled by its own largest weight."
+        f"{which} filters of {kh}x{kw} of {name}, {kind}; middle grey is 0, each scaled by its own "
+        "largest weight."
     )
     uri = thumbnail.encode(sheet, exact=True)
     body = f'<img src="{uri}" alt="{alt}" width="{sheet.shape[1]}" height="{sheet.shape[0]}">'

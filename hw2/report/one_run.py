@@ -90,7 +90,7 @@ def _facts(one: Record, run: ScoredRun | None) -> list[tuple[str, str]]:
         facts.append(("best step", f"{one.best_step:,}"))
     if run:
         weights = sum(int(np.prod(v.shape)) for v in run.model.trainable_variables)
-        facts.append(("this page is of", f"step {run.checkpoint.step:,}"))
+        facts.append(("checkpoint shown", f"step {run.checkpoint.step:,}"))
         facts.append(("parameters", f"{weights:,}"))
         environment = run.checkpoint.state["environment"]
         words = [f"{name} {value}" for name, value in environment.items() if value]

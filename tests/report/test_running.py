@@ -57,7 +57,7 @@ def test_at_any_moment_there_is_a_page(training, report, capsys):
         page, result = report(folder, flags=few)
         assert result["missing"] == []
         text = page.read_text()
-        steps.add(text.partition("this page is of</dt><dd>")[2].partition("<")[0])
+        steps.add(text.partition("checkpoint shown</dt><dd>")[2].partition("<")[0])
     assert len(steps) > 1
     process.send_signal(signal.SIGKILL)
     process.wait()
