@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from hw2.config.choices import DATA_SETS, EXPORTS, FORMS, PARTS, TTA
+from hw2.config.choices import DATA_SETS, EXPORTS, FORMS, PARTS, REJECT_BY, TTA
 from hw2.config.fields import one_command, setting
 from hw2.config.rules import REJECTION, SHARE, at_least, one_of
 
@@ -24,6 +24,9 @@ class Commands:
     # "auto" is the best, or each new one with --norun_once.
     checkpoint: str = setting("auto", "best, last or auto", one_of("auto", "best", "last"))
     reject_below: str = one_command("", "a probability, error:0.01 or coverage:0.9", REJECTION)
+    reject_by: str = one_command(
+        "probability", "the score: probability or distance", one_of(*REJECT_BY)
+    )
     unknown_data: str = one_command(
         "", "folder of images of no class, to be rejected", path=DATA_SETS
     )

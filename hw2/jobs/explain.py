@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from hw2.input.sources.unlabelled import Pictures
 from hw2.input.transforms import preprocess
 from hw2.jobs import answers, gradcam, spec
 from hw2.jobs.answers import Answer
+from hw2.jobs.guess import Guess, Guesser
 from hw2.runs import atomic
 from hw2.runs.checkpoints import Checkpoint
 
@@ -28,8 +29,6 @@ MARK = ("Software", "hw2 predict --explain")  # in our files, which --overwrite 
 _GAP, _LINE, _LETTERS = 8, 28, 15  # pixels: between the two, the caption, its letters
 _AT_ONCE = 16  # pictures whose gradients are taken at once
 _NAME = 100  # bytes of a picture's name in the name of its file
-
-Guess = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]
 
 
 class Explainer:
@@ -68,14 +67,14 @@ class Explainer:
         self._writer = fonts.Writer([*self._class_names, _caption("", 0, "", True)], _LETTERS)
         self._digits = len(str(len(found) - 1))
 
-    def watching(self, guess: Guess) -> Guess:
+    def watching(self, guess: Guesser) -> Guesser:
         """Returns the same function, but its images and classes are kept until the next call."""
 
-        def watched(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        def watched(images: tf.Tensor) -> Guess:
             self._images, self._heats = images, np.zeros(0)
-            classes, *others = guess(images)
-            self._classes = classes[:, 0]
-            return classes, *others
+            found = guess(images)
+            self._classes = found.classes[:, 0]
+            return found
 
         return watched
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
@@ -33,6 +34,30 @@ def extractor(
     if isinstance(model, tta.Flips):
         plain = extractor(model.model, run)
         return lambda images: tta.over_flips(plain, images)
+    layers, last = _divided(model, run)
+
+    def compute(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        x = images
+        for layer in layers[:last]:
+            x = layer(x, training=False)
+        y = x
+        for layer in layers[last:]:
+            y = layer(y, training=False)
+        return x, y
+
+    return compute
+
+
+def size(model: tf.Module, run: str | Path) -> int:
+    """The number of features of an image; errors are those of `extractor`."""
+    if isinstance(model, tta.Flips):
+        return size(model.model, run)
+    layers, last = _divided(model, run)
+    return int(layers[last].w.shape[0])
+
+
+def _divided(model: tf.Module, run: str | Path) -> tuple[list[Any], int]:
+    """The layers of a model, and the place of the last dense one."""
     layers = [layer for _, layer in flat(model)] if isinstance(model, Sequential) else []
     dense = [number for number, layer in enumerate(layers) if isinstance(layer, Dense)]
     if not dense:
@@ -40,14 +65,4 @@ def extractor(
             f"no features in {run} - features are what the last dense layer is given, and this "
             "model has none; train a model that ends in one, such as simple_cnn or resnet18"
         )
-
-    def compute(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        x = images
-        for layer in layers[: dense[-1]]:
-            x = layer(x, training=False)
-        y = x
-        for layer in layers[dense[-1] :]:
-            y = layer(y, training=False)
-        return x, y
-
-    return compute
+    return layers, dense[-1]

@@ -21,6 +21,7 @@ from hw2.jobs import model as trained
 from hw2.jobs.answers import Answer
 from hw2.jobs.convolution import convolving
 from hw2.jobs.extractor import extractor
+from hw2.jobs.guess import Guess
 from hw2.jobs.tally import Tally
 from hw2.machines import failures
 from hw2.runs import atomic, cells
@@ -59,16 +60,17 @@ def embed(config: Config) -> None:
     batches: list[np.ndarray] = []
 
     @tf.function(autograph=False)
-    def classify(images: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def classify(images: tf.Tensor) -> tuple[tf.Tensor, Guess]:
         features, logits = compute(images)
         classes = tf.math.top_k(logits, 1).indices  # [N, 1]
         best = tf.gather(probabilities(logits), classes, batch_dims=1)
-        return features, classes, best, tf.reduce_all(tf.math.is_finite(logits), 1)
+        finite = tf.reduce_all(tf.math.is_finite(logits), 1)
+        return features, Guess(classes, best, finite, best[:, 0])
 
-    def guess(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        features, classes, best, finite = classify(images)
+    def guess(images: tf.Tensor) -> Guess:
+        features, found = classify(images)
         batches.append(features.numpy())
-        return classes, best, finite
+        return found
 
     tally, rows = Tally(1), []
     with (

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from rich.console import Console
 
 from hw2.config import settings
@@ -21,11 +21,12 @@ from hw2.input.files.levels import Scale
 from hw2.input.sources import unlabelled
 from hw2.input.sources.unlabelled import Pictures
 from hw2.jobs import answers as answer
-from hw2.jobs import calibration, data, explain, multilabel, pretrained, tta
+from hw2.jobs import calibration, data, explain, multilabel, pretrained, rejection, tta
 from hw2.jobs import model as trained
 from hw2.jobs.answer_sets import SetForm, SetTally, check_header
 from hw2.jobs.answers import Answer, Form
 from hw2.jobs.convolution import convolving
+from hw2.jobs.guess import Guesser, guesser
 from hw2.jobs.spec import preprocessing
 from hw2.jobs.tally import LISTED, Tally
 from hw2.machines import failures
@@ -33,7 +34,7 @@ from hw2.models.weights.fetch import PACKAGES
 from hw2.runs import folder as run_folder
 from hw2.runs.checkpoints import Checkpoint
 from hw2.terminal import console, progress_bar
-from hw2.training import rejection
+from hw2.training.rejection import rejected
 
 
 @failures.check_device_errors()
@@ -57,13 +58,17 @@ def predict(config: Config) -> None:
     header, lines = _header_and_lines(config)
     calibrated = None
     if untrained:
+        if config.reject_by == "distance":
+            raise UsageError(
+                f"--reject_by must be probability with --model={config.model}, got distance, "
+                "which is fitted to the training pictures of a run"
+            )
         checkpoint, tensors = pretrained.checkpoint(config.model)
     else:
         folder = run_folder.find(Path(config.checkpoint_dir or settings.run_folder(config)))
         checkpoint, tensors = trained.choose(folder, config.checkpoint)
-        calibrated = calibration.of(checkpoint, config.weights, out)
+        calibrated = calibration.of(checkpoint, config.weights, out, config.tta)
     temperature = calibration.temperature(calibrated)
-    choice = calibration.choice(config.reject_below, calibrated, checkpoint)
     class_names, scale = data.class_names_and_scale(checkpoint)
     guesses = _guesses(config, header, len(class_names))
     several = multilabel.is_of(checkpoint.state["identity"])
@@ -73,6 +78,7 @@ def predict(config: Config) -> None:
     found = pictures(data.as_trained(config, checkpoint), class_names, scale, several, out)
     if header or config.ids == "stem":  # else rows are told apart by their order
         answer.check_ids(found.names, config.ids, config.data)
+    chosen = rejection.of(config, checkpoint, tensors, calibrated, out)
     options: dict[str, Any] = dict(
         lines=lines, header=header, ids=config.ids, answer=config.answer, raw=config.raw
     )
@@ -86,13 +92,13 @@ def predict(config: Config) -> None:
         tally = SetTally(cuts, labels, LISTED)
     else:
         labelled = bool((found.labels >= 0).any())
-        options |= {"labelled": labelled, "rejecting": choice is not None}
+        options |= {"labelled": labelled, "rejecting": chosen.choice is not None}
+        options["distances"] = chosen.distance is not None
         form, tally = Form(class_names, guesses, **options), Tally(guesses)
     if not untrained:
         tta.warn(config.tta, checkpoint.state["identity"], out)
     model = trained.load(checkpoint, tensors, config.weights)
-    guess = guesser(model, checkpoint, guesses, config.tta, temperature)
-    threshold = choice.threshold if choice else 0.0
+    guess = guesser(model, checkpoint, guesses, config.tta, temperature, chosen.distance)
     with (
         convolving(config, checkpoint),
         progress_bar.reporting(f"classifying {config.data}", out) as report,
@@ -102,7 +108,7 @@ def predict(config: Config) -> None:
         write = form.write(file)
         guess = explainer.watching(guess) if explainer else guess
         for one in answers(
-            found, checkpoint, guess, batch_size=config.batch_size, threshold=threshold
+            found, checkpoint, guess, batch_size=config.batch_size, threshold=chosen.threshold
         ):
             write(one)
             tally.add(one)
@@ -114,7 +120,8 @@ def predict(config: Config) -> None:
         "tta": config.tta,
         "step": checkpoint.step,
         "temperature": temperature,
-        **({"reject_below": threshold, "num_rejected": tally.rejected} if choice else {}),
+        **chosen.plain(),
+        **({"num_rejected": tally.rejected} if chosen.choice else {}),
         "data": data.absolute_path(config.data),
         "output": config.output,
         **({"explain": config.explain, "num_explained": explainer.count} if explainer else {}),
@@ -123,52 +130,18 @@ def predict(config: Config) -> None:
     _tell(tally, result, config, out)
 
 
-def guesser(
-    model: tf.Module,
-    checkpoint: Checkpoint,
-    k: int,
-    augmentation: str = "none",
-    temperature: float = 1.0,
-) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
-    """Makes of a model a function that classifies images.
-
-    Args:
-      model: The model, with the weights of the checkpoint.
-      checkpoint: The checkpoint.
-      k: How many classes to return for each image.
-      augmentation: That of the test, as `--tta` names it.
-      temperature: By which the logits are divided, see `hw2.jobs.calibration.temperature`.
-
-    Returns:
-      A function from preprocessed images `[N, H, W, C]` to the k likeliest classes `[N, k]`
-      int32, their probabilities `[N, k]`, and whether all logits are finite, `[N]`. Between equal
-      logits the lower class comes first, as in evaluation.
-    """
-    model = tta.augmented(model, augmentation)
-    probabilities = trained.probabilities(checkpoint, temperature)
-
-    @tf.function(autograph=False)
-    def guess(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        logits = model(images, training=False)
-        classes = tf.math.top_k(logits, k).indices
-        best = tf.gather(probabilities(logits), classes, batch_dims=1)
-        return classes, best, tf.reduce_all(tf.math.is_finite(logits), 1)
-
-    return guess
-
-
 def answers(
     found: Pictures,
     checkpoint: Checkpoint,
-    guess: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]],
+    guess: Guesser,
     *,
     batch_size: int,
-    threshold: float = 0.0,
+    threshold: float = -math.inf,
 ) -> Iterator[Answer]:
     """Classifies pictures in their order, a batch at a time, preprocessed as in evaluation.
 
-    The answer for a picture that cannot be read holds the error. A picture whose largest
-    probability is below `threshold` is rejected.
+    The answer for a picture that cannot be read holds the error. A picture whose confidence is
+    below `threshold` is rejected.
     """
     spec = checkpoint.state["identity"]
     errors: dict[int, str] = {}
@@ -184,7 +157,7 @@ def answers(
     )
     for batch, (images, _, weights) in enumerate(batches):
         values = (value.numpy() for value in guess(images))
-        for row, (classes, probabilities, finite) in enumerate(zip(*values, strict=True)):
+        for row, (classes, probabilities, finite, sure) in enumerate(zip(*values, strict=True)):
             number = batch * batch_size + row
             if not weights[row]:
                 return
@@ -199,7 +172,8 @@ def answers(
                     one,
                     guesses=classes.tolist(),
                     probabilities=probabilities.tolist(),
-                    rejected=bool(rejection.rejected(probabilities[0], threshold)),
+                    confidence=float(sure),
+                    rejected=bool(rejected(sure, threshold)),
                 )
 
 
@@ -258,7 +232,7 @@ def _tell(tally: Tally | SetTally, result: dict[str, Any], config: Config, out: 
         words += f": {tally.words()}"
         words += f" on {tally.labelled:,} with labels"
     if "num_rejected" in result:
-        words += f"; {tally.rejected:,} rejected, below {result['reject_below']:.4g}"
+        words += f"; {tally.rejected:,} rejected, {rejection.in_words(result)}"
         if "accepted_top1" in result:
             words += f", top-1 of the others {result['accepted_top1']:.4f}"
     if config.explain:

@@ -27,6 +27,7 @@ export const showGuesses = (found) => {
     const words = present.length === 1 ? ", above its threshold" : present.length ? ", each above its threshold" : ": no class is above its threshold";
     verdict.append(make("b", present.join(", ") || "None of these"), words);
   }
+  else if (found.rejected && found.distance !== undefined) verdict.append(make("b", "None of these"), `: its features are ${found.distance.toPrecision(3)} away from the nearest class, and at most ${found.reject_above.toPrecision(3)} is accepted`);
   else if (found.rejected) verdict.append(make("b", "None of these"), `: the likeliest class, ${best.class}, has only ${percent(best.probability)}`);
   else verdict.append(make("b", best.class), `, with a probability of ${percent(best.probability)}`);
   $("guesses").replaceChildren(...found.guesses.map((guess) => {
