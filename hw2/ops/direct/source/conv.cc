@@ -40,7 +40,7 @@ class Conv2D : public OpKernel {
                       steps, each, results, offset, relu_, threads);
           continue;
         }
-      convolve_numbers(c, sweep, images, from, steps, each, results, offset, relu_, threads);
+      convolve_numbers<T>(c, {sweep}, images, from, steps, each, {results}, offset, relu_, threads);
     }
   }
 
@@ -91,13 +91,13 @@ class Conv2DGradInput : public OpKernel {
                       false, threads);
           continue;
         }
+      std::vector<Results<T>> results;  // of each phase
       for (int a = 0; a < rows.stride; a++)
-        for (int b = 0; b < columns.stride; b++) {
-          const Results<T> results{to + (a * width + b) * pixel, height * width * pixel,
-                                   rows.stride * width * pixel, columns.stride * pixel};
-          convolve_numbers<T>(c, gradient_sweep(rows, columns, a, b), images, from, steps, channels,
-                              results, nullptr, false, threads);
-        }
+        for (int b = 0; b < columns.stride; b++)
+          results.push_back({to + (a * width + b) * pixel, height * width * pixel,
+                             rows.stride * width * pixel, columns.stride * pixel});
+      convolve_numbers<T>(c, gradient_sweeps(rows, columns), images, from, steps, channels,
+                          results, nullptr, false, threads);
     }
   }
 
