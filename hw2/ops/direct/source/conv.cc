@@ -165,14 +165,10 @@ class Conv2DGradFilter : public OpKernel {
         pointwise_gradient<Kind>(plan, sweep, x, dy, dy_pixel, parts, dw, dy_pixel, threads.each);
       return;
     }
-    const FilterGradientPlan plan = filter_gradient_plan(sweep, x.count, x.channels * sizeof(typename Kind::Factor));
-    const Slices slices = Slices::of((long)sweep.taps.size() * x.channels, filters,
-                                     (long)x.count * plan.bands, SumOf<T>{});
+    const auto plan = filter_gradient_plan<Kind>(sweep, x.count, x.channels, filters);
     Tensor holder;
-    auto* parts = memory<SumOf<T>>(c, &holder, slices.values());
-    if (parts)
-      filter_gradient<Kind>(plan, x, dy, dy_pixel, filters, slices, parts, dw, dy_pixel,
-                            threads.each);
+    auto* parts = memory<SumOf<T>>(c, &holder, plan.values());
+    if (parts) filter_gradient<Kind>(plan, x, dy, dy_pixel, parts, dw, dy_pixel, threads.each);
   }
 
   void winograd_gradient(OpKernelContext* c, const Axis& rows, const Axis& columns,

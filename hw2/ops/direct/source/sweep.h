@@ -11,9 +11,7 @@
 #include <atomic>
 #include <functional>
 
-#include "ahead.h"
-#include "geometry.h"
-#include "product.h"
+#include "pack.h"
 
 namespace hw2 {
 
@@ -35,62 +33,6 @@ T* scratch(size_t count, int which) {
   if (mine.size() < count * sizeof(T) + 128) mine.resize(count * sizeof(T) + 128);
   const uintptr_t address = reinterpret_cast<uintptr_t>(mine.data());
   return reinterpret_cast<T*>((address + 63) & ~uintptr_t(63));
-}
-
-// How filters are cut into panels of registers.
-struct Panels {
-  int filters, columns;  // all of them; registers of a panel
-  int registers, count;  // all of them, the last one perhaps not full; panels
-  int lanes;
-
-  Panels(int filters, int columns, int lanes)
-      : filters(filters), columns(columns), registers((filters + lanes - 1) / lanes),
-        count((registers + columns - 1) / columns), lanes(lanes) {}
-  int first(int panel) const { return panel * columns * lanes; }
-  int width(int panel) const { return std::min(columns, registers - panel * columns); }
-};
-
-// Channels of a pixel in a frame: a zero follows where they do not come in pairs.
-template <class Kind>
-constexpr int framed(int channels) {
-  return (channels + Kind::DEPTH - 1) / Kind::DEPTH * Kind::DEPTH;
-}
-
-// How far neighbours are along each axis of the filters, in values; what is filters to the forward
-// pass is channels to its gradient.
-struct FilterSteps {
-  long tap, channel, filter;
-};
-
-// Packs filters of a panel for `windows`: [taps, channels / DEPTH, registers, lanes, DEPTH].
-template <class Kind, class T>
-void pack(const Panels& panels, int panel, const std::vector<Tap>& taps, int channels,
-          const T* filters, const FilterSteps& steps, typename Kind::Value* to) {
-  using Value = typename Kind::Value;
-  constexpr int D = Kind::DEPTH, SOME = LINE / sizeof(T);
-  const int width = panels.width(panel) * panels.lanes, first = panels.first(panel);
-  const int real = std::min(width, panels.filters - first);
-  const size_t step = (size_t)width * D;
-  to += (size_t)first * taps.size() * framed<Kind>(channels);
-  auto put = [&](const T* from, int c, int o) {
-    if constexpr (std::is_same_v<T, Value>)
-      to[c / D * step + o * D + c % D] = *from;
-    else
-      to[c / D * step + o * D + c % D] = widen(*from);
-  };
-  for (const Tap& tap : taps) {
-    std::memset(to, 0, framed<Kind>(channels) / D * step * sizeof(Value));
-    const T* from = filters + tap.filter * steps.tap + first * steps.filter;
-    if (steps.filter == 1)
-      for (int c = 0; c < channels; c++)
-        for (int o = 0; o < real; o++) put(from + c * steps.channel + o, c, o);
-    else  // the values of a line of the cache are channels
-      for (int begin = 0; begin < channels; begin += SOME)
-        for (int o = 0; o < real; o++)
-          for (int c = begin; c < std::min(begin + SOME, channels); c++)
-            put(from + c * steps.channel + o * steps.filter, c, o);
-    to += framed<Kind>(channels) / D * step;
-  }
 }
 
 // Where images lie: [count, height, width, pixel] values, of which a group reads `channels`.
@@ -125,8 +67,8 @@ struct Reached {
   }
 };
 
-// Copies columns [left, left + columns) of a row into a frame of `c` values a pixel, perhaps one
-// more than the image has; zeros outside of the image.
+// Copies columns [left, left + columns) of a row into a frame of `c` values a pixel, perhaps more
+// than the image has; zeros outside of the image.
 template <class T, class Value>
 void copy_row(const Images<T>& x, const T* image, int row, int left, int columns, int c,
               Value* to) {
@@ -203,6 +145,9 @@ void convolve(const std::vector<Pass<Kind, T>>& passes, const Images<T>& x, cons
   using Value = typename Kind::Value;
   using Sum = typename Kind::Sum;
   const int c = framed<Kind>(x.channels);
+  // Pixels a multiple of 4 KB apart fall into one set of the first-level cache, and push each other
+  // out of it: in a frame they are a line further apart.
+  const int pixel = c * sizeof(Value) % PAGE ? c : c + LINE / (int)sizeof(Value);
   const Sweep& largest = passes[0].sweep;
   size_t taps = 0, most_taps = 0;
   bool past = std::is_same_v<T, typename Kind::Out>;
@@ -211,16 +156,16 @@ void convolve(const std::vector<Pass<Kind, T>>& passes, const Images<T>& x, cons
     past = past && past_cache(pass.y.data, pass.y.pixel, x.count * pass.y.image);
   }
   // Nothing to widen or to gather: rows are walked where they lie, but for those with padding.
-  const bool plain = std::is_same_v<T, Value> && c == x.channels &&
+  const bool plain = std::is_same_v<T, Value> && pixel == x.channels &&
                      (most_taps <= 1 || x.pixel == c) && largest.columns_inside(x.width);
   const int frame_columns = largest.reach_columns(largest.columns);
-  const long frame_row = (long)frame_columns * c, image_row = (long)x.width * x.pixel;
+  const long frame_row = (long)frame_columns * pixel, image_row = (long)x.width * x.pixel;
   const int band = band_rows(largest, BAND_PIXELS, frame_row * sizeof(Value), x.count);
   const int bands = (largest.rows + band - 1) / band;
   std::vector<std::vector<Run>> there, framed_runs;  // of each pass
   for (const Pass<Kind, T>& pass : passes) {
     there.push_back(pass.sweep.runs(image_row, x.pixel, c));
-    framed_runs.push_back(pass.sweep.runs(frame_row, c, c));
+    framed_runs.push_back(pass.sweep.runs(frame_row, pixel, c));
   }
   const int most = most_rows<Sum>(panels.columns);
   const int cuts = (largest.columns + most - 1) / most;
@@ -236,14 +181,14 @@ void convolve(const std::vector<Pass<Kind, T>>& passes, const Images<T>& x, cons
     const int top = first * largest.row_stride + largest.top;
     const int frame_rows = largest.reach_rows(last - first);
     const bool in_place = plain && top >= 0 && top + frame_rows <= x.height;
-    const long step = (long)largest.column_stride * (in_place ? x.pixel : c);
+    const long step = (long)largest.column_stride * (in_place ? x.pixel : pixel);
     const long row_step = largest.row_stride * (in_place ? image_row : frame_row);
     if (in_place) {
       corner = reinterpret_cast<const Value*>(image) + top * image_row + largest.left * x.pixel;
     } else {
       Value* frame = scratch<Value>((size_t)frame_rows * frame_row + 64, 0);
       for (int r = 0; r < frame_rows; r++)
-        copy_row(x, image, top + r, largest.left, frame_columns, c, frame + r * frame_row);
+        copy_row(x, image, top + r, largest.left, frame_columns, pixel, frame + r * frame_row);
       corner = frame;
     }
     // The results of a panel of filters.
