@@ -5,7 +5,7 @@
 
 RUN, or --checkpoint_dir, is the run folder of a training. The page is for this machine only, at
 127.0.0.1, unless --host says otherwise. Drop, paste or photograph a picture there; it is kept in
-memory alone. Ctrl-C ends it. --checkpoint, --weights, --top_k, --reject_below and
+memory alone. Ctrl-C ends it. --checkpoint, --weights, --top_k, --reject_below, --reject_by and
 --max_pixels are as for `hw2 predict`.
 """
 

@@ -70,6 +70,12 @@ WITH_EPSILON = ("adagrad", "adam", "adamw", "rmsprop")
 # Names of settings, a test of their values together, and the rule in words.
 TOGETHER = (
     (
+        ("reject_by", "reject_below"),
+        lambda by, text: by == "probability" or not text or ":" in text,
+        "--reject_below must be error:0.01 or coverage:0.9 with --reject_by=distance, which has no "
+        "scale of its own",
+    ),
+    (
         ("optimizer", "weight_decay"),
         lambda optimizer, decay: optimizer != "adam" or decay <= 0,
         "--weight_decay must be 0 with adam; adamw is Adam with it",

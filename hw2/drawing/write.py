@@ -164,17 +164,24 @@ _PAGE = """<!doctype html>
 <title>TITLE</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>
-:root { color-scheme: light dark; --paper: #f6f7f9; --ink: #1b1f24; }
-@media (prefers-color-scheme: dark) { :root { --paper: #0e1013; --ink: #e8ecf1; } }
-body { margin: 1.5rem; font: 16px/1.5 system-ui, sans-serif; background: var(--paper);
-  color: var(--ink); }
+:root { color-scheme: light dark; --paper: #f6f7f9; --ink: #1b1f24; --key: #ffffff;
+  --edge: #6b7480; --focus: #bc4c00; }
+@media (prefers-color-scheme: dark) { :root { --paper: #0e1013; --ink: #e8ecf1;
+  --key: #1d222a; --edge: #7b8692; --focus: #f0883e; } }
+body { margin: 1.5rem auto; max-width: 70rem; padding: 0 1rem; font: 16px/1.5 system-ui, sans-serif;
+  background: var(--paper); color: var(--ink); }
+h1 { font-size: 1.3rem; margin: 0 0 1rem; }
 .wide { overflow-x: auto; }
-.wide svg { display: block; }
+.wide svg { display: block; height: auto; max-width: max(100%, 36rem); }
 .tools { display: flex; flex-wrap: wrap; gap: .6rem; align-items: center; margin: 1rem 0; }
-button { font: inherit; padding: .3rem .9rem; }
+button { font: inherit; padding: .5rem 1rem; color: var(--ink); background: var(--key);
+  border: 1px solid var(--edge); border-radius: 8px; cursor: pointer; }
+:focus-visible { outline: 3px solid var(--focus); outline-offset: 2px; }
 input { flex: 1 1 12rem; max-width: 30rem; }
 </style>
-<div class="wide">
+<main>
+<h1>TITLE</h1>
+<div class="wide" tabindex="0">
 DRAWING</div>
 <div class="tools">
 <button id="back" aria-label="one position back">&#9664;</button>
@@ -184,6 +191,7 @@ DRAWING</div>
 <output id="said"></output>
 </div>
 <p>Left and right arrow keys step through the positions; the space bar plays and stops.</p>
+</main>
 <script>
 const count = FRAMES, pause = PAUSE;
 const marks = [...document.querySelectorAll("[data-a]")];
@@ -205,7 +213,7 @@ place.oninput = () => { stop(); show(+place.value); };
 document.getElementById("back").onclick = () => { stop(); show(now - 1); };
 document.getElementById("next").onclick = () => { stop(); show(now + 1); };
 document.addEventListener("keydown", event => {
-  if (event.target === place) return;
+  if (event.target === place || event.target.className === "wide") return;
   if (event.key === "ArrowLeft") { stop(); show(now - 1); }
   else if (event.key === "ArrowRight") { stop(); show(now + 1); }
   else if (event.key === " " && event.target.tagName !== "BUTTON") {
