@@ -118,6 +118,7 @@ FLOORS = (
             "config",
             "input",
             "input/examples",
+            "input/files",
             "input/transforms",
             "jobs",
             "layers",

@@ -25,6 +25,7 @@ def test_it_is_whole_and_has_the_figures_of_eval(report, digits_run, capsys):
     text = page.read_text()
     assert "digits &amp; &lt;more&gt;" in text
     assert "<more>" not in text
+    assert 'id="neighbours"' in text
     for word in ('src="http', 'href="http', "url(http", "@import"):
         assert word not in text
     evaluate.evaluate(settings.parse(["eval.py", f"--checkpoint_dir={digits_run}"]))
