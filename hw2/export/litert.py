@@ -13,7 +13,6 @@ import tensorflow as tf
 from hw2 import ops
 from hw2.export import classifier as classifiers
 from hw2.export.classifier import Answer, Classifier
-from hw2.training import mahalanobis
 
 
 def write(
@@ -32,7 +31,7 @@ def write(
       about: JSON by name. Each becomes a file in a zip archive that is appended to the model:
         `unzip -p FILE class_names.json`.
       samples: Training images `[h, w, 3]`. If given, the model's weights and activations are
-        quantized to 8 bits; the preprocessing, the last softmax and the distance are not.
+        quantized to 8 bits; the preprocessing and the last softmax are not.
     """
     with ops.portable():
         function = classifier.portable().get_concrete_function()
@@ -84,8 +83,7 @@ def _int8(converter, content: bytes, samples: Sequence[np.ndarray]) -> bytes:
 
     converter.representative_dataset = pictures
     names = {t["name"] for t in tf.lite.Interpreter(model_content=content).get_tensor_details()}
-    scopes = [f"{s}/" for s in (classifiers.PREPARE, classifiers.ANSWER, mahalanobis.SCOPE)]
-    kept = [name for name in names if any(scope in name for scope in scopes)]
+    kept = [n for n in names if f"{classifiers.PREPARE}/" in n or f"{classifiers.ANSWER}/" in n]
     kept += [part for name in kept for part in name.split(";")]
     options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=sorted(set(kept)))
     debugger = tf.lite.experimental.QuantizationDebugger(

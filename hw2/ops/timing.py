@@ -176,10 +176,10 @@ def _step(convolve: Convolution, window: Window) -> tf.types.experimental.Polymo
 
     @tf.function(autograph=False)
     def step(x, w):
-        with tf.GradientTape() as tape:
-            tape.watch([x, w])
-            y = convolve(x, w, window)
-        return [y, *tape.gradient(y, [x, w], y)]
+        y = convolve(x, w, window)
+        # not by a GradientTape, which records nothing while another graph is being traced: that
+        # is what `tf.init_scope` does
+        return [y, *tf.gradients(y, [x, w], y)]
 
     return step
 

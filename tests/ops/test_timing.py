@@ -138,3 +138,26 @@ def test_a_real_clock(mode, count):
         text=True,
     )
     assert out == f"{count} 1 True\n"  # measured, recorded
+
+
+def test_both_gradients_are_measured_while_a_graph_is_traced(monkeypatch):
+    """`tf.init_scope` pauses gradient tapes, so a tape would find none."""
+    steps = []
+    real = timing._step
+
+    def step(convolve, window):
+        steps.append(real(convolve, window))
+        return steps[-1]
+
+    monkeypatch.setattr(timing, "_step", step)
+    x, able = tf.zeros([2, 8, 7, 4]), ("direct", "direct_winograd2", "im2col", "winograd")
+
+    @tf.function(autograph=False)
+    def trace():
+        candidates = {name: conv.ALGORITHMS[name] for name in able}
+        timing._measure(x, W, geometry.window((3, 3)), candidates, "direct")
+        return tf.zeros([])
+
+    trace()
+    shapes = [[y.shape for y in step(x, W)] for step in steps]
+    assert shapes == [[(2, 8, 7, 6), x.shape, W.shape]] * len(able)

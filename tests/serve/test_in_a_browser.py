@@ -27,6 +27,7 @@ INPUT = (
 # Clicks the pixel of the second row and column of a map of 2x2 pixels.
 CLICK = """
 const map = document.getElementById('map'), box = map.getBoundingClientRect();
+document.getElementById('pixel').replaceChildren();  // so that what comes is seen to come
 const [clientX, clientY] = [box.left + 0.75 * box.width, box.top + 0.75 * box.height];
 map.dispatchEvent(new MouseEvent('click', {clientX, clientY, bubbles: true}));
 """
@@ -82,6 +83,7 @@ def test_from_a_dropped_picture_to_the_sum_of_a_pixel(browser, served, digit, wi
         browser,
         f"document.getElementById('pixel-title').textContent.includes('{layers[second].name}')",
     )
+    browser.execute_script("document.getElementById('pixel').replaceChildren()")
     browser.find_element(By.CSS_SELECTOR, ".channel[data-channel='4']").click()
     wait(browser, "document.getElementById('pixel').textContent.includes('channel 4:')")
     size = browser.find_element(By.ID, "map").size

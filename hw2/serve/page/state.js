@@ -8,9 +8,9 @@ export const pathOf = (layer = at.layer, channel = at.channel) => `/pictures/${a
 
 /** A layer as the page calls it: by its kind, and the path of its weights or its stage. */
 export const titleOf = (layer) => {
-  if (layer.number === 0) return layer.name;
+  if (layer.number === 0 || layer.name === layer.kind) return layer.name;
   const kind = layer.kind === "dense" ? "dense layer" : layer.kind;
-  if (!layer.name || layer.name === layer.kind) return `the ${kind}`;
+  if (!layer.name) return `the ${kind}`;
   const unnamed = layer.name === layer.stage && at.model.layers.some((other) => other !== layer && other.stage === layer.stage);
   return unnamed ? `${kind} of ${layer.name}` : `${kind} ${layer.name}`;
 };

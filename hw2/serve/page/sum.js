@@ -13,7 +13,8 @@ import { at, channelOf, titleOf } from "./state.js";
 export const written = (layer, found, more) => {
   const then = found.then.flatMap((next) => [make("h3", `Then the ${next.kind}`), ...explained(at.model.layers[next.layer], next)]);
   if (!found.terms[0]?.weights) return { beside: explained(layer, found), below: then };
-  if (layer.kind === "dense") return { beside: [], below: [...dense(found, more), ...then] };
+  if (layer.kind === "dense") return { beside: [], below: [...products(found, more), ...then] };
+  if (found.rows.length * found.columns.length === 1) return { beside: products(found, more), below: then };
   return { beside: [total(found)], below: [...convolved(found, more), ...then] };
 };
 
@@ -40,8 +41,8 @@ const total = (found) => {
   return table([...lines, ...ends(found)]);
 };
 
-/** A dense layer: a line for each input. */
-const dense = (found, more) => {
+/** A dense layer, or a convolution of one pixel: a line for each input. */
+const products = (found, more) => {
   const all = found.terms.length + found.rest.channels;
   const source = found.terms[0].from && at.model.layers[found.terms[0].from.layer];
   const from = source ? `, the output of ${titleOf(source)}` : "";
@@ -51,7 +52,7 @@ const dense = (found, more) => {
     return [sourceOf(term, found, false), number(x), number(w), number(term.sum)];
   });
   const scroll = make("div", "", "scroll");
-  scroll.append(table([...lines, ...ends(found)], ["input", "value", "\u00d7 weight", "= product"]));
+  scroll.append(table([...lines, ...ends(found)], ["input", "value", "weight", "product"]));
   const bias = found.bias === null ? "" : ", and a bias";
   return [make("p", `${many(all, "input")}${from}, each times its weight${bias}${which}`), scroll, ...buttons(more)];
 };
