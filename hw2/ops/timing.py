@@ -187,11 +187,11 @@ def _step(convolve: Convolution, window: Window) -> tf.types.experimental.Polymo
 
 
 def _machine() -> str:
-    """What the times depend on, besides the convolution."""
+    """What the times depend on, besides the convolution; and what was timed."""
     threads = tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count()
     isa = os.environ.get(cpu.VARIABLE) or cpu.available()[0]
     versions = f"kernel {build.version()}, TensorFlow {tf.version.VERSION}"
-    return f"{cpu.name()}, {isa}, {threads} threads, {versions}"
+    return f"{cpu.name()}, {isa}, {threads} threads, {versions}, with gradients"
 
 
 def _file() -> Path | None:
