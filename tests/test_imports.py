@@ -135,6 +135,7 @@ FLOORS = (
         "serve": {
             "config",
             "input",
+            "input/examples",
             "input/files",
             "input/transforms",
             "jobs",

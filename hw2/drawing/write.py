@@ -14,6 +14,7 @@ from hw2.drawing.marks import PALETTES, Film, Mark, merged
 THEMES = ("auto", "light", "dark")
 _SCALE = 2  # of a GIF, for screens with small pixels
 _PAUSE = 3  # times a frame, for which the last one stays
+_HEADING = 28  # pixels of the title, which a page has in its own letters
 _FONT = "ui-monospace, Menlo, Consolas, monospace"
 
 
@@ -44,7 +45,7 @@ def page(film: Film, path: Path, *, seconds: float, theme: str = "auto") -> None
     """Writes a page with the film, buttons, and a slider."""
     title = html.escape(film.title)
     text = _PAGE.replace("TITLE", title).replace("STYLE", _colours(theme))
-    text = text.replace("DRAWING", _svg(film, 0, theme))
+    text = text.replace("DRAWING", _svg(film, 0, theme, top=_HEADING))
     path.write_text(
         text.replace("FRAMES", json.dumps(len(film.frames))).replace(
             "PAUSE", json.dumps(int(1000 * seconds))
@@ -56,8 +57,8 @@ def page(film: Film, path: Path, *, seconds: float, theme: str = "auto") -> None
 WRITERS: dict[str, Callable[..., None]] = {".gif": gif, ".svg": svg, ".html": page}
 
 
-def _svg(film: Film, seconds: float, theme: str) -> str:
-    """The drawing; without seconds it stands still, and each mark knows its frames."""
+def _svg(film: Film, seconds: float, theme: str, *, top: int = 0) -> str:
+    """The drawing below `top`; without seconds it stands still, and each mark knows its frames."""
     marks = merged(film)
     count = len(film.frames)
     whole = seconds * (count - 1 + _PAUSE)
@@ -71,11 +72,12 @@ def _svg(film: Film, seconds: float, theme: str) -> str:
         style += "".join(f".s{a}-{b} {{ visibility: hidden }}\n" for a, b in spans if b != count)
         style += "}\n"
     body = "\n".join(_element(mark, a, b, count) for mark, a, b in marks)
-    size = f'viewBox="0 0 {film.width} {film.height}" width="{film.width}"'
+    height = film.height - top
+    size = f'viewBox="0 {top} {film.width} {height}" width="{film.width}"'
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" {size} height="{film.height}" role="img" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} height="{height}" role="img" '
         f'aria-label="{html.escape(film.title)}">\n<style>\n{style}</style>\n'
-        f'<rect class="f-paper" width="100%" height="100%" rx="8"/>\n{body}\n</svg>\n'
+        f'<rect class="f-paper" y="{top}" width="100%" height="100%" rx="8"/>\n{body}\n</svg>\n'
     )
 
 

@@ -123,6 +123,11 @@ def export(run: str, config: Config) -> None:
 def _check_format(config: Config) -> None:
     if config.int8 and config.format != "litert":
         raise UsageError(f"--int8 must go with --format=litert, got {config.format}")
+    if config.int8 and config.reject_by == "distance":
+        raise UsageError(
+            "--reject_by must be probability with --int8, got distance: 8 bits round the features, "
+            "and the threshold would reject other pictures; export without --int8"
+        )
     if config.format == "onnx":
         onnx.check()
 

@@ -13,7 +13,6 @@ import tensorflow as tf
 from hw2 import ops
 from hw2.export import classifier as classifiers
 from hw2.export.classifier import Answer, Classifier
-from hw2.training import mahalanobis
 
 
 def write(
@@ -32,7 +31,7 @@ def write(
       about: JSON by name. Each becomes a file in a zip archive that is appended to the model:
         `unzip -p FILE class_names.json`.
       samples: Training images `[h, w, 3]`. If given, the model's weights and activations are
-        quantized to 8 bits; the preprocessing, the last softmax and the distance are not.
+        quantized to 8 bits; the preprocessing and the last softmax are not.
     """
     with ops.portable():
         function = classifier.portable().get_concrete_function()
@@ -51,18 +50,10 @@ def load(path: Path) -> Callable[[np.ndarray], Answer]:
     """Loads the file; the function returned maps pixels `[h, w, 3]` to what it answers."""
     with _quiet():
         interpreter = tf.lite.Interpreter(str(path))
-    place = interpreter.get_input_details()[0]["index"]
-    outputs = interpreter.get_output_details()  # probabilities are [1, classes], a distance [1]
-    [answer] = [one["index"] for one in outputs if len(one["shape"]) > 1]
-    distances = [one["index"] for one in outputs if len(one["shape"]) == 1]
+    run = interpreter.get_signature_runner()
 
     def classify(image: np.ndarray) -> Answer:
-        interpreter.resize_tensor_input(place, [1, *image.shape])
-        interpreter.allocate_tensors()
-        interpreter.set_tensor(place, image[None])
-        interpreter.invoke()
-        probabilities = interpreter.get_tensor(answer)[0]
-        return Answer(probabilities, *(interpreter.get_tensor(index)[0] for index in distances))
+        return Answer(**{name: rows[0] for name, rows in run(picture=image[None]).items()})
 
     return classify
 
@@ -84,8 +75,7 @@ def _int8(converter, content: bytes, samples: Sequence[np.ndarray]) -> bytes:
 
     converter.representative_dataset = pictures
     names = {t["name"] for t in tf.lite.Interpreter(model_content=content).get_tensor_details()}
-    scopes = [f"{s}/" for s in (classifiers.PREPARE, classifiers.ANSWER, mahalanobis.SCOPE)]
-    kept = [name for name in names if any(scope in name for scope in scopes)]
+    kept = [n for n in names if f"{classifiers.PREPARE}/" in n or f"{classifiers.ANSWER}/" in n]
     kept += [part for name in kept for part in name.split(";")]
     options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=sorted(set(kept)))
     debugger = tf.lite.experimental.QuantizationDebugger(

@@ -51,52 +51,16 @@ def of(
         stored is damaged or cannot be written.
       DataError: The training data cannot be read.
     """
-    identity, folder = checkpoint.state["identity"], RunFolder(checkpoint.path.parents[1])
+    folder = RunFolder(checkpoint.path.parents[1])
     found = stored.read(folder)
     if found is not None and found.fits(checkpoint, config.weights, config.tta):
         return found
-    if identity.get("overfit_batches"):
-        raise RunError(
-            f"no distances of {folder.path} - it was trained with --overfit_batches, which "
-            "validates on the images that it trains on; train without"
-        )
-    model = tta.augmented(trained.load(checkpoint, tensors, config.weights), config.tta)
-    compute = extractor(model, checkpoint.path)
-    if (count := size(model, checkpoint.path)) > LARGEST:
-        raise RunError(
-            f"no distances of {checkpoint.path} - its last dense layer is given "
-            f"{count:,} features, and at most {LARGEST:,} can be; reject by probability"
-        )
-    examples, training, held_out = data.of_run(config, folder, checkpoint, out)
-    if not len(held_out):
-        raise DataError(f"no validation pictures in {folder.split} - no threshold can be chosen")
-    seen = evenly(np.asarray(examples.labels), training)
-    with (
-        convolving(config, checkpoint),
-        progress_bar.reporting("fitting distances", out) as report,
-    ):
-        told = _Told(report, len(seen) + len(held_out))
-        batches = of_examples(config, checkpoint, examples, seen)
-        fitted = _fit(outputs(compute, batches, told)[0], examples.labels[seen], checkpoint)
-        batches = of_examples(config, checkpoint, examples, held_out)
-        features, logits = outputs(compute, batches, told)
-    right = logits.argmax(1) == np.asarray(examples.labels)[held_out]
-    confidence = -mahalanobis.distance(tf.constant(features), fitted).numpy()
-    found = Distance(
-        step=checkpoint.step,
-        digest=checkpoint.digest,
-        weights=config.weights,
-        tta=config.tta,
-        num_fitted=len(seen),
-        num_examples=len(held_out),
-        **fitted._asdict(),
-        curve=np.array(rejection.curve(confidence, right, lowest=-rejection.FARTHEST)),
-    )
-    words = f"distances of {count:,} features, fitted to {len(seen):,} training pictures"
+    found = _fitted(config, folder, checkpoint, tensors, out)
+    words = f"distances of {len(found.centre):,} features, fitted to {found.num_fitted:,} training"
     try:
-        out.print(f"{words}; {stored.write(folder, found)}")
+        out.print(f"{words} pictures; {stored.write(folder, found)}")
     except RunError as error:  # they serve this time, and are fitted again the next
-        out.print(f"{words}; warning: {error}")
+        out.print(f"{words} pictures; warning: {error}")
     return found
 
 
@@ -175,14 +139,14 @@ def of_examples(
 
 
 def outputs(
-    compute: Compute, batches: Iterable[tuple], told: Callable[[int], None] = lambda count: None
+    compute: Compute, batches: Iterable[tuple], told: Callable[[int], None] = lambda done: None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Computes the features, float32 `[N, D]`, and the logits, `[N, classes]`, of some batches.
 
     Args:
       compute: Made by `extractor`.
       batches: Of `pipeline.evaluation_batches`; rows that fill the last one are left out.
-      told: Called after each batch, with its number of images.
+      told: Called after each batch, with the number of images so far.
     """
 
     @tf.function(autograph=False)
@@ -190,32 +154,70 @@ def outputs(
         features, logits = compute(images)
         return tf.cast(features, tf.float32), tf.cast(logits, tf.float32)
 
-    rows = []
+    rows, done = [], 0
     with pipeline.naming_errors():
         for images, _, weights in batches:
             present = weights.numpy() > 0
             rows.append([value.numpy()[present] for value in both(images)])
-            told(int(present.sum()))
+            done += int(present.sum())
+            told(done)
     features, logits = (np.concatenate(parts) for parts in zip(*rows, strict=True))
     return features, logits
 
 
-def _fit(features: np.ndarray, labels: np.ndarray, checkpoint: Checkpoint) -> Gaussians:
+def _fitted(
+    config: Config,
+    folder: RunFolder,
+    checkpoint: Checkpoint,
+    tensors: Mapping[str, np.ndarray],
+    out: Console,
+) -> Distance:
+    """Fits the classes of a run to its training images, and lists what thresholds accept."""
+    # Whether it can be done at all, before any data are read.
+    if checkpoint.state["identity"].get("overfit_batches"):
+        raise RunError(
+            f"no distances of {folder.path} - it was trained with --overfit_batches, which "
+            "validates on the images that it trains on; train without"
+        )
+    model = tta.augmented(trained.load(checkpoint, tensors, config.weights), config.tta)
+    compute = extractor(model, checkpoint.path)
+    if (count := size(model, checkpoint.path)) > LARGEST:
+        raise RunError(
+            f"no distances of {checkpoint.path} - its last dense layer is given "
+            f"{count:,} features, and at most {LARGEST:,} can be; reject by probability"
+        )
+
+    # The features of both parts, in one pass.
+    examples, training, held_out = data.of_run(config, folder, checkpoint, out)
+    if not len(held_out):
+        raise DataError(f"no validation pictures in {folder.split} - no threshold can be chosen")
+    labels = np.asarray(examples.labels)
+    seen = evenly(labels, training)
+    together = np.concatenate([seen, held_out])
+    with (
+        convolving(config, checkpoint),
+        progress_bar.reporting("fitting distances", out) as report,
+    ):
+        batches = of_examples(config, checkpoint, examples, together)
+        features, logits = outputs(compute, batches, lambda done: report(done, len(together)))
+
+    # The classes by the first part, and the thresholds by the second.
     try:
-        return mahalanobis.fit(features, labels)
+        fitted = mahalanobis.fit(features[: len(seen)], labels[seen])
     except ValueError as error:
         raise RunError(
             f"no distances of {checkpoint.path} - {str(error).rstrip('.')}; choose another "
             "--checkpoint, or reject by probability"
         ) from error
-
-
-class _Told:
-    """Adds up the images of several stages for one progress bar."""
-
-    def __init__(self, report: Callable[[int, int], None], count: int):
-        self._report, self._count, self._done = report, count, 0
-
-    def __call__(self, count: int) -> None:
-        self._done += count
-        self._report(self._done, self._count)
+    right = logits[len(seen) :].argmax(1) == labels[held_out]
+    confidence = -mahalanobis.distance(tf.constant(features[len(seen) :]), fitted).numpy()
+    return Distance(
+        step=checkpoint.step,
+        digest=checkpoint.digest,
+        weights=config.weights,
+        tta=config.tta,
+        num_fitted=len(seen),
+        num_examples=len(held_out),
+        **fitted._asdict(),
+        curve=np.array(rejection.curve(confidence, right, lowest=-rejection.FARTHEST)),
+    )

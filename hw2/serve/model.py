@@ -23,12 +23,14 @@ from hw2.report import thumbnail
 from hw2.runs.checkpoints import Checkpoint
 from hw2.serve import sums
 from hw2.serve.layer import CONVOLUTION, Layer
+from hw2.serve.nearest import Nearest
 from hw2.serve.network import Network, Values
 from hw2.serve.pictures import Picture, Pictures
 from hw2.serve.refusal import Refusal
 from hw2.terminal import console
 from hw2.training.rejection import rejected as is_rejected
 
+NEAREST = 6  # training pictures, as many as stand in a row of the page
 KEPT = 16  # pictures, as the model sees them
 WAIT = 30.0  # seconds for the pictures of others, before a request is refused
 SHEET, COLUMNS = 64, 8  # channels on one sheet, and in one of its rows
@@ -41,14 +43,22 @@ Json = dict[str, Any]
 class Model:
     """A model, its classes and its layers. Any thread may ask; they take turns."""
 
-    def __init__(self, checkpoint: Checkpoint, tensors: Mapping[str, np.ndarray], config: Config):
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        tensors: Mapping[str, np.ndarray],
+        config: Config,
+        nearest: int = NEAREST,
+    ):
         """Builds the model and classifies a blank picture, so that the first one need not wait.
 
         Args:
           checkpoint: A checkpoint of the run.
           tensors: Its tensors by name.
           config: The settings: `weights`, `top_k`, `tta`, `reject_below`, `reject_by`,
-            `threshold`, `max_pixels` and `min_size`.
+            `threshold`, `max_pixels` and `min_size`; and those that say where the training
+            data are.
+          nearest: How many of the nearest training pictures to find; 0 for none.
 
         Raises:
           RunError: The checkpoint has no such weights, or they are not finite.
@@ -70,6 +80,7 @@ class Model:
             self._module, checkpoint, k, config.tta, temperature, self._chosen.distance
         )
         self.network = Network(self._module, self.shape)
+        self._nearest = Nearest(self._module, checkpoint, config, nearest)
         self._pictures = Pictures(KEPT)
         self._last: tuple[Picture, Values] | None = None
         self._turn = threading.Lock()
@@ -155,6 +166,14 @@ class Model:
             found["heat"] = thumbnail.encode(gradcam.overlay(grey, heat))
         return found | {"class": self.class_names[picture.guess]}
 
+    def nearest(self, token: str) -> Json:
+        """The training pictures nearest to a kept picture, see `Nearest.of`."""
+        picture = self._pictures.find(token)
+        if not self._nearest.ready:
+            return self._nearest.told()  # without waiting for a turn
+        with self._in_turn():
+            return self._nearest.of(picture.image)
+
     def channels(self, token: str, number: int, first: int) -> Json:
         """A sheet of the channels of a layer, from `first` on, at most 64 of them.
 
@@ -201,6 +220,7 @@ class Model:
 
     def close(self) -> None:
         """Waits for the picture that is being classified; no other is begun."""
+        self._nearest.close()
         self._turn.acquire(timeout=WAIT)
 
     def _layer(self, number: int) -> Layer:

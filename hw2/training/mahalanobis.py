@@ -9,8 +9,6 @@ import tensorflow as tf
 from scipy.linalg import solve_triangular
 from sklearn.covariance import ledoit_wolf
 
-SCOPE = "distance"  # of the ops, by which a graph tells them
-
 
 class Gaussians(NamedTuple):
     """One normal distribution for each class, all with the same covariance.
@@ -89,10 +87,9 @@ def distance(features: tf.Tensor, fitted: Gaussians) -> tf.Tensor:
 
     Cost: `2 * N * D * (D + classes)` operations.
     """
-    with tf.name_scope(SCOPE):
-        centre, whitening, means = (tf.cast(array, features.dtype) for array in fitted)
-        z = tf.matmul(features - centre, whitening)  # [N, D]
-        products = tf.matmul(z, means, transpose_b=True)  # [N, classes]
-        lengths = tf.reduce_sum(z * z, 1, keepdims=True)  # [N, 1]
-        squares = lengths - 2 * products + tf.reduce_sum(means * means, 1)  # [N, classes]
-        return tf.sqrt(tf.maximum(tf.reduce_min(squares, 1), 0))
+    centre, whitening, means = (tf.cast(array, features.dtype) for array in fitted)
+    z = tf.matmul(features - centre, whitening)  # [N, D]
+    products = tf.matmul(z, means, transpose_b=True)  # [N, classes]
+    lengths = tf.reduce_sum(z * z, 1, keepdims=True)  # [N, 1]
+    squares = lengths - 2 * products + tf.reduce_sum(means * means, 1)  # [N, classes]
+    return tf.sqrt(tf.maximum(tf.reduce_min(squares, 1), 0))

@@ -234,6 +234,8 @@ def test_flips_and_distances_are_in_the_file(run, tmp_path, capsys, form):
 
 
 def test_int8_has_the_size_and_tells_the_cost(run, tmp_path, capsys):
+    with pytest.raises(UsageError, match="--reject_by must be probability with --int8"):
+        export(run, "litert", "--int8", "--reject_by=distance")
     needs("ai_edge_litert")
     export(run, "litert", "--int8", f"--output={tmp_path / 'model'}")
     out, err = capsys.readouterr()

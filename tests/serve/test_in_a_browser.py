@@ -72,6 +72,10 @@ def test_from_a_dropped_picture_to_the_sum_of_a_pixel(browser, served, digit, wi
     names = served.model.class_names
     assert text(browser, "verdict").split(",")[0] in names
     assert len(browser.find_elements(By.CSS_SELECTOR, "#guesses tr")) == 5
+    wait(
+        browser, "document.querySelectorAll('#likes img[alt$=\"a training picture\"]').length === 6"
+    )
+    assert text(browser, "nearest-text").startswith("Those whose features")
     layers = served.model.network.layers
     second = [layer.number for layer in layers if layer.kind == "convolution"][1]
     browser.find_element(By.CSS_SELECTOR, f"#layers option[value='{second}']").click()

@@ -5,6 +5,7 @@ import { startCamera } from "./camera.js";
 import { startChannel } from "./channel.js";
 import { $, many } from "./elements.js";
 import { showLayer, startLayers } from "./layers.js";
+import { showNearest } from "./nearest.js";
 import { listenForPictures } from "./picture.js";
 import { ask, only, trouble } from "./server.js";
 import { at } from "./state.js";
@@ -28,6 +29,7 @@ const take = only("picture", async (stale, file) => {
   const look = await ask(`/pictures/${found.picture}`);
   if (stale()) return;
   showPicture(look);
+  showNearest(found.picture);
   $("walk").hidden = false;
   await showLayer(at.layer ?? Math.min(1, at.model.layers.length - 1), at.layer === null ? {} : at);
 });
