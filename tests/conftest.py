@@ -1,6 +1,7 @@
-"""Two CPU devices for every test, set before anything runs on the first; small trainings."""
+"""Two CPU devices for every test, set before anything runs on the first; small runs, a browser."""
 
 import os
+import shutil
 import signal
 import sys
 import warnings
@@ -21,6 +22,8 @@ from hw2.machines import devices
 from hw2.models import MODELS
 from hw2.ops.direct import library
 from hw2.terminal import noise
+from tests import small
+from tests.packages import installed
 from tests.training.tiny import FLAGS, SHORT, tiny
 
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # `nohup` would have the trainings ignore it
@@ -108,3 +111,30 @@ def convolutions(monkeypatch) -> list[str]:
 
         monkeypatch.setitem(ops.ALGORITHMS, name, spy)
     return calls
+
+
+@pytest.fixture(scope="session")
+def digits_run(tmp_path_factory):
+    """A run of six steps on digits, in a folder whose name a page has to escape."""
+    folder = tmp_path_factory.mktemp("runs") / "digits & <more>"
+    sides = ["--image_size=16", "--short_side=16", "--crop_size=16", "--batch_size=64"]
+    return small.train(folder, "--train_data_path=digits", *sides)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium, with a camera that shows a test picture."""
+    chromium = installed(shutil.which("chromium") or "chromium", "chromium")
+    driver = installed(shutil.which("chromedriver") or "chromedriver", "chromium-driver")
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(chromium)
+    for word in ("headless=new", "no-sandbox", "disable-gpu", "disable-dev-shm-usage"):
+        options.add_argument(f"--{word}")
+    for word in ("device", "ui"):
+        options.add_argument(f"--use-fake-{word}-for-media-stream")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    started = webdriver.Chrome(options, webdriver.ChromeService(str(driver)))
+    yield started
+    started.quit()

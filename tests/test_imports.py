@@ -80,6 +80,7 @@ FLOORS = (
     {
         "jobs": {
             "config",
+            "drawing",
             "input",
             "input/examples",
             "input/files",
@@ -117,6 +118,7 @@ FLOORS = (
             "config",
             "input",
             "input/examples",
+            "input/files",
             "input/transforms",
             "jobs",
             "layers",
@@ -133,6 +135,7 @@ FLOORS = (
         "serve": {
             "config",
             "input",
+            "input/examples",
             "input/files",
             "input/transforms",
             "jobs",

@@ -56,6 +56,8 @@ def test_it_has_every_file_of_the_package(wheel):
         "hw2/py.typed",
         "hw2/report/template.html",
         "hw2/report/head.html",
+        "hw2/serve/page/page.html",
+        "hw2/serve/page/sum.js",
         "hw2/commands/recipes.cfg",
     } <= found
 

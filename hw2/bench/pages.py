@@ -8,13 +8,14 @@ from typing import Any
 from hw2.ops.verify import page
 
 ABOUT = (
-    "Each row is a convolution of the model by one of those compared, with the number of layers "
-    "that are like it. Errors of the result y and of both gradients are the largest difference "
-    "from the definition in float64, over the largest value that the sums reach without "
-    "cancelling. The time is the median of steps that compute all three. The memory is that of the "
-    "tensors of a step that are alive at the same time, beside its inputs."
+    "Each row is a convolution of the model, computed by one of the algorithms that are compared: "
+    "the size of its input, its kernel and number of filters, and how many layers are like it. "
+    "Errors of the result y and of both gradients are the largest difference from the definition "
+    "in float64, over the largest value that the sums reach without cancelling. The time is the "
+    "median of steps that compute all three. The memory is that of the tensors of a step that are "
+    "alive at the same time, beside its inputs."
 )
-HEADS = ("layer", "layers", "by", "y", "dx", "dw", "ms", "MB")
+HEADS = ("layer", "equal layers", "algorithm", "y", "dx", "dw", "ms", "MB")
 
 
 def render(title: str, results: Sequence[dict[str, Any]], sums: dict[str, dict[str, Any]]) -> str:

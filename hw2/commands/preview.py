@@ -23,6 +23,7 @@ from PIL import Image, ImageDraw, PngImagePlugin
 from hw2.commands.command import Command, Own, check_data
 from hw2.config.fields import setting
 from hw2.config.settings import Config
+from hw2.drawing import fonts
 from hw2.errors import UsageError
 from hw2.input import labels as labelling
 from hw2.input import source
@@ -30,7 +31,6 @@ from hw2.input.examples import Examples
 from hw2.input.files.names import shown
 from hw2.input.stream import order
 from hw2.jobs import data
-from hw2.report import fonts
 from hw2.runs import atomic
 from hw2.terminal import progress_bar
 

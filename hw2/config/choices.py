@@ -29,4 +29,5 @@ PARTS = ("train", "validation", "test")
 DATA_SETS = ("digits", "fashion_mnist")
 WEIGHTS = ("none", "imagenet", "squeezenet", "efficientnet_lite0")
 TTA = ("none", "flip")  # test-time augmentation
+REJECT_BY = ("probability", "distance")
 EXPORTS = ("saved_model", "litert", "onnx")

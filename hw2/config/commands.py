@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from hw2.config.choices import DATA_SETS, EXPORTS, FORMS, PARTS, TTA
+from hw2.config.choices import DATA_SETS, EXPORTS, FORMS, PARTS, REJECT_BY, TTA
 from hw2.config.fields import one_command, setting
 from hw2.config.rules import REJECTION, SHARE, at_least, one_of
 
@@ -24,6 +24,9 @@ class Commands:
     # "auto" is the best, or each new one with --norun_once.
     checkpoint: str = setting("auto", "best, last or auto", one_of("auto", "best", "last"))
     reject_below: str = one_command("", "a probability, error:0.01 or coverage:0.9", REJECTION)
+    reject_by: str = one_command(
+        "probability", "reject by probability or distance", one_of(*REJECT_BY)
+    )
     unknown_data: str = one_command(
         "", "folder of images of no class, to be rejected", path=DATA_SETS
     )
@@ -31,7 +34,8 @@ class Commands:
     data: str = one_command(
         "", "images to classify, labelled or not", group="Prediction", path=DATA_SETS
     )
-    output: str = one_command("", "file of answers, .csv or .jsonl; - for stdout", path=("-",))
+    output: str = one_command("", "file or folder to write; predict: - is stdout", path=("-",))
+    explain: str = one_command("", "new folder for heat maps of the answers", path=())
     form: str = one_command("auto", "csv or jsonl; auto: by the ending", one_of(*FORMS))
     header: str = one_command("", "columns of a competition, as id,class")
     ids: str = one_command(

@@ -50,6 +50,7 @@ DEGREES = Rule("in [0, 180]", lambda value: 0 <= value <= 180)
 PORT = Rule("in [0, 65535]", lambda value: 0 <= value <= 65535)
 TEN = Rule("in [0, 10]", lambda value: 0 <= value <= 10)
 FOURTEEN = Rule("in [0, 14]", lambda value: 0 <= value <= 14)
+NEIGHBOURS = Rule("in [0, 24]", lambda value: 0 <= value <= 24)
 DECAY_OR_NOT = Rule("in [0, 1), or -1", lambda value: 0 <= value < 1 or value == -1)
 SHARE = Rule("in [0, 1]", lambda value: 0 <= value <= 1)
 CHANNELS = Rule("0, 1 or 3", lambda value: value in (0, 1, 3))
@@ -69,6 +70,12 @@ WITH_MOMENTUM = (*SGD, "rmsprop")
 WITH_EPSILON = ("adagrad", "adam", "adamw", "rmsprop")
 # Names of settings, a test of their values together, and the rule in words.
 TOGETHER = (
+    (
+        ("reject_by", "reject_below"),
+        lambda by, text: by == "probability" or not text or ":" in text,
+        "--reject_below must be error:0.01 or coverage:0.9 with --reject_by=distance, which has no "
+        "scale of its own",
+    ),
     (
         ("optimizer", "weight_decay"),
         lambda optimizer, decay: optimizer != "adam" or decay <= 0,

@@ -121,7 +121,7 @@ def _filters(image, rows: Axis, columns: Axis, positions) -> Film:
         words = f"dw += {_text(dy[i, j])} times the window"
         frames.append([*still, *seen, *now, arrived.frame(i, j), _words(words, _bottom(tables))])
     frames.append([*still, *now])
-    return _film("The gradient by the filters: windows times what arrived", tables, frames)
+    return _film("The gradient by the filters: windows times dy, added up", tables, frames)
 
 
 def _spread(values, w, rows: Axis, columns: Axis, positions, way: str) -> Film:
@@ -152,7 +152,7 @@ def _spread(values, w, rows: Axis, columns: Axis, positions, way: str) -> Film:
     frames.append([*still, *_image(result, sums, rows, columns)])
     titles = {
         "transposed": "A transposed convolution: each number spreads over a window",
-        "images": "The gradient by the image: what arrived spreads over its window",
+        "images": "The gradient by the image: each dy spreads over its window",
     }
     return _film(titles[way], tables, frames)
 

@@ -14,6 +14,7 @@ from hw2.drawing.marks import PALETTES, Film, Mark, merged
 THEMES = ("auto", "light", "dark")
 _SCALE = 2  # of a GIF, for screens with small pixels
 _PAUSE = 3  # times a frame, for which the last one stays
+_HEADING = 28  # pixels of the title, which a page has in its own letters
 _FONT = "ui-monospace, Menlo, Consolas, monospace"
 
 
@@ -44,7 +45,7 @@ def page(film: Film, path: Path, *, seconds: float, theme: str = "auto") -> None
     """Writes a page with the film, buttons, and a slider."""
     title = html.escape(film.title)
     text = _PAGE.replace("TITLE", title).replace("STYLE", _colours(theme))
-    text = text.replace("DRAWING", _svg(film, 0, theme))
+    text = text.replace("DRAWING", _svg(film, 0, theme, top=_HEADING))
     path.write_text(
         text.replace("FRAMES", json.dumps(len(film.frames))).replace(
             "PAUSE", json.dumps(int(1000 * seconds))
@@ -56,8 +57,8 @@ def page(film: Film, path: Path, *, seconds: float, theme: str = "auto") -> None
 WRITERS: dict[str, Callable[..., None]] = {".gif": gif, ".svg": svg, ".html": page}
 
 
-def _svg(film: Film, seconds: float, theme: str) -> str:
-    """The drawing; without seconds it stands still, and each mark knows its frames."""
+def _svg(film: Film, seconds: float, theme: str, *, top: int = 0) -> str:
+    """The drawing below `top`; without seconds it stands still, and each mark knows its frames."""
     marks = merged(film)
     count = len(film.frames)
     whole = seconds * (count - 1 + _PAUSE)
@@ -71,11 +72,12 @@ def _svg(film: Film, seconds: float, theme: str) -> str:
         style += "".join(f".s{a}-{b} {{ visibility: hidden }}\n" for a, b in spans if b != count)
         style += "}\n"
     body = "\n".join(_element(mark, a, b, count) for mark, a, b in marks)
-    size = f'viewBox="0 0 {film.width} {film.height}" width="{film.width}"'
+    height = film.height - top
+    size = f'viewBox="0 {top} {film.width} {height}" width="{film.width}"'
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" {size} height="{film.height}" role="img" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} height="{height}" role="img" '
         f'aria-label="{html.escape(film.title)}">\n<style>\n{style}</style>\n'
-        f'<rect class="f-paper" width="100%" height="100%" rx="8"/>\n{body}\n</svg>\n'
+        f'<rect class="f-paper" y="{top}" width="100%" height="100%" rx="8"/>\n{body}\n</svg>\n'
     )
 
 
@@ -164,17 +166,24 @@ _PAGE = """<!doctype html>
 <title>TITLE</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>
-:root { color-scheme: light dark; --paper: #f6f7f9; --ink: #1b1f24; }
-@media (prefers-color-scheme: dark) { :root { --paper: #0e1013; --ink: #e8ecf1; } }
-body { margin: 1.5rem; font: 16px/1.5 system-ui, sans-serif; background: var(--paper);
-  color: var(--ink); }
+:root { color-scheme: light dark; --paper: #f6f7f9; --ink: #1b1f24; --key: #ffffff;
+  --edge: #6b7480; --focus: #bc4c00; }
+@media (prefers-color-scheme: dark) { :root { --paper: #0e1013; --ink: #e8ecf1;
+  --key: #1d222a; --edge: #7b8692; --focus: #f0883e; } }
+body { margin: 1.5rem auto; max-width: 70rem; padding: 0 1rem; font: 16px/1.5 system-ui, sans-serif;
+  background: var(--paper); color: var(--ink); }
+h1 { font-size: 1.3rem; margin: 0 0 1rem; }
 .wide { overflow-x: auto; }
-.wide svg { display: block; }
+.wide svg { display: block; height: auto; max-width: max(100%, 36rem); }
 .tools { display: flex; flex-wrap: wrap; gap: .6rem; align-items: center; margin: 1rem 0; }
-button { font: inherit; padding: .3rem .9rem; }
+button { font: inherit; padding: .5rem 1rem; color: var(--ink); background: var(--key);
+  border: 1px solid var(--edge); border-radius: 8px; cursor: pointer; }
+:focus-visible { outline: 3px solid var(--focus); outline-offset: 2px; }
 input { flex: 1 1 12rem; max-width: 30rem; }
 </style>
-<div class="wide">
+<main>
+<h1>TITLE</h1>
+<div class="wide" tabindex="0">
 DRAWING</div>
 <div class="tools">
 <button id="back" aria-label="one position back">&#9664;</button>
@@ -184,6 +193,7 @@ DRAWING</div>
 <output id="said"></output>
 </div>
 <p>Left and right arrow keys step through the positions; the space bar plays and stops.</p>
+</main>
 <script>
 const count = FRAMES, pause = PAUSE;
 const marks = [...document.querySelectorAll("[data-a]")];
@@ -205,7 +215,7 @@ place.oninput = () => { stop(); show(+place.value); };
 document.getElementById("back").onclick = () => { stop(); show(now - 1); };
 document.getElementById("next").onclick = () => { stop(); show(now + 1); };
 document.addEventListener("keydown", event => {
-  if (event.target === place) return;
+  if (event.target === place || event.target.className === "wide") return;
   if (event.key === "ArrowLeft") { stop(); show(now - 1); }
   else if (event.key === "ArrowRight") { stop(); show(now + 1); }
   else if (event.key === " " && event.target.tagName !== "BUTTON") {

@@ -41,8 +41,9 @@ def told(function: Function, found: Results, right: Sequence[bool], tolerance: f
     cases = function.cases
     names = _explanation(function, found, tolerance)
     if names:
-        words = [" And: ".join(MISTAKES[name] for name in names), _which(cases, right)]
-        return " ".join(filter(None, words))
+        ended = [number for number, result in enumerate(found) if result is not None]
+        which = _which([cases[number] for number in ended], [right[number] for number in ended])
+        return " ".join(filter(None, [" And: ".join(MISTAKES[name] for name in names), which]))
     truths = [function.truth(*case.arguments) for case in cases]
     shapes = _shapes(cases, found, truths)  # which has a wrong case in it
     where = _where(cases, right, named=bool(shapes))
@@ -146,7 +147,7 @@ def _hint(tag: str) -> str:
 
 
 def _which(cases: Sequence[Case], right: Sequence[bool]) -> str:
-    """Which cases are wrong, where a mistake has been named."""
+    """Which of the cases with a result are wrong, where a mistake has been named."""
     tag = _common(cases, right)
     wrong = [case for case, is_right in zip(cases, right, strict=True) if not is_right]
     if tag:

@@ -15,6 +15,7 @@ from hw2.input.files.names import shown
 from hw2.training import multilabel
 
 TOLERANCE = 1e-4  # of a probability
+FAR = 1e-3  # of a distance, as a share of it: features are divided by small deviations
 
 
 def measure(
@@ -38,6 +39,45 @@ def measure(
     same = float(np.mean([_same(picture, row, thresholds) for picture, row in pairs]))
     name = "same_top1" if thresholds is None else "same_labels"
     return {name: same, "largest_difference": float(np.max(apart))}
+
+
+def measure_distances(
+    pictures: Sequence[Picture], found: Sequence[float | None], threshold: float
+) -> dict[str, float]:
+    """Measures how far the distances of an export are from those of prediction.
+
+    Args:
+      pictures: Images with what prediction says of them.
+      found: The distance that the export gives each.
+      threshold: The negative of the distance from which on images are rejected.
+
+    Returns:
+      Nothing for an export without distances. "largest_distance_difference", as a share of the
+      distance, and "same_rejected", the fraction of images that both reject or both accept.
+    """
+    if any(distance is None for distance in found):
+        return {}
+    expected, given = _distances(pictures, found)
+    same = (expected > -threshold) == (given > -threshold)
+    apart = _apart(expected, given)
+    return {"largest_distance_difference": float(apart.max()), "same_rejected": float(same.mean())}
+
+
+def check_distances(pictures: Sequence[Picture], found: Sequence[float | None], path: Path) -> None:
+    """Refuses an export whose distances are not those of prediction.
+
+    Raises:
+      RunError: They are not; the message names the first image.
+    """
+    if any(distance is None for distance in found):
+        return
+    for picture, apart in zip(pictures, _apart(*_distances(pictures, found)), strict=True):
+        if not apart <= FAR:
+            raise RunError(
+                f"not written: {path} - on {shown(picture.name)} the distance is {apart:.1e} of it "
+                f"away from predict.py's, at most {FAR:.0e} is right; report this with the run's "
+                "flags.cfg"
+            )
 
 
 def check(
@@ -98,6 +138,19 @@ def _same(
     return not (differ & (np.abs(picture.expected - cuts) > near)).any()
 
 
+def _distances(
+    pictures: Sequence[Picture], found: Sequence[float | None]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The distances of prediction and of the export, `[N]` each."""
+    expected = np.array([picture.distance for picture in pictures], np.float64)
+    return expected, np.array(found, np.float64)
+
+
+def _apart(expected: np.ndarray, given: np.ndarray) -> np.ndarray:
+    """How far distances are apart, as a share of them."""
+    return np.abs(given - expected) / np.maximum(expected, 1)
+
+
 def show(result: Mapping[str, Any], out: Console) -> None:
     """Prints what was written, and how well it agrees with prediction."""
     out.print(f"{result['output']}: {result['bytes'] / 1e6:.1f} MB, step {result['step']}")
@@ -116,3 +169,7 @@ def show(result: Mapping[str, Any], out: Console) -> None:
             f"on {count:,} pictures held out: the answers are those of predict.py, the largest "
             f"difference of a probability is {apart:.1e}"
         )
+    if "same_rejected" in result:
+        far = result["largest_distance_difference"]
+        rejected = f"{result['same_rejected']:.1%} are rejected or accepted as by predict.py"
+        out.print(f"distances differ by at most {far:.1e} of them; {rejected}")

@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from rich.console import Console
 
 from hw2.config.settings import Config
 from hw2.errors import UsageError, writing
 from hw2.export import agreement, litert, onnx, samples, saved_model
-from hw2.export.classifier import Classifier
+from hw2.export.classifier import Answer, Classifier
 from hw2.export.samples import Picture
-from hw2.jobs import calibration, data, multilabel, predict, spec, tta
+from hw2.jobs import calibration, data, distance, multilabel, rejection, spec, tta
 from hw2.jobs import model as trained
 from hw2.jobs.convolution import convolving
+from hw2.jobs.guess import Guesser, guesser
+from hw2.jobs.rejection import Rejection
 from hw2.machines import failures
 from hw2.runs import atomic
 from hw2.runs import folder as run_folder
@@ -57,37 +58,38 @@ def export(run: str, config: Config) -> None:
     # What: the model, with all that comes before and after it.
     checkpoint, tensors = trained.choose(folder, config.checkpoint)
     model = trained.load(checkpoint, tensors, config.weights)
-    calibrated = calibration.of(checkpoint, config.weights, out)
+    calibrated = calibration.of(checkpoint, config.weights, out, config.tta)
     temperature = calibration.temperature(calibrated)
-    choice = calibration.choice(config.reject_below, calibrated, checkpoint)
+    chosen = rejection.of(config, checkpoint, tensors, calibrated, out)
     tta.warn(config.tta, checkpoint.state["identity"], out)
     class_names = checkpoint.state["identity"]["class_names"]
     cuts: list[float] | None = None
     if multilabel.is_of(checkpoint.state["identity"]):
         cuts, words = multilabel.thresholds(config, checkpoint)
         out.print(f"  thresholds: {words}", style="dim")
+    viewed = tta.augmented(model, config.tta)
     classifier = Classifier(
-        tta.augmented(model, config.tta),
+        viewed,
         [os.fsencode(name) for name in class_names],
         spec.preprocessing(checkpoint.state["identity"]),
         trained.probabilities(checkpoint, temperature),
         max_pixels=config.max_pixels,
         thresholds=cuts,
+        measuring=distance.measuring(viewed, checkpoint.path, chosen.distance),
     )
 
     # Against what: held-out images with the answers of prediction, and for int8 images of the
     # training, whose activations set the ranges of the 8 bits.
     with convolving(config, checkpoint):  # as the run was trained
-        guess = predict.guesser(
-            checkpoint, tensors, len(class_names), config.weights, config.tta, temperature
+        guess = guesser(
+            model, checkpoint, len(class_names), config.tta, temperature, chosen.distance
         )
-        compared = _compared(config, folder, checkpoint, classifier, guess, out)
+        compared = _compared(config, folder, checkpoint, classifier, guess, chosen, out)
         seen = _trained_on(config, folder, checkpoint, classifier, out) if config.int8 else ()
 
         # The file gets its name only once it was loaded again and agrees.
         facts = {"class_names": class_names, "temperature": temperature}
-        if choice:
-            facts["reject_below"] = choice.threshold
+        facts |= chosen.plain()
         if cuts is not None:
             facts = {"class_names": class_names, "thresholds": cuts}
         about = {name: json.dumps(value) for name, value in facts.items()}
@@ -96,18 +98,22 @@ def export(run: str, config: Config) -> None:
             with atomic.replacing(path) as partial:
                 with noise.without_noise():
                     classify = _write(config.format, classifier, partial, about, seen)
-                    found = [classify(picture.given) for picture in compared]
+                    answers = [classify(picture.given) for picture in compared]
+                found = [answer.probabilities for answer in answers]
+                far = [answer.distance for answer in answers]
                 measured = agreement.measure(compared, found, cuts)
+                measured |= agreement.measure_distances(compared, far, chosen.threshold)
                 if config.int8:
                     measured |= agreement.int8_cost(compared, found, cuts)
                 else:
                     agreement.check(compared, found, path, cuts)
+                    agreement.check_distances(compared, far, path)
 
     # What came of it, for people and for programs.
     size = sum(f.stat().st_size for f in ([path] if path.is_file() else path.rglob("*")))
     result = {"output": str(path), "format": config.format, "step": checkpoint.step}
     result |= {"weights": config.weights, "tta": config.tta, "temperature": temperature}
-    result |= {"reject_below": choice.threshold} if choice else {}
+    result |= chosen.plain()
     result |= {"bytes": size, "checked": len(compared), **measured}
     result["seconds"] = round(time.perf_counter() - started, 1)
     agreement.show(result, out)
@@ -117,6 +123,11 @@ def export(run: str, config: Config) -> None:
 def _check_format(config: Config) -> None:
     if config.int8 and config.format != "litert":
         raise UsageError(f"--int8 must go with --format=litert, got {config.format}")
+    if config.int8 and config.reject_by == "distance":
+        raise UsageError(
+            "--reject_by must be probability with --int8, got distance: 8 bits round the features, "
+            "and the threshold would reject other pictures; export without --int8"
+        )
     if config.format == "onnx":
         onnx.check()
 
@@ -142,7 +153,8 @@ def _compared(
     folder: RunFolder,
     checkpoint: Checkpoint,
     classifier: Classifier,
-    guess: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]],
+    guess: Guesser,
+    chosen: Rejection,
     out: Console,
 ) -> list[Picture]:
     """Held-out images, each with the answer of prediction."""
@@ -155,7 +167,14 @@ def _compared(
             classifier,
             files=config.format == "saved_model",
         )
-        found = samples.predicted(examples, inputs, checkpoint, guess, config.batch_size)
+        found = samples.predicted(
+            examples,
+            inputs,
+            checkpoint,
+            guess,
+            config.batch_size,
+            by_distance=chosen.distance is not None,
+        )
     for words, count in refused.items():
         out.print(f"  note: {count} of the pictures held out are left aside: {words}")
     return found
@@ -181,7 +200,7 @@ def _write(
     path: Path,
     about: dict[str, str],
     trained_on: Sequence[np.ndarray],
-) -> Callable[[Any], np.ndarray]:
+) -> Callable[[Any], Answer]:
     """Writes the export and loads it again; returns what classifies an image by it."""
     if form == "saved_model":
         saved_model.write(classifier, path, about)

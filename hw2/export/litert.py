@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from hw2 import ops
 from hw2.export import classifier as classifiers
-from hw2.export.classifier import Classifier
+from hw2.export.classifier import Answer, Classifier
 
 
 def write(
@@ -22,6 +22,8 @@ def write(
     samples: Sequence[np.ndarray] = (),
 ) -> None:
     """Writes a file that maps uint8 `[1, h, w, 3]` of any size to float32 `[1, classes]`.
+
+    With distances there is a second output, float32 `[1]`.
 
     Args:
       classifier: What to write.
@@ -44,19 +46,14 @@ def write(
             archive.writestr(f"{name}.json", text)
 
 
-def load(path: Path) -> Callable[[np.ndarray], np.ndarray]:
-    """Loads the file; the function returned maps pixels `[h, w, 3]` to `[classes]`."""
+def load(path: Path) -> Callable[[np.ndarray], Answer]:
+    """Loads the file; the function returned maps pixels `[h, w, 3]` to what it answers."""
     with _quiet():
         interpreter = tf.lite.Interpreter(str(path))
-    place = interpreter.get_input_details()[0]["index"]
-    answer = interpreter.get_output_details()[0]["index"]
+    run = interpreter.get_signature_runner()
 
-    def classify(image: np.ndarray) -> np.ndarray:
-        interpreter.resize_tensor_input(place, [1, *image.shape])
-        interpreter.allocate_tensors()
-        interpreter.set_tensor(place, image[None])
-        interpreter.invoke()
-        return interpreter.get_tensor(answer)[0]
+    def classify(image: np.ndarray) -> Answer:
+        return Answer(**{name: rows[0] for name, rows in run(picture=image[None]).items()})
 
     return classify
 

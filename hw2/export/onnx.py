@@ -9,7 +9,7 @@ import numpy as np
 
 from hw2 import ops
 from hw2.errors import UsageError
-from hw2.export.classifier import Classifier
+from hw2.export.classifier import Answer, Classifier
 
 OPSET = 18  # tf2onnx 1.17 writes up to this one
 
@@ -33,6 +33,8 @@ def check() -> None:
 def write(classifier: Classifier, path: Path, about: Mapping[str, str]) -> None:
     """Writes a file that maps uint8 `[1, h, w, 3]` of any size to float32 `[1, classes]`.
 
+    With distances there is a second output, float32 `[1]`.
+
     Args:
       classifier: What to write.
       path: The file.
@@ -49,10 +51,16 @@ def write(classifier: Classifier, path: Path, about: Mapping[str, str]) -> None:
     path.write_bytes(model.SerializeToString())
 
 
-def load(path: Path) -> Callable[[np.ndarray], np.ndarray]:
-    """Loads the file; the function returned maps pixels `[h, w, 3]` to `[classes]`."""
+def load(path: Path) -> Callable[[np.ndarray], Answer]:
+    """Loads the file; the function returned maps pixels `[h, w, 3]` to what it answers."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     place = session.get_inputs()[0].name
-    return lambda image: session.run(["probabilities"], {place: image[None]})[0][0]
+    names = [output.name for output in session.get_outputs()]
+
+    def classify(image: np.ndarray) -> Answer:
+        rows = session.run(names, {place: image[None]})
+        return Answer(**{name: row[0] for name, row in zip(names, rows, strict=True)})
+
+    return classify

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +18,7 @@ from hw2.input.files import decode
 from hw2.input.files.frame import Size
 from hw2.input.sources import arrays
 from hw2.jobs import spec
+from hw2.jobs.guess import Guesser
 from hw2.runs.checkpoints import Checkpoint
 
 
@@ -28,6 +29,7 @@ class Picture(NamedTuple):
     given: bytes | np.ndarray
     label: int | np.ndarray  # a class, or [classes], 1 where the image has it
     expected: np.ndarray  # [classes]
+    distance: float | None = None
 
 
 def choose(
@@ -88,8 +90,10 @@ def predicted(
     examples: Examples,
     inputs: Mapping[int, bytes | np.ndarray],
     checkpoint: Checkpoint,
-    guess: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]],
+    guess: Guesser,
     batch_size: int,
+    *,
+    by_distance: bool = False,
 ) -> list[Picture]:
     """Classifies images as predict.py does; pixels as if they had come in a PNG file.
 
@@ -97,8 +101,9 @@ def predicted(
       examples: The data.
       inputs: Bytes or pixels by index, from `choose`.
       checkpoint: The checkpoint that is exported.
-      guess: From a batch of images to classes and probabilities, made by `predict.guesser`.
+      guess: From a batch of images to classes and probabilities, made by `hw2.jobs.guess.guesser`.
       batch_size: Images at a time.
+      by_distance: Whether its confidences are negative distances.
     """
 
     def load(index: int, size: Size) -> np.ndarray:
@@ -114,16 +119,18 @@ def predicted(
     batches = pipeline.evaluation_batches(
         given, indices, preprocessing, batch_size=batch_size, cache_mb=0
     )
-    rows = []
+    rows: list[np.ndarray] = []
+    distances: list[float | None] = []
     with pipeline.naming_errors():
         for images, _, _ in batches:
-            classes, probabilities, _ = (value.numpy() for value in guess(images))
+            classes, probabilities, _, sure = (value.numpy() for value in guess(images))
+            distances += (-sure).tolist() if by_distance else [None] * len(sure)
             order = np.argsort(classes, 1)
             rows += list(np.take_along_axis(probabilities, order, 1))
     return [
-        Picture(examples.names[index], picture, examples.labels[index], row)
-        for (index, picture), row in zip(
-            inputs.items(), rows, strict=False
+        Picture(examples.names[index], picture, examples.labels[index], row, distance)
+        for (index, picture), row, distance in zip(
+            inputs.items(), rows, distances, strict=False
         )  # the last batch is padded
     ]
 

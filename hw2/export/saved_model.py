@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from hw2 import ops
-from hw2.export.classifier import Classifier
+from hw2.export.classifier import Answer, Classifier
 
 
 def write(classifier: Classifier, path: Path, about: Mapping[str, str]) -> None:
@@ -17,7 +17,7 @@ def write(classifier: Classifier, path: Path, about: Mapping[str, str]) -> None:
 
     "serving_default" takes `pictures`, strings `[N]`, the bytes of files; "pixels" takes
     `picture`, uint8 `[h, w, 3]`. Both return `class_names` and `probabilities`, `[N, classes]`,
-    the most likely first.
+    the most likely first, and with distances `distance`, `[N]`.
 
     Args:
       classifier: What to write.
@@ -42,17 +42,17 @@ def write(classifier: Classifier, path: Path, about: Mapping[str, str]) -> None:
         (extra / f"{name}.json").write_text(text, encoding="utf-8")
 
 
-def load(path: Path, classifier: Classifier) -> Callable[[bytes], np.ndarray]:
-    """Loads the folder; the function returned maps the bytes of a file to `[classes]`."""
+def load(path: Path, classifier: Classifier) -> Callable[[bytes], Answer]:
+    """Loads the folder; the function returned maps the bytes of a file to what it answers."""
     loaded = tf.saved_model.load(path)  # kept by `classify`, or its variables would go
     number = {name: place for place, name in enumerate(classifier.class_names)}
 
-    def classify(content: bytes) -> np.ndarray:
+    def classify(content: bytes) -> Answer:
         answer = loaded.signatures["serving_default"](tf.constant([content]))
         found = {name: value.numpy()[0] for name, value in answer.items()}
         places = [number[name] for name in found["class_names"]]
         result = np.empty(len(places), np.float32)
         result[places] = found["probabilities"]
-        return result
+        return Answer(result, found.get("distance"))
 
     return classify

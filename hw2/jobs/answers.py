@@ -32,7 +32,9 @@ class Answer:
       guesses: Classes, the likeliest first; empty for a bad picture.
       probabilities: Probabilities of the guesses.
       error: What is wrong with a bad picture, else "".
-      rejected: Whether its largest probability is too low for an answer.
+      confidence: By which it is rejected or not: the largest probability, or the negative of the
+        distance to the nearest class.
+      rejected: Whether that is too low for an answer.
     """
 
     number: int
@@ -41,6 +43,7 @@ class Answer:
     guesses: Sequence[int] = ()
     probabilities: Sequence[float] = ()
     error: str = ""
+    confidence: float = 0.0
     rejected: bool = False
 
 
@@ -57,6 +60,7 @@ class Form:
       ids: How to identify a picture: by its "name", the "stem" of its name, or its "number".
       answer: Whether to write a class as its "name" or its "number".
       rejecting: Whether pictures may be rejected, which JSON lines then tell of each.
+      distances: Whether the confidence is the negative of a distance, which is written too.
       raw: Whether CSV cells stay as they are although a spreadsheet would compute them.
     """
 
@@ -68,6 +72,7 @@ class Form:
     ids: str = "name"
     answer: str = "name"
     rejecting: bool = False
+    distances: bool = False
     raw: bool = False
 
     def write(self, file: TextIO) -> Callable[[Answer], None]:
@@ -85,7 +90,9 @@ class Form:
             for place in range(1, self.guesses + 1)
             for word in ("class", "probability")
         ]
-        return ["name", *(["label"] if self.labelled else []), *guesses, "error"]
+        label = ["label"] if self.labelled else []
+        distance = ["distance"] if self.distances else []
+        return ["name", *label, *guesses, *distance, "error"]
 
     def _row(self, answer: Answer) -> list[object]:
         pairs = zip(answer.guesses, answer.probabilities, strict=True)
@@ -93,6 +100,8 @@ class Form:
         values += [""] * (2 * self.guesses - len(values))
         if answer.rejected:
             values[0] = ""  # its probability stays
+        if self.distances:
+            values.append("" if answer.error else f"{-answer.confidence:.6g}")
         label = [self._class(answer.label)] if self.labelled else []
         return [self._id(answer), *label, *values, answer.error]
 
@@ -114,7 +123,8 @@ class Form:
         pairs = zip(answer.guesses, answer.probabilities, strict=True)
         guesses = [{"class": self._class(c), "probability": round(p, 6)} for c, p in pairs]
         rejected = {"rejected": answer.rejected} if self.rejecting else {}
-        return line | rejected | {"guesses": guesses}
+        distance = {"distance": round(-answer.confidence, 4)} if self.distances else {}
+        return line | rejected | distance | {"guesses": guesses}
 
     def _cell(self, value: object) -> object:
         return cells.safe(value, raw=self.raw) if isinstance(value, str) else value
@@ -179,13 +189,22 @@ def check(path: str, *, overwrite: bool) -> None:
         raise UsageError("--output must name a file, got nothing; give answer.csv, or - for stdout")
     if os.path.isdir(path):
         raise UsageError(f"--output must be a file, {path} is a folder; name a file in it")
-    parent = os.path.dirname(os.path.abspath(path))
-    if not os.path.isdir(parent):
-        raise UsageError(f"--output={path} - there is no folder {parent}; make it")
-    if not os.access(parent, os.W_OK):
-        raise UsageError(f"--output={path} - {parent} cannot be written; give another folder")
+    check_parent("--output", path)
     if os.path.lexists(path) and not overwrite:
         raise UsageError(f"--output={path} is there already; give another, or --overwrite")
+
+
+def check_parent(flag: str, path: str) -> None:
+    """Refuses a path in a folder that is missing, or that nothing may be written to.
+
+    Raises:
+      UsageError: It is.
+    """
+    parent = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(parent):
+        raise UsageError(f"{flag}={path} - there is no folder {parent}; make it")
+    if not os.access(parent, os.W_OK):
+        raise UsageError(f"{flag}={path} - {parent} cannot be written; give another folder")
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""The temperature and the threshold of a run: fitted to its held-out images, used everywhere."""
+"""The temperature of a run, and what thresholds accept: fitted to its held-out images."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ import numpy as np
 from rich.console import Console
 
 from hw2.config import settings
-from hw2.config.rules import rejection_of
 from hw2.config.settings import Config
-from hw2.errors import DataError, RunError, UsageError
+from hw2.errors import DataError, RunError
 from hw2.input import pipeline
-from hw2.jobs import data, multilabel
+from hw2.jobs import data, multilabel, tta
 from hw2.jobs import model as trained
 from hw2.jobs.convolution import convolving
 from hw2.jobs.spec import preprocessing
@@ -27,7 +26,6 @@ from hw2.runs.folder import RunFolder
 from hw2.terminal import console, progress_bar
 from hw2.training import calibration, metrics, rejection
 from hw2.training.metrics import Outputs
-from hw2.training.rejection import Choice
 
 
 @failures.check_device_errors()
@@ -56,7 +54,8 @@ def calibrate(config: Config) -> None:
     examples, _, held_out = data.of_run(config, folder, checkpoint, out)
     if not len(held_out):
         raise DataError(f"no validation pictures in {folder.split} - there is nothing to fit to")
-    model = trained.load(checkpoint, tensors, config.weights)
+    tta.warn(config.tta, checkpoint.state["identity"], out)
+    model = tta.augmented(trained.load(checkpoint, tensors, config.weights), config.tta)
     batches = pipeline.evaluation_batches(
         examples,
         held_out,
@@ -76,21 +75,25 @@ def calibrate(config: Config) -> None:
             report(len(outputs.labels), len(held_out))
 
         metrics.scorer(model)(batches, 1, keep=keep)
-    found = fit(outputs, checkpoint, config.weights)
+    found = fit(outputs, checkpoint, config.weights, config.tta)
     path = stored.write(folder, found)
-    out.print(f"step {found.step}, {found.weights} weights: {in_words(found)}; {path}")
+    flips = tta.in_words(found.tta)
+    out.print(f"step {found.step}, {found.weights} weights{flips}: {in_words(found)}; {path}")
     result = {"calibration": str(path)} | figures(found)
     result["seconds"] = round(time.perf_counter() - started, 1)
     print(json.dumps(result), flush=True)
 
 
-def fit(outputs: Outputs, checkpoint: Checkpoint, weights: str) -> Calibration:
+def fit(
+    outputs: Outputs, checkpoint: Checkpoint, weights: str, augmentation: str = "none"
+) -> Calibration:
     """Fits a temperature, and lists what thresholds accept with it.
 
     Args:
       outputs: The logits of held-out images.
       checkpoint: What gave them.
       weights: "ema" or "raw".
+      augmentation: That of the test, as `--tta` names it.
 
     Raises:
       RunError: A logit is not finite.
@@ -118,16 +121,24 @@ def fit(outputs: Outputs, checkpoint: Checkpoint, weights: str) -> Calibration:
         ece_before=calibration.error(before, right),
         ece_after=calibration.error(after, right),
         curve=tuple((t, accepted, wrong) for t, accepted, wrong in rejection.curve(after, right)),
+        tta=augmentation,
     )
 
 
-def of(checkpoint: Checkpoint, weights: str, out: Console | None = None) -> Calibration | None:
+def of(
+    checkpoint: Checkpoint, weights: str, out: Console | None = None, augmentation: str = "none"
+) -> Calibration | None:
     """The calibration of a checkpoint's run, if there is one and it belongs to these weights.
+
+    One of another test-time augmentation is applied too, with a note: its temperature is nearer
+    than 1 is.
 
     Args:
       checkpoint: The checkpoint whose model answers.
       weights: "ema" or "raw".
-      out: Where people read that the run's calibration belongs to other weights.
+      out: Where people read that the run's calibration belongs to other weights, or to another
+        test-time augmentation.
+      augmentation: That of the test, as `--tta` names it.
 
     Raises:
       RunError: `calibration.json` is damaged.
@@ -135,6 +146,12 @@ def of(checkpoint: Checkpoint, weights: str, out: Console | None = None) -> Cali
     folder = RunFolder(checkpoint.path.parents[1])
     found = stored.read(folder)
     if found is None or found.fits(checkpoint, weights):
+        if out and found and found.tta != augmentation:
+            out.print(
+                f"  note: the temperature is that of --tta={found.tta}, and only near to that of "
+                f"--tta={augmentation}; hw2 calibrate RUN --tta={augmentation} fits one for it",
+                style="dim",
+            )
         return found
     if out:
         out.print(
@@ -151,51 +168,6 @@ def temperature(found: Calibration | None) -> float:
     return found.temperature if found else 1.0
 
 
-def choice(text: str, found: Calibration | None, checkpoint: Checkpoint) -> Choice | None:
-    """The threshold that `--reject_below` names or asks for.
-
-    Args:
-      text: A probability, "error:0.01" for the threshold that accepts most of the held-out images
-        with at most this share of the accepted ones wrong, "coverage:0.9" for the highest that
-        accepts at least this share of them, or "" to reject nothing.
-      found: The calibration of the checkpoint.
-      checkpoint: The checkpoint, for messages.
-
-    Returns:
-      The threshold, with what it accepts of the held-out images; 0 accepted where that is not
-      known. None for an empty text.
-
-    Raises:
-      UsageError: No threshold has so small an error.
-      RunError: A threshold is to be chosen, and the checkpoint has no calibration.
-    """
-    asked = rejection_of(text)
-    if asked is None:
-        return None
-    multilabel.check_rejection(text, checkpoint)
-    by, value = asked
-    if by == "below":
-        return Choice(value, 0, 0)
-    if found is None:
-        raise RunError(
-            f"no calibration of {checkpoint.path} - --reject_below={text} is chosen by it; "
-            "hw2 calibrate RUN makes one, with the same --checkpoint and --weights, or give a "
-            "probability such as --reject_below=0.8"
-        )
-    choices = [Choice(*row) for row in found.curve]
-    if by == "coverage":
-        return rejection.for_coverage(choices, value)
-    chosen = rejection.for_error(choices, value)
-    if chosen is None:
-        least = min(choice.error for choice in choices)
-        raise UsageError(
-            f"--reject_below={text} cannot be kept on the {found.num_examples:,} validation "
-            f"pictures of {checkpoint.path}, the smallest error of any threshold is {least:.4f}; "
-            "give a larger one"
-        )
-    return chosen
-
-
 def in_words(found: Calibration) -> str:
     """What was fitted, in a sentence."""
     words = (
@@ -210,5 +182,5 @@ def in_words(found: Calibration) -> str:
 
 def figures(found: Calibration) -> dict[str, float | int | str]:
     """What was fitted, as plain JSON."""
-    names = ("step", "weights", "temperature", "num_examples", "loss_before", "loss_after")
+    names = ("step", "weights", "tta", "temperature", "num_examples", "loss_before", "loss_after")
     return {name: getattr(found, name) for name in (*names, "ece_before", "ece_after")}

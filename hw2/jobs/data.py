@@ -146,6 +146,24 @@ def of_run(
     return examples, *split.read(folder.split, examples)
 
 
+def accepting_bad_files(config: Config, folder: RunFolder) -> Config:
+    """The settings, skipping bad files if the training did: its split has none of them."""
+    flags = {}
+    with contextlib.suppress(OSError):
+        flags = flagfile.values(folder.path / run_folder.FLAGS)
+    if flags.get("on_bad_file") != "skip":
+        return config
+    largest = float(flags.get("max_bad_fraction", config.max_bad_fraction))
+    return dataclasses.replace(config, on_bad_file="skip", max_bad_fraction=largest)
+
+
+def sample(indices: np.ndarray, most: int) -> np.ndarray:
+    """Draws at most `most` of the indices, the same every time, and keeps their order."""
+    if len(indices) <= most:
+        return indices
+    return np.sort(np.random.default_rng(0).permutation(indices)[:most])
+
+
 def place_of(config: Config, folder: RunFolder, checkpoint: Checkpoint) -> str:
     """Says where the data of a run are; the newest word of it holds.
 

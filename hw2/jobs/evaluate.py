@@ -86,7 +86,9 @@ def evaluate(config: Config) -> None:
                     more: Mapping[str, float | int | str] = {}
                     if cuts is None:
                         found = evaluator.outputs
-                        more = confidence.figures(config, checkpoint, tensors, found, out)
+                        more = confidence.figures(
+                            config, checkpoint, tensors, found, evaluator.batches, out
+                        )
                 _record(config, folder, checkpoint, scores, more, evaluator, out)
                 scored.add(key)
         elif before is None:
@@ -104,6 +106,7 @@ class Evaluator:
       skipped: The bad pictures of the data, and the reasons.
       trained_on: How many of the others the run was trained on.
       outputs: Labels and logits of the last evaluation.
+      batches: The pictures, which may be gone through any number of times.
     """
 
     def __init__(
@@ -136,7 +139,7 @@ class Evaluator:
         self._several = multilabel.is_of(spec)
         make: Any = multilabel_scorer if self._several else scorer
         self._score, self._k = make(tta.augmented(self._model, augmentation), loss), k
-        self._batches = pipeline.evaluation_batches(
+        self.batches = pipeline.evaluation_batches(
             examples, indices, preprocessing(spec), batch_size=batch_size, cache_mb=0
         )
 
@@ -159,8 +162,8 @@ class Evaluator:
         self.outputs = Outputs()
         with pipeline.naming_errors():
             if self._several:
-                return self._score(self._batches, thresholds)
-            return self._score(self._batches, self._k, keep=self.outputs.add)
+                return self._score(self.batches, thresholds)
+            return self._score(self.batches, self._k, keep=self.outputs.add)
 
 
 def _evaluator(

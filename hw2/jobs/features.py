@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +13,16 @@ import tensorflow as tf
 
 from hw2.config import settings
 from hw2.config.settings import Config
-from hw2.errors import RunError, UsageError, writing
+from hw2.errors import UsageError, writing
 from hw2.input.sources.unlabelled import Pictures
 from hw2.jobs import answers as answer
 from hw2.jobs import calibration, data, multilabel, predict
 from hw2.jobs import model as trained
 from hw2.jobs.answers import Answer
 from hw2.jobs.convolution import convolving
-from hw2.layers.dense import Dense
-from hw2.layers.sequential import Sequential, flat
+from hw2.jobs.extractor import extractor
+from hw2.jobs.guess import Guess
+from hw2.jobs.tally import Tally
 from hw2.machines import failures
 from hw2.runs import atomic, cells
 from hw2.runs import folder as run_folder
@@ -59,18 +60,19 @@ def embed(config: Config) -> None:
     batches: list[np.ndarray] = []
 
     @tf.function(autograph=False)
-    def classify(images: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def classify(images: tf.Tensor) -> tuple[tf.Tensor, Guess]:
         features, logits = compute(images)
         classes = tf.math.top_k(logits, 1).indices  # [N, 1]
         best = tf.gather(probabilities(logits), classes, batch_dims=1)
-        return features, classes, best, tf.reduce_all(tf.math.is_finite(logits), 1)
+        finite = tf.reduce_all(tf.math.is_finite(logits), 1)
+        return features, Guess(classes, best, finite, best[:, 0])
 
-    def guess(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        features, classes, best, finite = classify(images)
+    def guess(images: tf.Tensor) -> Guess:
+        features, found = classify(images)
         batches.append(features.numpy())
-        return classes, best, finite
+        return found
 
-    tally, rows = predict.Tally(1), []
+    tally, rows = Tally(1), []
     with (
         convolving(config, checkpoint),
         progress_bar.reporting(f"features of {config.data}", out) as report,
@@ -96,42 +98,6 @@ def embed(config: Config) -> None:
     out.print(f"{len(rows):,} pictures, {features.shape[1]:,} features each; {array}, {table}")
     print(json.dumps(result), flush=True)
     predict.tell_bad(tally, config, str(array), out)
-
-
-def extractor(
-    model: tf.Module, run: str | Path
-) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
-    """Splits a model before its last dense layer.
-
-    Args:
-      model: A sequence of stages.
-      run: Where the model is from, for the message.
-
-    Returns:
-      A function from preprocessed images `[N, H, W, C]` to features `[N, F]`, which the last
-      dense layer is given, and logits `[N, classes]`.
-
-    Raises:
-      RunError: The model is no sequence of stages, or has no dense layer.
-    """
-    layers = [layer for _, layer in flat(model)] if isinstance(model, Sequential) else []
-    dense = [number for number, layer in enumerate(layers) if isinstance(layer, Dense)]
-    if not dense:
-        raise RunError(
-            f"no features in {run} - features are what the last dense layer is given, and this "
-            "model has none; train a model that ends in one, such as simple_cnn or resnet18"
-        )
-
-    def compute(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        x = images
-        for layer in layers[: dense[-1]]:
-            x = layer(x, training=False)
-        y = x
-        for layer in layers[dense[-1] :]:
-            y = layer(y, training=False)
-        return x, y
-
-    return compute
 
 
 def _outputs(config: Config) -> tuple[Path, Path]:

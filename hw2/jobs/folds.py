@@ -35,7 +35,7 @@ FREE = frozenset(
         *("train_data_path", "test_data_path", "disk_cache", "cache_mb", "threads", "num_gpus"),
         *("logical_devices", "log_frequency", "tensorboard", "histogram_steps", "tracker"),
         *("keep_checkpoints", "keep_every", "on_save_error", "num_examples", "top_k", "run_once"),
-        *("eval_interval_secs", "reject_below", "augmentation"),
+        *("eval_interval_secs", "reject_below", "reject_by", "augmentation"),
     )
 )
 

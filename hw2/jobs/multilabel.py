@@ -70,17 +70,23 @@ def check(config: Config, examples: Examples) -> None:
         )
 
 
-def check_rejection(text: str, checkpoint: Checkpoint) -> None:
-    """Refuses `--reject_below` where pictures have several labels.
+def check_rejection(config: Config, checkpoint: Checkpoint) -> None:
+    """Refuses to reject pictures that have several labels.
 
     Raises:
-      UsageError: They have.
+      UsageError: They have, and `--reject_below` or `--reject_by` asks for it.
     """
-    if is_of(checkpoint.state["identity"]):
-        raise UsageError(
-            f"--reject_below must be left out with several labels a picture, got {text}: a picture "
-            "without any label is an answer too; --threshold says how probable a label must be"
-        )
+    if not is_of(checkpoint.state["identity"]):
+        return
+    for flag, given in (
+        ("reject_below", config.reject_below),
+        ("reject_by", config.reject_by.replace("probability", "")),
+    ):
+        if given:
+            raise UsageError(
+                f"--{flag} must be left out with several labels a picture, got {given}: a picture "
+                "without any label is an answer too; --threshold says how probable a label must be"
+            )
 
 
 def check_sure(config: Config, checkpoint: Checkpoint) -> None:
@@ -89,8 +95,7 @@ def check_sure(config: Config, checkpoint: Checkpoint) -> None:
     Raises:
       UsageError: There is one.
     """
-    if config.reject_below:
-        check_rejection(config.reject_below, checkpoint)
+    check_rejection(config, checkpoint)
     if config.unknown_data:
         raise UsageError(
             f"--unknown_data must be left out with several labels a picture, got "

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from rich.console import Console
 
 from hw2.config import settings
@@ -21,20 +21,20 @@ from hw2.input.files.levels import Scale
 from hw2.input.sources import unlabelled
 from hw2.input.sources.unlabelled import Pictures
 from hw2.jobs import answers as answer
-from hw2.jobs import calibration, data, multilabel, pretrained, tta
+from hw2.jobs import calibration, data, explain, multilabel, pretrained, rejection, tta
 from hw2.jobs import model as trained
 from hw2.jobs.answer_sets import SetForm, SetTally, check_header
 from hw2.jobs.answers import Answer, Form
 from hw2.jobs.convolution import convolving
+from hw2.jobs.guess import Guesser, guesser
 from hw2.jobs.spec import preprocessing
+from hw2.jobs.tally import LISTED, Tally
 from hw2.machines import failures
 from hw2.models.weights.fetch import PACKAGES
 from hw2.runs import folder as run_folder
 from hw2.runs.checkpoints import Checkpoint
 from hw2.terminal import console, progress_bar
-from hw2.training import metrics, rejection
-
-LISTED = 20  # how many bad pictures one error names
+from hw2.training.rejection import rejected
 
 
 @failures.check_device_errors()
@@ -54,16 +54,21 @@ def predict(config: Config) -> None:
     if not config.data:
         raise UsageError("--data must name the pictures, got nothing; give a folder, or one file")
     answer.check(config.output, overwrite=config.overwrite)
+    explain.check(config.explain, config.data, config.output, overwrite=config.overwrite)
     header, lines = _header_and_lines(config)
     calibrated = None
     if untrained:
+        if config.reject_by == "distance":
+            raise UsageError(
+                f"--reject_by must be probability with --model={config.model}, got distance, "
+                "which is fitted to the training pictures of a run"
+            )
         checkpoint, tensors = pretrained.checkpoint(config.model)
     else:
         folder = run_folder.find(Path(config.checkpoint_dir or settings.run_folder(config)))
         checkpoint, tensors = trained.choose(folder, config.checkpoint)
-        calibrated = calibration.of(checkpoint, config.weights, out)
+        calibrated = calibration.of(checkpoint, config.weights, out, config.tta)
     temperature = calibration.temperature(calibrated)
-    choice = calibration.choice(config.reject_below, calibrated, checkpoint)
     class_names, scale = data.class_names_and_scale(checkpoint)
     guesses = _guesses(config, header, len(class_names))
     several = multilabel.is_of(checkpoint.state["identity"])
@@ -73,6 +78,7 @@ def predict(config: Config) -> None:
     found = pictures(data.as_trained(config, checkpoint), class_names, scale, several, out)
     if header or config.ids == "stem":  # else rows are told apart by their order
         answer.check_ids(found.names, config.ids, config.data)
+    chosen = rejection.of(config, checkpoint, tensors, calibrated, out)
     options: dict[str, Any] = dict(
         lines=lines, header=header, ids=config.ids, answer=config.answer, raw=config.raw
     )
@@ -86,88 +92,56 @@ def predict(config: Config) -> None:
         tally = SetTally(cuts, labels, LISTED)
     else:
         labelled = bool((found.labels >= 0).any())
-        options |= {"labelled": labelled, "rejecting": choice is not None}
+        options |= {"labelled": labelled, "rejecting": chosen.choice is not None}
+        options["distances"] = chosen.distance is not None
         form, tally = Form(class_names, guesses, **options), Tally(guesses)
     if not untrained:
         tta.warn(config.tta, checkpoint.state["identity"], out)
-    guess = guesser(checkpoint, tensors, guesses, config.weights, config.tta, temperature)
-    threshold = choice.threshold if choice else 0.0
+    model = trained.load(checkpoint, tensors, config.weights)
+    guess = guesser(model, checkpoint, guesses, config.tta, temperature, chosen.distance)
     with (
         convolving(config, checkpoint),
         progress_bar.reporting(f"classifying {config.data}", out) as report,
         answer.opened(config.output) as file,
+        explain.opened(config.explain, model, checkpoint, found) as explainer,
     ):
         write = form.write(file)
+        guess = explainer.watching(guess) if explainer else guess
         for one in answers(
-            found, checkpoint, guess, batch_size=config.batch_size, threshold=threshold
+            found, checkpoint, guess, batch_size=config.batch_size, threshold=chosen.threshold
         ):
             write(one)
             tally.add(one)
+            if explainer:
+                explainer.write(one)
             report(one.number + 1, len(found))
     result = tally.plain() | {
         "weights": config.weights,
         "tta": config.tta,
         "step": checkpoint.step,
         "temperature": temperature,
-        **({"reject_below": threshold, "num_rejected": tally.rejected} if choice else {}),
+        **chosen.plain(),
+        **({"num_rejected": tally.rejected} if chosen.choice else {}),
         "data": data.absolute_path(config.data),
         "output": config.output,
+        **({"explain": config.explain, "num_explained": explainer.count} if explainer else {}),
         "seconds": round(time.perf_counter() - started, 1),
     }
     _tell(tally, result, config, out)
 
 
-def guesser(
-    checkpoint: Checkpoint,
-    tensors: Mapping[str, np.ndarray],
-    k: int,
-    weights: str = "ema",
-    augmentation: str = "none",
-    temperature: float = 1.0,
-) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
-    """Builds the model of a checkpoint, as a function that classifies images.
-
-    Args:
-      checkpoint: The checkpoint.
-      tensors: Its tensors by name.
-      k: How many classes to return for each image.
-      weights: "ema" for the averaged weights, "raw" for those of the last step.
-      augmentation: That of the test, as `--tta` names it.
-      temperature: By which the logits are divided, see `hw2.jobs.calibration.temperature`.
-
-    Returns:
-      A function from preprocessed images `[N, H, W, C]` to the k likeliest classes `[N, k]`
-      int32, their probabilities `[N, k]`, and whether all logits are finite, `[N]`. Between equal
-      logits the lower class comes first, as in evaluation.
-
-    Raises:
-      RunError: The checkpoint has no such weights, or they are not finite.
-    """
-    model = tta.augmented(trained.load(checkpoint, tensors, weights), augmentation)
-    probabilities = trained.probabilities(checkpoint, temperature)
-
-    @tf.function(autograph=False)
-    def guess(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        logits = model(images, training=False)
-        classes = tf.math.top_k(logits, k).indices
-        best = tf.gather(probabilities(logits), classes, batch_dims=1)
-        return classes, best, tf.reduce_all(tf.math.is_finite(logits), 1)
-
-    return guess
-
-
 def answers(
     found: Pictures,
     checkpoint: Checkpoint,
-    guess: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]],
+    guess: Guesser,
     *,
     batch_size: int,
-    threshold: float = 0.0,
+    threshold: float = -math.inf,
 ) -> Iterator[Answer]:
     """Classifies pictures in their order, a batch at a time, preprocessed as in evaluation.
 
-    The answer for a picture that cannot be read holds the error. A picture whose largest
-    probability is below `threshold` is rejected.
+    The answer for a picture that cannot be read holds the error. A picture whose confidence is
+    below `threshold` is rejected.
     """
     spec = checkpoint.state["identity"]
     errors: dict[int, str] = {}
@@ -183,7 +157,7 @@ def answers(
     )
     for batch, (images, _, weights) in enumerate(batches):
         values = (value.numpy() for value in guess(images))
-        for row, (classes, probabilities, finite) in enumerate(zip(*values, strict=True)):
+        for row, (classes, probabilities, finite, sure) in enumerate(zip(*values, strict=True)):
             number = batch * batch_size + row
             if not weights[row]:
                 return
@@ -198,56 +172,9 @@ def answers(
                     one,
                     guesses=classes.tolist(),
                     probabilities=probabilities.tolist(),
-                    rejected=bool(rejection.rejected(probabilities[0], threshold)),
+                    confidence=float(sure),
+                    rejected=bool(rejected(sure, threshold)),
                 )
-
-
-class Tally:
-    """Counts answers, and those that agree with the labels."""
-
-    def __init__(self, k: int):
-        self.k = k
-        self.good = self.bad = self.labelled = self.first = self.among = 0
-        self.rejected = self.accepted_labelled = self.accepted_first = 0
-        self.errors: list[str] = []  # the first ones
-
-    def add(self, one: Answer) -> None:
-        """Counts an answer."""
-        if one.error:
-            self.bad += 1
-            if len(self.errors) < LISTED:
-                self.errors.append(one.error)
-            return
-        self.good += 1
-        self.rejected += one.rejected
-        if one.label >= 0:
-            right = one.guesses[0] == one.label
-            self.labelled += 1
-            self.first += right
-            self.among += one.label in one.guesses
-            self.accepted_labelled += not one.rejected
-            self.accepted_first += right and not one.rejected
-
-    def plain(self) -> dict[str, Any]:
-        """The counts as plain JSON, with accuracies over the readable pictures that have labels."""
-        counts: dict[str, Any] = {
-            "num_examples": self.good,
-            "num_bad": self.bad,
-            "num_labelled": self.labelled,
-        }
-        if not self.labelled:
-            return counts
-        top1, topk = self.first / self.labelled, self.among / self.labelled
-        counts |= {"top1": top1, "topk": topk, "k": self.k}
-        if self.rejected and self.accepted_labelled:
-            counts["accepted_top1"] = self.accepted_first / self.accepted_labelled
-        return counts
-
-    def words(self) -> str:
-        """The accuracies in words; nothing where no labels are known."""
-        if not self.labelled:
-            return ""
-        return metrics.in_words(self.first / self.labelled, self.among / self.labelled, self.k)
 
 
 def _without_training(config: Config) -> tuple[Config, bool]:
@@ -305,9 +232,11 @@ def _tell(tally: Tally | SetTally, result: dict[str, Any], config: Config, out: 
         words += f": {tally.words()}"
         words += f" on {tally.labelled:,} with labels"
     if "num_rejected" in result:
-        words += f"; {tally.rejected:,} rejected, below {result['reject_below']:.4g}"
+        words += f"; {tally.rejected:,} rejected, {rejection.in_words(result)}"
         if "accepted_top1" in result:
             words += f", top-1 of the others {result['accepted_top1']:.4f}"
+    if config.explain:
+        words += f"; {result['num_explained']:,} heat maps in {config.explain}"
     to_file = config.output != answer.STDOUT
     out.print(words + (f"; {config.output}" if to_file else ""))
     if to_file:

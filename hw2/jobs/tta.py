@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 from rich.console import Console
@@ -35,9 +36,18 @@ class Flips(tf.Module):
         """
         if training:
             raise ValueError("flips at test time must have training=False, got True.")
-        logits = self.model(tf.concat([images, tf.reverse(images, [2])], 0), training=False)
-        plain, mirrored = tf.split(logits, 2)  # [N, classes] each
-        return (plain + mirrored) / 2
+        return over_flips(lambda both: self.model(both, training=False), images)
+
+
+def over_flips(compute: Callable[[tf.Tensor], Any], images: tf.Tensor) -> Any:
+    """Computes the mean over each image of `[N, H, W, C]` and its mirror image.
+
+    Args:
+      compute: Maps a batch to a tensor, or to a tuple of tensors, with a row for each image.
+      images: The batch; `compute` sees twice as many images at once.
+    """
+    found = compute(tf.concat([images, tf.reverse(images, [2])], 0))
+    return tf.nest.map_structure(lambda rows: sum(tf.split(rows, 2)) / 2, found)
 
 
 def augmented(model: tf.Module, tta: str) -> tf.Module:

@@ -52,6 +52,15 @@ def flat(model: Sequential, prefix: str = "") -> list[tuple[str, Layer]]:
     return found
 
 
+def outputs(model: Sequential, images: tf.Tensor) -> list[tuple[str, tf.Tensor]]:
+    """Returns the name and the output of every stage for images `[N, H, W, C]`."""
+    found, x = [], images
+    for name, stage in flat(model):
+        x = stage(x, training=False)
+        found.append((name, x))
+    return found
+
+
 def relu(x: tf.Tensor, *, training: bool = False, seed: tf.Tensor | None = None) -> tf.Tensor:
     """Returns max(x, 0); a stage for `Sequential`."""
     return tf.nn.relu(x)

@@ -11,7 +11,7 @@ from typing import Any
 
 from hw2 import __version__
 from hw2.config.settings import Config
-from hw2.errors import RunError
+from hw2.errors import RunError, UsageError
 from hw2.machines import failures
 from hw2.report import comparison, one_run, page, record, scored
 from hw2.report.record import Record
@@ -31,9 +31,14 @@ def build(folders: Sequence[str], config: Config) -> None:
       config: The settings, as for evaluation, and `output`.
 
     Raises:
-      Fault: There is no run, or the page cannot be written. What only a part of the page needs
-        and is missing is said on the page and on stderr instead.
+      Fault: There is no run, `tta` is not "none", or the page cannot be written. What only a part
+        of the page needs and is missing is said on the page and on stderr instead.
     """
+    if config.tta != "none":
+        raise UsageError(
+            f"--tta must be none for a report, got {config.tta}: the page looks into the network, "
+            "which sees one picture; hw2 eval --tta measures it"
+        )
     started = time.perf_counter()
     out = console.stderr()
     missing: list[str] = []

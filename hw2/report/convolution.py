@@ -68,7 +68,7 @@ def draw(name: str, layer: Conv, image: np.ndarray) -> Drawing:
     _draw_matrices(steps[1:], found)
     _draw_frames(steps[0], steps[1], layer, image, found)
     spare.axis("off")
-    words = f"2 x 3 = 4\n\n4, {found.maps.shape[1]} to\na line,\nis 5"
+    words = f"2 times 3 is 4.\n\nIn lines of\n{found.maps.shape[1]} values,\n4 is 5."
     spare.text(0.5, 0.5, words, ha="center", va="center", transform=spare.transAxes)
 
     kh, kw, channels, filters = layer.w.shape
@@ -76,13 +76,14 @@ def draw(name: str, layer: Conv, image: np.ndarray) -> Drawing:
     height, width, _ = found.maps.shape
     alt = (
         f"The first convolution, {name}, on one picture: {count:,} windows of "
-        f"{kh}x{kw}x{channels} are the rows of a matrix [{count:,}, {taps}]; times the "
-        f"filters [{taps}, {filters}] it is [{count:,}, {filters}], in other words "
-        f"{filters} maps of {height}x{width}."
+        f"{kh}x{kw}x{channels} are the rows of a matrix [{count:,}, {taps}]. Its product with the "
+        f"filters [{taps}, {filters}] is [{count:,}, {filters}]: {filters} maps of "
+        f"{height}x{width}."
     )
     caption = (
-        f"{alt} The two coloured frames are the first and the last row that is shown. This "
-        f"product and hw2.ops.conv2d differ by at most {found.difference:.1e} of the largest value."
+        f"{alt} The two coloured frames are the first and the last row that is shown, and their "
+        "windows in the picture. This product differs from hw2.ops.conv2d by at most "
+        f"{found.difference:.1e} of the largest value."
     )
     return Drawing("From picture to map", svg(figure, alt), alt, caption)
 

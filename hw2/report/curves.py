@@ -33,12 +33,12 @@ _NOTES = {
     "Validation accuracy": "By averaged weights.",
     "Validation mAP": "Mean average precision over the classes. By averaged weights.",
     "mAP": "Mean average precision over the classes.",
-    "Labels in common": "Of the labels that a picture has or is given, the fraction that is both.",
-    "F1": "Of all labels together, and as the mean over the classes, at the thresholds then.",
+    "Labels in common": "Labels that a picture has and is given, of those that it has or is given.",
+    "F1": "F1 of all labels together, and its mean over the classes, at the thresholds then.",
     "Validation loss": "By averaged weights, without the penalty.",
     "All classes alike": "Means over the classes: of recall, and of F1. By averaged weights.",
     "Learning rate": "What a step is multiplied by, after warm-up, schedule and halvings.",
-    "Speed": "Of steps alone, without evaluations and checkpoints.",
+    "Speed": "While training; evaluations and checkpoints are not counted.",
     "Accuracy": "Training counts pictures as augmented, with the raw weights of each moment.",
 }
 

@@ -16,7 +16,7 @@ def strips(outputs: list[tuple[str, tf.Tensor]]) -> list[dict[str, str]]:
     """Draws a strip for each stage that has maps: the channels that vary most.
 
     Args:
-      outputs: What `stages.outputs` returns for one or more images; the first is shown.
+      outputs: What `sequential.outputs` returns for one or more images; the first is shown.
 
     Returns:
       Dictionaries of "name", "size", "src" and "alt"; at most 12, spread over the depth.

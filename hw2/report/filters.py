@@ -5,11 +5,23 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+from hw2.layers.conv import Conv
+from hw2.layers.sequential import Sequential, flat
 from hw2.report import thumbnail
 from hw2.report.figure import Drawing
 
 MOST = 64
 _CELL, _GAP = 36, 4  # pixels
+
+
+def first_conv(model: Sequential) -> tuple[str, Conv] | None:
+    """Returns the name and layer of the first convolution, or None if it is not a `Conv`."""
+    stages = flat(model)
+    name, layer = stages[0]
+    if isinstance(layer, Conv):
+        return name, layer
+    inner = [part for part in getattr(layer, "submodules", ()) if isinstance(part, Conv)]
+    return (name, inner[0]) if inner and inner[0].w.shape[0] > 1 else None
 
 
 def draw(name: str, w: np.ndarray) -> Drawing:
@@ -30,9 +42,10 @@ def draw(name: str, w: np.ndarray) -> Drawing:
         top, left = (_GAP + (_CELL + _GAP) * place for place in divmod(number, columns))
         sheet[top : top + _CELL, left : left + _CELL] = tile
     kind = "in colour" if channels == 3 else "in grey"
+    which = f"All {count}" if shown == count else f"{shown} of the {count}"
     alt = (
-        f"{shown} of the {count} filters {kh}x{kw} of {name}, {kind}; middle grey is 0, each "
-        "scaled by its own largest weight."
+        f"{which} filters of {kh}x{kw} of {name}, {kind}; middle grey is 0, each scaled by its own "
+        "largest weight."
     )
     uri = thumbnail.encode(sheet, exact=True)
     body = f'<img src="{uri}" alt="{alt}" width="{sheet.shape[1]}" height="{sheet.shape[0]}">'

@@ -9,8 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 from hw2.input import pipeline
-from hw2.jobs import spec
-from hw2.report import convolution, feature_maps, filters, gradcam, stages
+from hw2.jobs import gradcam, spec
+from hw2.layers.sequential import outputs
+from hw2.report import convolution, feature_maps, filters, thumbnail
 from hw2.report.cards import cards
 from hw2.report.scored import ScoredRun
 
@@ -26,7 +27,7 @@ def content(run: ScoredRun, missing: list[str]) -> dict[str, Any]:
     # Images: of each class one, and the first of them is followed stage by stage.
     rows, classes = run.answers.of_each_class()
     images = _prepared(run, rows)
-    traced = stages.outputs(run.model, images[:1])
+    traced = outputs(run.model, images[:1])
     followed = cards(run, rows[:1])
 
     # Which places speak for the guess, and what the stages make of the image.
@@ -34,7 +35,7 @@ def content(run: ScoredRun, missing: list[str]) -> dict[str, Any]:
     found |= {"through": followed[0] if followed else None, "maps": feature_maps.strips(traced)}
 
     # The first layer: its filters, and the convolution computed step by step.
-    first = stages.first_conv(run.model)
+    first = filters.first_conv(run.model)
     if first is None:
         missing.append("no first-layer filters: the model does not begin with a Conv of hw2.layers")
         return found | {"filters": None, "convolution": []}
@@ -75,13 +76,14 @@ def _gradcam(
     classes = classes.astype(np.int32)
     heats = np.concatenate(
         [
-            gradcam.heat(run.model, images[n : n + BATCH], classes[n : n + BATCH], target)
+            gradcam.heat(run.model, images[n : n + BATCH], classes[n : n + BATCH], target).numpy()
             for n in range(0, len(images), BATCH)
         ]
     )
     shown = []
     for row, label, image, heat in zip(rows, classes, images.numpy(), heats, strict=True):
+        grey = thumbnail.stretched(image.mean(2))
         for card in cards(run, [row]):
             card |= run.answers.explained(row, label)
-            shown.append(card | {"heat": gradcam.overlay(image, heat)})
+            shown.append(card | {"heat": thumbnail.encode(gradcam.overlay(grey, heat))})
     return {"cams": shown, "cam_stage": f"{name}, {maps.shape[1]}x{maps.shape[2]} positions"}

@@ -13,7 +13,7 @@ from hw2.jobs import calibration as job
 from hw2.jobs import model, multilabel, spec
 from hw2.jobs.convolution import convolving
 from hw2.models import summary
-from hw2.report import accuracy, calibration, curves, inside, rejection, variants
+from hw2.report import accuracy, calibration, curves, inside, neighbours, rejection, variants
 from hw2.report.accuracy import Predictions, share
 from hw2.report.cards import cards, confused_pairs
 from hw2.report.record import Record
@@ -63,6 +63,10 @@ def content(
         with convolving(config, run.checkpoint):
             found |= rejection.content(run, run.answers, config, out, missing)
 
+    # What the mistakes teach, by the training pictures that are like them.
+    with convolving(config, run.checkpoint):
+        found |= neighbours.content(run, config, out, missing)
+
     # How it works: its layers, and what they do to an image.
     found["stages"] = _layers(run, missing)
     with convolving(config, run.checkpoint):
@@ -86,7 +90,7 @@ def _facts(one: Record, run: ScoredRun | None) -> list[tuple[str, str]]:
         facts.append(("best step", f"{one.best_step:,}"))
     if run:
         weights = sum(int(np.prod(v.shape)) for v in run.model.trainable_variables)
-        facts.append(("this page is of", f"step {run.checkpoint.step:,}"))
+        facts.append(("checkpoint shown", f"step {run.checkpoint.step:,}"))
         facts.append(("parameters", f"{weights:,}"))
         environment = run.checkpoint.state["environment"]
         words = [f"{name} {value}" for name, value in environment.items() if value]

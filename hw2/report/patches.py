@@ -34,8 +34,8 @@ def draw(
 ) -> Figure:
     """Draws an image with its padding and windows, and beside it the matrix of `unfold`.
 
-    Each window has the colour of its row in the matrix; the image's pixels are bold, and the
-    zeros around it grey.
+    Each window and its row in the matrix are framed in one colour; the image's pixels are bold,
+    and the zeros around it grey.
 
     Args:
       image: `[H, W]` numbers of few digits.
@@ -92,7 +92,12 @@ def _draw_image(axes: Axes, padded: np.ndarray, rows: geometry.Axis, columns: ge
 
 def _draw_matrix(axes: Axes, matrix: np.ndarray):
     for (i, j), value in np.ndenumerate(matrix):
-        _write(axes, i, j, value, color=_colour(i))
+        _write(axes, i, j, value, color=_ink(True))
+    for i in range(len(matrix)):
+        corner, width = (-0.5, i - 0.42), matrix.shape[1]
+        axes.add_patch(
+            Rectangle(corner, width, 0.84, fill=False, edgecolor=_colour(i), linewidth=1.8)
+        )
     _finish(axes, matrix.shape, "patch matrix")
 
 

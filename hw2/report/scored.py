@@ -119,13 +119,6 @@ def classify(
     )
 
 
-def sample(indices: np.ndarray, most: int) -> np.ndarray:
-    """Draws at most `most` of the indices, the same every time, and keeps their order."""
-    if len(indices) <= most:
-        return indices
-    return np.sort(np.random.default_rng(0).permutation(indices)[:most])
-
-
 def _data(
     one: Record, checkpoint: Checkpoint, config: Config, out: Console
 ) -> tuple[Examples, np.ndarray, np.ndarray | None]:
@@ -134,14 +127,6 @@ def _data(
     if config.test_data_path:
         examples, held_out = data.held_out(config, folder, checkpoint, out)
     else:
-        accepting = _accepting_bad_files(one, config)
+        accepting = data.accepting_bad_files(config, folder)
         examples, training, held_out = data.of_run(accepting, folder, checkpoint, out)
-    return examples, sample(held_out, config.num_examples or len(held_out)), training
-
-
-def _accepting_bad_files(one: Record, config: Config) -> Config:
-    """The settings, skipping bad files if the training did: its split has none of them."""
-    if one.flags.get("on_bad_file") != "skip":
-        return config
-    largest = float(one.flags.get("max_bad_fraction", config.max_bad_fraction))
-    return dataclasses.replace(config, on_bad_file="skip", max_bad_fraction=largest)
+    return examples, data.sample(held_out, config.num_examples or len(held_out)), training

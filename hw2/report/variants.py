@@ -9,6 +9,7 @@ from hw2.config.settings import Config
 from hw2.errors import Fault
 from hw2.jobs import model as trained
 from hw2.jobs.convolution import convolving
+from hw2.jobs.data import sample
 from hw2.report import accuracy, scored
 from hw2.report.accuracy import Predictions, share
 from hw2.report.record import Record
@@ -34,7 +35,7 @@ def table(one: Record, run: ScoredRun, config: Config, missing: list[str]) -> li
         answers = dataclasses.replace(answers, probabilities=plain)
     main = _row(which, config.weights, run.data, run.checkpoint.step, answers)
     rows = [main]
-    few = scored.sample(run.indices, SAMPLE)
+    few = sample(run.indices, SAMPLE)
     variants = [("best", run.checkpoint, run.tensors, few, run.data)]
     try:
         last, of_last = trained.choose(RunFolder(one.path), "last")
@@ -43,7 +44,7 @@ def table(one: Record, run: ScoredRun, config: Config, missing: list[str]) -> li
     except Fault as fault:
         missing.append(f"nothing of the last checkpoint: {fault}")
     if run.training is not None:
-        seen = scored.sample(run.training, SAMPLE)
+        seen = sample(run.training, SAMPLE)
         variants.append(("best", run.checkpoint, run.tensors, seen, "training part"))
 
     # One model takes all these weights in turn, so that it is traced only once.

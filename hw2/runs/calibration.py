@@ -1,7 +1,7 @@
 """The calibration of a run, `calibration.json`: a temperature, and what thresholds accept.
 
 It belongs to one checkpoint, by its step and the hash of its tensors, and to its averaged or its
-raw weights.
+raw weights. It was fitted to answers with the test-time augmentation that it names.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class Calibration:
       ece_after: The same at `temperature`.
       curve: Threshold, number of images accepted and number of these that are wrong, from the
         highest threshold to 0.
+      tta: The test-time augmentation of the answers.
     """
 
     step: int
@@ -46,6 +47,7 @@ class Calibration:
     ece_before: float
     ece_after: float
     curve: tuple[tuple[float, int, int], ...]
+    tta: str = "none"  # which older files do not say
 
     def fits(self, checkpoint: Checkpoint, weights: str) -> bool:
         """Whether it belongs to these weights of a checkpoint."""

@@ -10,6 +10,7 @@ from hw2.errors import RunError, writing
 from hw2.runs import atomic
 
 FLAGS, CLASSES, CALIBRATION = "flags.cfg", "class_names.txt", "calibration.json"
+DISTANCE = "distance.npz"
 MADE = (
     "checkpoints",
     "metrics.csv",
@@ -17,6 +18,7 @@ MADE = (
     "tensorboard",
     "tracker.json",
     CALIBRATION,
+    DISTANCE,
 )  # by training, step by step
 
 

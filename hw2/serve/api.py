@@ -43,6 +43,10 @@ def _picture(model: Model, token: str, numbers: list[int], query: Query) -> dict
     return model.look(token)
 
 
+def _nearest(model: Model, token: str, numbers: list[int], query: Query) -> dict[str, Any]:
+    return model.nearest(token)
+
+
 def _channels(model: Model, token: str, numbers: list[int], query: Query) -> dict[str, Any]:
     [layer] = numbers
     return model.channels(token, layer, _number(query, "first", 0))
@@ -62,6 +66,7 @@ def _pixel(model: Model, token: str, numbers: list[int], query: Query) -> dict[s
 _ANSWERS: dict[str, Callable[[Model, str, list[int], Query], dict[str, Any]]] = {
     "/layers": _layers,
     _PICTURE: _picture,
+    f"{_PICTURE}/nearest": _nearest,
     f"{_PICTURE}/layers/{_NUMBER}": _channels,
     _CHANNEL: _channel,
     f"{_CHANNEL}/pixels/{_NUMBER}/{_NUMBER}": _pixel,

@@ -19,7 +19,7 @@ from hw2.terminal import console
 
 
 @failures.check_device_errors()
-def serve(folder: str, config: Config, *, host: str, port: int, show: bool) -> None:
+def serve(folder: str, config: Config, *, host: str, port: int, show: bool, nearest: int) -> None:
     """Serves the page and the API until a signal comes; prints one line of JSON when it is ready.
 
     Args:
@@ -28,6 +28,7 @@ def serve(folder: str, config: Config, *, host: str, port: int, show: bool) -> N
       host: The address to bind.
       port: The port; 0 takes any that is free.
       show: Whether to open the page in a browser.
+      nearest: How many of the nearest training pictures to show; 0 for none.
 
     Raises:
       Fault: There is no run, or the address cannot be had.
@@ -36,7 +37,7 @@ def serve(folder: str, config: Config, *, host: str, port: int, show: bool) -> N
     run = run_folder.find(Path(folder))
     checkpoint, tensors = trained.choose(run, config.checkpoint)
     with convolving(config, checkpoint):
-        model = Model(checkpoint, tensors, config)
+        model = Model(checkpoint, tensors, config, nearest)
         del tensors
         try:
             server = Server(host, port, model)
@@ -51,6 +52,8 @@ def serve(folder: str, config: Config, *, host: str, port: int, show: bool) -> N
                     f"warning: whoever can reach {host} at port {server.server_address[1]} may "
                     "send pictures, without a password; keep it inside a network that you trust"
                 )
+                if nearest:
+                    out.print("it shows training pictures, too, unless you give --nearest=0")
             out.print(f"the model of step {checkpoint.step:,} is at {server.url}; Ctrl-C ends it")
             ready = {"url": server.url, "run": str(run.path), "step": checkpoint.step}
             print(json.dumps(ready), flush=True)

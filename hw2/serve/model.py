@@ -16,17 +16,21 @@ from hw2.errors import DataError
 from hw2.input import pipeline
 from hw2.input.files import decode
 from hw2.input.transforms import preprocess
-from hw2.jobs import calibration, multilabel, spec
+from hw2.jobs import calibration, gradcam, multilabel, rejection, spec
 from hw2.jobs import model as trained
-from hw2.jobs.predict import guesser
-from hw2.report import gradcam, stages, thumbnail
+from hw2.jobs.guess import guesser
+from hw2.report import thumbnail
 from hw2.runs.checkpoints import Checkpoint
 from hw2.serve import sums
-from hw2.serve.network import CONVOLUTION, Layer, Network, Values
+from hw2.serve.layer import CONVOLUTION, Layer
+from hw2.serve.nearest import Nearest
+from hw2.serve.network import Network, Values
 from hw2.serve.pictures import Picture, Pictures
 from hw2.serve.refusal import Refusal
-from hw2.training import rejection
+from hw2.terminal import console
+from hw2.training.rejection import rejected as is_rejected
 
+NEAREST = 6  # training pictures, as many as stand in a row of the page
 KEPT = 16  # pictures, as the model sees them
 WAIT = 30.0  # seconds for the pictures of others, before a request is refused
 SHEET, COLUMNS = 64, 8  # channels on one sheet, and in one of its rows
@@ -39,14 +43,22 @@ Json = dict[str, Any]
 class Model:
     """A model, its classes and its layers. Any thread may ask; they take turns."""
 
-    def __init__(self, checkpoint: Checkpoint, tensors: Mapping[str, np.ndarray], config: Config):
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        tensors: Mapping[str, np.ndarray],
+        config: Config,
+        nearest: int = NEAREST,
+    ):
         """Builds the model and classifies a blank picture, so that the first one need not wait.
 
         Args:
           checkpoint: A checkpoint of the run.
           tensors: Its tensors by name.
-          config: The settings: `weights`, `top_k`, `tta`, `reject_below`, `threshold`,
-            `max_pixels` and `min_size`.
+          config: The settings: `weights`, `top_k`, `tta`, `reject_below`, `reject_by`,
+            `threshold`, `max_pixels` and `min_size`; and those that say where the training
+            data are.
+          nearest: How many of the nearest training pictures to find; 0 for none.
 
         Raises:
           RunError: The checkpoint has no such weights, or they are not finite.
@@ -57,20 +69,24 @@ class Model:
         self.shape = spec.image_shape(identity)
         self._preprocessing = spec.preprocessing(identity)
         self._module = trained.load(checkpoint, tensors, config.weights)
-        calibrated = calibration.of(checkpoint, config.weights)
-        self._choice = calibration.choice(config.reject_below, calibrated, checkpoint)
+        out = console.stderr()
+        calibrated = calibration.of(checkpoint, config.weights, out, config.tta)
+        self._chosen = rejection.of(config, checkpoint, tensors, calibrated, out)
         several = multilabel.is_of(identity)
         self._cuts = multilabel.thresholds(config, checkpoint)[0] if several else None
         k = len(self.class_names) if several else min(config.top_k, len(self.class_names))
         temperature = calibration.temperature(calibrated)
-        self._guess = guesser(checkpoint, tensors, k, config.weights, config.tta, temperature)
+        self._guess = guesser(
+            self._module, checkpoint, k, config.tta, temperature, self._chosen.distance
+        )
         self.network = Network(self._module, self.shape)
+        self._nearest = Nearest(self._module, checkpoint, config, nearest)
         self._pictures = Pictures(KEPT)
         self._last: tuple[Picture, Values] | None = None
         self._turn = threading.Lock()
         blank = tf.zeros([1, *self.shape])
         self._guess(blank)
-        self._target = gradcam.target(stages.outputs(self._module, blank))
+        self._target = gradcam.target_of(self._module, self.shape)
 
     def describe(self) -> Json:
         """The model: its classes, the size of its pictures, and its layers."""
@@ -92,8 +108,10 @@ class Model:
 
         Returns:
           "picture", under which name it is kept; "guesses", the likeliest classes with their
-          probabilities; "rejected", whether `--reject_below` rejects it. Of a model of several
-          labels a picture, all classes are guesses, and "present" says which it has.
+          probabilities; "rejected", whether `--reject_below` rejects it. With
+          `--reject_by=distance` also "distance" and "reject_above", from which distance on a
+          picture is rejected. Of a model of several labels a picture, all classes are guesses, and
+          "present" says which it has.
 
         Raises:
           Refusal: It is not a picture that can be read, or others take too long.
@@ -111,7 +129,9 @@ class Model:
             except DataError as error:
                 raise Refusal(422, str(error)) from error
             image = preprocess.evaluation(loaded, p)[None]
-            classes, probabilities, finite = (value.numpy()[0] for value in self._guess(image))
+            classes, probabilities, finite, sure = (
+                value.numpy()[0] for value in self._guess(image)
+            )
         if not finite:
             raise Refusal(422, f"no answer for {name} - the model's answer is not finite")
         token = self._pictures.keep(Picture(image, int(classes[0])))
@@ -122,9 +142,12 @@ class Model:
         if self._cuts is not None:
             for guess, c, value in zip(guesses, classes, probabilities, strict=True):
                 guess["present"] = bool(value >= self._cuts[c])
-        threshold = self._choice.threshold if self._choice else 0.0
-        rejected = bool(rejection.rejected(probabilities[0], threshold))
-        return {"picture": token, "guesses": guesses, "rejected": rejected}
+        rejected = bool(is_rejected(sure, self._chosen.threshold))
+        found: Json = {"picture": token, "guesses": guesses, "rejected": rejected}
+        if self._chosen.distance:
+            found["distance"] = round(-float(sure), 4)
+            found |= {n: v for n, v in self._chosen.plain().items() if n == "reject_above"}
+        return found
 
     def look(self, token: str) -> Json:
         """A kept picture as the model sees it, "seen", and "heat", what speaks for the guess.
@@ -138,9 +161,18 @@ class Model:
             with self._in_turn():
                 [heat] = gradcam.heat(
                     self._module, picture.image, np.array([picture.guess], np.int32), self._target
-                )
-            found["heat"] = gradcam.overlay(_enlarged(pixels), heat)
+                ).numpy()
+            grey = thumbnail.stretched(_enlarged(pixels).mean(2))
+            found["heat"] = thumbnail.encode(gradcam.overlay(grey, heat))
         return found | {"class": self.class_names[picture.guess]}
+
+    def nearest(self, token: str) -> Json:
+        """The training pictures nearest to a kept picture, see `Nearest.of`."""
+        picture = self._pictures.find(token)
+        if not self._nearest.ready:
+            return self._nearest.told()  # without waiting for a turn
+        with self._in_turn():
+            return self._nearest.of(picture.image)
 
     def channels(self, token: str, number: int, first: int) -> Json:
         """A sheet of the channels of a layer, from `first` on, at most 64 of them.
@@ -188,6 +220,7 @@ class Model:
 
     def close(self) -> None:
         """Waits for the picture that is being classified; no other is begun."""
+        self._nearest.close()
         self._turn.acquire(timeout=WAIT)
 
     def _layer(self, number: int) -> Layer:

@@ -24,11 +24,8 @@ from hw2.serve.refusal import Refusal
 THREADS = 64  # connections at once
 HEAD_SECONDS, BODY_SECONDS, ANSWER_SECONDS = 10.0, 30.0, 30.0
 DRAIN_SECONDS, DRAIN_BYTES = 2.0, 4 * body.MOST  # of a body that is refused unread
-FILES = {  # path: file beside this one, and its type
-    "/": ("page.html", "text/html; charset=utf-8"),
-    "/page.js": ("page.js", "text/javascript; charset=utf-8"),
-    "/page.css": ("page.css", "text/css; charset=utf-8"),
-}
+PAGE = Path(__file__).with_name("page")
+TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 JSON = "application/json"
 HEADERS = {
     "Cache-Control": "no-store",
@@ -61,9 +58,11 @@ class Server(ThreadingHTTPServer):
         self.room = body.Room()
         self._free = threading.Semaphore(THREADS)
         self.files = {
-            path: (Path(__file__).with_name(name).read_bytes(), kind)
-            for path, (name, kind) in FILES.items()
+            f"/{path.name}": (path.read_bytes(), f"{TYPES[path.suffix]}; charset=utf-8")
+            for path in PAGE.iterdir()
+            if path.suffix in TYPES
         }
+        self.files["/"] = self.files.pop("/page.html")
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         super().__init__((host, port), Handler)
 

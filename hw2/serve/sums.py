@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hw2.serve.network import (
+from hw2.serve.layer import (
     ACTIVATIONS,
     AVERAGE_POOL,
     CONCATENATION,
@@ -20,9 +20,8 @@ from hw2.serve.network import (
     PICTURE,
     WEIGHTED,
     Layer,
-    Network,
-    Values,
 )
+from hw2.serve.network import Network, Values
 
 MOST = 8  # terms that are written out, if not said otherwise
 _FOLLOW = (NORM, *ACTIVATIONS.values())  # layers that change each value by itself

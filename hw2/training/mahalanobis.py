@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import tensorflow as tf
+from scipy.linalg import solve_triangular
 from sklearn.covariance import ledoit_wolf
 
 
@@ -12,12 +14,15 @@ class Gaussians(NamedTuple):
     """One normal distribution for each class, all with the same covariance.
 
     Attributes:
-      means: `[classes, D]`; a class without images has none.
-      precision: `[D, D]`, the inverse of the covariance.
+      centre: `[D]`, the mean of the features, which is subtracted first so that float32 serves.
+      whitening: `[D, D]`, by which features are multiplied so that their covariance is the
+        identity.
+      means: `[classes, D]` of whitened features; a class without images has none.
     """
 
+    centre: np.ndarray
+    whitening: np.ndarray
     means: np.ndarray
-    precision: np.ndarray
 
 
 def fit(features: np.ndarray, labels: np.ndarray) -> Gaussians:
@@ -29,6 +34,9 @@ def fit(features: np.ndarray, labels: np.ndarray) -> Gaussians:
     Args:
       features: `[N, D]` of training images, such as the input of the last layer.
       labels: `[N]` integers.
+
+    Returns:
+      Arrays of float32.
 
     Raises:
       ValueError: The features are not `[N, D]` with N labels and N at least 2, one of them is not
@@ -46,6 +54,8 @@ def fit(features: np.ndarray, labels: np.ndarray) -> Gaussians:
     if not np.isfinite(features).all():
         raise ValueError("features must be finite, got some that are not.")
     features = features.astype(np.float64)
+    centre = features.mean(0)
+    features -= centre
     _, which = np.unique(labels, return_inverse=True)
     counts = np.bincount(which)  # [classes]
     means = np.zeros([len(counts), features.shape[1]])
@@ -55,24 +65,33 @@ def fit(features: np.ndarray, labels: np.ndarray) -> Gaussians:
     if not spread.any():
         raise ValueError("features must differ within a class, got the same for all its images.")
     covariance, _ = ledoit_wolf(spread, assume_centered=True)
-    return Gaussians(means, np.linalg.inv(covariance))
+    try:
+        root = np.linalg.cholesky(covariance)  # lower triangle: covariance = root @ root.T
+    except np.linalg.LinAlgError as error:
+        raise ValueError("features must have a covariance with an inverse, got none.") from error
+    whitening = solve_triangular(root, np.eye(len(root)), lower=True).T
+    arrays = (centre, whitening, means @ whitening)
+    return Gaussians(*(np.asarray(array, np.float32) for array in arrays))
 
 
-def distance(features: np.ndarray, fitted: Gaussians) -> np.ndarray:
-    """Computes the squared Mahalanobis distance of each image to the nearest class.
+def distance(features: tf.Tensor, fitted: Gaussians) -> tf.Tensor:
+    """Computes the Mahalanobis distance of each image to the nearest class.
 
     Args:
       features: `[N, D]`, of the same layer as those that were fitted.
       fitted: What `fit` returned.
 
     Returns:
-      `[N]` float64, 0 at the mean of a class. Its negative is a confidence for
+      `[N]` of the features' type, 0 at the mean of a class. Its negative is a confidence for
       `hw2.training.rejection`.
 
-    Cost: `2 * N * classes * D * D` operations.
+    Cost: `2 * N * D * (D + classes)` operations.
     """
-    nearest = np.full(len(features), np.inf)
-    for mean in fitted.means:
-        away = features - mean  # [N, D]
-        nearest = np.minimum(nearest, ((away @ fitted.precision) * away).sum(1))
-    return nearest
+    centre, whitening, means = (tf.cast(array, features.dtype) for array in fitted)
+    z = tf.matmul(features - centre, whitening)  # [N, D]
+    products = tf.matmul(z, means, transpose_b=True)  # [N, classes]
+    lengths = tf.reduce_sum(z * z, 1, keepdims=True)  # [N, 1]
+    squares = lengths - 2 * products + tf.reduce_sum(means * means, 1)  # [N, classes]
+    most = squares.dtype.max  # for what overflows: it is far, and no longer a number
+    squares = tf.where(squares <= most, squares, most)
+    return tf.sqrt(tf.maximum(tf.reduce_min(squares, 1), 0))

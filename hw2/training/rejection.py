@@ -1,4 +1,8 @@
-"""Rejection: a model that gives no answer where its largest probability is below a threshold."""
+"""Rejection: a model that gives no answer where its confidence is below a threshold.
+
+A confidence is the largest probability, or the negative of the distance of the features to the
+nearest class, `hw2.training.mahalanobis`.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ import numpy as np
 from sklearn.metrics import roc_auc_score, roc_curve
 
 MOST = 1000  # rows of a curve
+FARTHEST = float(np.finfo(np.float32).max)  # a distance that none exceeds, which JSON can hold
 
 
 class Choice(NamedTuple):
@@ -28,8 +33,8 @@ def rejected(confidence: np.ndarray, threshold: float) -> np.ndarray:
     """Tells which images get no answer.
 
     Args:
-      confidence: `[N]`, the largest probability of each image.
-      threshold: An image with less than this is rejected; 0 rejects none.
+      confidence: `[N]`, the confidence of each image.
+      threshold: An image with less than this is rejected.
 
     Returns:
       `[N]` booleans.
@@ -37,16 +42,19 @@ def rejected(confidence: np.ndarray, threshold: float) -> np.ndarray:
     return np.asarray(confidence, np.float64) < threshold
 
 
-def curve(confidence: np.ndarray, right: np.ndarray, most: int = MOST) -> list[Choice]:
-    """Lists what each threshold accepts, from the highest one to 0, which accepts all.
+def curve(
+    confidence: np.ndarray, right: np.ndarray, most: int = MOST, *, lowest: float = 0.0
+) -> list[Choice]:
+    """Lists what each threshold accepts, from the highest one to the lowest, which accepts all.
 
     A threshold is halfway between the confidences of two images, so that rounding does not
     matter. Images of the same confidence are accepted or rejected together.
 
     Args:
-      confidence: `[N]`, the largest probability of each image, N at least 1.
+      confidence: `[N]`, the confidence of each image, N at least 1.
       right: `[N]` booleans, whether each prediction is correct.
       most: With more thresholds than this, that many are listed, at even distances.
+      lowest: No confidence is below it: 0 for probabilities, -`FARTHEST` for distances.
 
     Source: El-Yaniv and Wiener, "On the Foundations of Noise-free Selective Classification",
     JMLR 11, 2010.
@@ -56,7 +64,7 @@ def curve(confidence: np.ndarray, right: np.ndarray, most: int = MOST) -> list[C
     wrong = np.cumsum(~right[order])
     last = np.flatnonzero(sorted_confidence[:-1] > sorted_confidence[1:])  # accepted by a threshold
     halfway = (sorted_confidence[last] + sorted_confidence[last + 1]) / 2
-    thresholds, last = np.append(halfway, 0.0), np.append(last, len(order) - 1)
+    thresholds, last = np.append(halfway, lowest), np.append(last, len(order) - 1)
     if len(last) > most:
         kept = np.unique(np.linspace(0, len(last) - 1, most).round().astype(int))
         thresholds, last = thresholds[kept], last[kept]
@@ -100,6 +108,21 @@ def auroc(known: np.ndarray, unknown: np.ndarray) -> float:
     Examples in Neural Networks", 2017, arxiv.org/abs/1610.02136.
     """
     return float(roc_auc_score(*_labelled(known, unknown)))
+
+
+def roc(known: np.ndarray, unknown: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Computes the ROC curve of telling known images from unknown ones.
+
+    Args:
+      known: `[N]`, the confidence of images of the model's classes.
+      unknown: `[M]`, the confidence of images of none of them.
+
+    Returns:
+      The shares of unknown and of known images that a threshold accepts, from the highest
+      threshold to the lowest.
+    """
+    false, true, _ = roc_curve(*_labelled(known, unknown))
+    return false, true
 
 
 def accepted_at_95(known: np.ndarray, unknown: np.ndarray) -> float:

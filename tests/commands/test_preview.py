@@ -9,11 +9,12 @@ from PIL import Image
 
 from hw2.commands import preview
 from hw2.config import settings as config
+from hw2.drawing import fonts
 from hw2.input.sources import arrays
 from hw2.input.stream import order
 from hw2.input.transforms import preprocess
 from hw2.input.transforms.preprocess import Preprocessing
-from hw2.report import figure, fonts
+from hw2.report import figure
 
 FLAGS = ["--short_side=10", "--crop_size=7", "--image_size=6", "--standardize=none"]
 P = Preprocessing(6, 1, 10, 7, True, 63.0, 0.2, 1.8, standardize="none")

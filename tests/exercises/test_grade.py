@@ -271,6 +271,19 @@ def test_a_named_mistake_also_says_which_cases_are_wrong(tmp_path, here):
     assert found.sentences == [MISTAKES["all_below"] + said]
 
 
+def test_cases_without_a_result_do_not_illustrate_a_named_mistake(tmp_path, here):
+    text = (KEY / "3_conv2d.py").read_text()
+    text = text.replace(
+        "above, left = (kh - 1) // 2, (kw - 1) // 2", "above, left = kh // 2, kw // 2"
+    )
+    text = text.replace(
+        "    rows = unfold", "    else:\n        raise ValueError\n    rows = unfold"
+    )
+    [found] = graded(tmp_path, "3_conv2d.py", text)
+    said = " The wrong cases are those with kernels of an even size."
+    assert found.sentences[0] == MISTAKES["odd_in_front"] + said
+
+
 def test_what_failing_cases_have_in_common_is_told(tmp_path, here):
     swapped = (KEY / "2_fold.py").read_text().replace("kh, kw = kernel", "kw, kh = kernel")
     [found] = graded(tmp_path, "2_fold.py", swapped)  # one case broadcasts, and has values

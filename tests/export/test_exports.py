@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ from PIL import Image
 
 from hw2.config import settings
 from hw2.errors import RunError, UsageError
-from hw2.export import build, litert, onnx
+from hw2.export import agreement, build, litert, onnx
+from hw2.export.classifier import Answer
 from hw2.jobs import predict, train
 from hw2.models import MODELS
 from tests.training.tiny import FLAGS, tiny
@@ -189,25 +191,51 @@ def pixels_reader(form, path):
     def classify(image):
         answer = loaded.signatures["pixels"](picture=tf.constant(image))
         names, values = (answer[key].numpy()[0] for key in ("class_names", "probabilities"))
-        return values[names.argsort()]
+        return Answer(values[names.argsort()], answer["distance"].numpy()[0])
 
     return classify
 
 
+def facts(form, path):
+    """What the file says of itself, JSON by name."""
+    if form == "saved_model":
+        return {file.stem: file.read_text() for file in (path / "assets.extra").iterdir()}
+    if form == "onnx":
+        import onnxruntime
+
+        return onnxruntime.InferenceSession(path).get_modelmeta().custom_metadata_map
+    with zipfile.ZipFile(path) as archive:
+        return {name.removesuffix(".json"): archive.read(name) for name in archive.namelist()}
+
+
 @pytest.mark.parametrize("form", READERS)
-def test_flips_are_in_the_file(run, tmp_path, capsys, form):
+def test_flips_and_distances_are_in_the_file(run, tmp_path, capsys, form):
     """A picture and its mirror image have one answer, and it is that of prediction with flips."""
     needs("tf2onnx" if form == "onnx" else READERS[form][1])
-    export(run, form, "--tta=flip", f"--output={tmp_path / 'model'}")
-    result = json.loads(capsys.readouterr().out)
+    path = tmp_path / "model"
+    flags = ["--tta=flip", "--reject_by=distance", "--reject_below=coverage:0.9"]
+    export(run, form, *flags, f"--output={path}")
+    out, err = capsys.readouterr()
+    result = json.loads(out)
     assert (result["tta"], result["same_top1"]) == ("flip", 1)
     assert result["largest_difference"] <= TOLERANCE
-    classify = pixels_reader(form, tmp_path / "model")
+    assert result["largest_distance_difference"] < agreement.FAR
+    assert result["same_rejected"] == 1
+    assert "distances differ by at most" in err
+    classify = pixels_reader(form, path)
     image = np.random.default_rng(0).integers(0, 256, (12, 12, 3), np.uint8)
-    np.testing.assert_allclose(classify(image), classify(image[:, ::-1].copy()), atol=1e-6)
+    found, mirrored = classify(image), classify(image[:, ::-1].copy())
+    np.testing.assert_allclose(found.probabilities, mirrored.probabilities, atol=1e-6)
+    assert found.distance == pytest.approx(mirrored.distance, rel=agreement.FAR)
+    assert found.distance > 0
+    about = {name: json.loads(text) for name, text in facts(form, path).items()}
+    assert about["reject_by"] == "distance"
+    assert about["reject_above"] == result["reject_above"]
 
 
 def test_int8_has_the_size_and_tells_the_cost(run, tmp_path, capsys):
+    with pytest.raises(UsageError, match="--reject_by must be probability with --int8"):
+        export(run, "litert", "--int8", "--reject_by=distance")
     needs("ai_edge_litert")
     export(run, "litert", "--int8", f"--output={tmp_path / 'model'}")
     out, err = capsys.readouterr()

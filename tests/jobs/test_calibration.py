@@ -13,13 +13,13 @@ from scipy.special import softmax
 
 from hw2.config import settings
 from hw2.errors import RunError, UsageError
-from hw2.jobs import calibration, evaluate, predict, train
+from hw2.jobs import calibration, evaluate, predict
 from hw2.jobs import model as trained
 from hw2.models import MODELS
 from hw2.runs import calibration as stored
 from hw2.runs.folder import RunFolder
 from hw2.training import metrics
-from tests.training.tiny import FLAGS, tiny
+from tests.training.tiny import tiny
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -30,19 +30,9 @@ def known():
         yield
 
 
-@pytest.fixture(scope="module")
-def run(known, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("run") / "digits"
-    train.train(settings.parse(["train.py", *FLAGS, f"--log_path={folder}", "--max_steps=60"]))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def unknown(tmp_path_factory):
-    """Pictures of no digit: noise."""
-    path = tmp_path_factory.mktemp("unknown") / "noise.npy"
-    np.save(path, np.random.default_rng(0).integers(0, 256, (40, 8, 8, 1), np.uint8))
-    return path
+@pytest.fixture
+def run(digits_of_tiny):
+    return digits_of_tiny
 
 
 def evaluated(run, capsys, *flags):
@@ -113,6 +103,24 @@ def test_of_other_weights_it_is_not_applied_and_that_is_said(run, tmp_path, caps
     assert "not applied" not in err
 
 
+def test_one_of_other_views_is_applied_with_a_note_and_chooses_nothing(run, tmp_path, capsys):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    before = stored.read(RunFolder(copy)).temperature
+    result, err = evaluated(copy, capsys, "--tta=flip")
+    assert result["temperature"] == before
+    assert "that of --tta=none, and only near to that of --tta=flip; hw2 calibrate RUN" in err
+    with pytest.raises(RunError, match=r"no calibration with --tta=flip of .* --tta=flip makes"):
+        evaluated(copy, capsys, "--tta=flip", "--reject_below=coverage:0.9")
+    calibration.calibrate(settings.parse(["calibrate", f"--checkpoint_dir={copy}", "--tta=flip"]))
+    made = json.loads(capsys.readouterr().out)
+    result, err = evaluated(copy, capsys, "--tta=flip", "--reject_below=coverage:0.9")
+    assert result["temperature"] == made["temperature"] != before
+    assert result["calibrated_loss"] == pytest.approx(made["loss_after"], rel=1e-5)
+    assert 0.05 < result["rejected"] <= 0.1
+    assert "only near" not in err
+
+
 def test_the_command_does_again_what_the_training_did(run, tmp_path, capsys):
     copy = tmp_path / "run"
     shutil.copytree(run, copy)
@@ -126,9 +134,9 @@ def test_the_command_does_again_what_the_training_did(run, tmp_path, capsys):
     assert again.digest == before.digest
 
 
-def test_a_threshold_is_chosen_on_validation(run, unknown, tmp_path, capsys):
+def test_a_threshold_is_chosen_on_validation(run, no_digits, tmp_path, capsys):
     found = stored.read(RunFolder(run))
-    flags = ["--reject_below=coverage:0.8", f"--unknown_data={unknown}"]
+    flags = ["--reject_below=coverage:0.8", f"--unknown_data={no_digits}"]
     result, err = evaluated(run, capsys, *flags)
     assert 0.15 < result["rejected"] <= 0.2
     assert result["accepted_top1"] > result["top1"]

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import sys
 
 import numpy as np
 import pytest
@@ -11,26 +10,22 @@ from PIL import Image
 
 from hw2.config import settings
 from hw2.errors import DataError, RunError, UsageError
-from hw2.jobs import features, predict, train
+from hw2.jobs import features, predict
 from hw2.jobs import model as trained
+from hw2.jobs.extractor import extractor
 from hw2.layers.sequential import Sequential, flat, relu
 from hw2.runs import folder as run_folder
 from tests import guide
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return guide.drawings(tmp_path_factory.mktemp("data") / "pictures", "cat dog", 1)
+@pytest.fixture
+def data(noise):
+    return noise
 
 
-@pytest.fixture(scope="module")
-def run(data, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("run") / "run"
-    flags = [*guide.CUT, "--model=simple_cnn", "--kernel_size=3", f"--log_path={folder}"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["train.py"])
-        train.train(settings.parse(["train.py", f"--train_data_path={data}", *flags]))
-    return folder
+@pytest.fixture
+def run(noise_run):
+    return noise_run
 
 
 def embed(run, data, output, *flags):
@@ -100,4 +95,4 @@ def test_existing_list_is_kept(run, data, tmp_path):
 
 def test_model_without_a_dense_layer_is_refused():
     with pytest.raises(RunError, match="no features in RUN - "):
-        features.extractor(Sequential({"relu": relu}), "RUN")
+        extractor(Sequential({"relu": relu}), "RUN")

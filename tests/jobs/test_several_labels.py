@@ -288,6 +288,8 @@ def test_what_is_of_one_label_a_picture_is_refused(trained, lists, tmp_path):
         predict.predict(config(trained, *flags))
     with pytest.raises(UsageError, match="--reject_below must be left out with several labels"):
         evaluate.evaluate(config(trained, "--reject_below=0.9", f"--eval_dir={tmp_path}"))
+    with pytest.raises(UsageError, match="--reject_by must be left out with several labels"):
+        evaluate.evaluate(config(trained, "--reject_by=distance", f"--eval_dir={tmp_path}"))
     with pytest.raises(UsageError, match="--unknown_data must be left out with several labels"):
         evaluate.evaluate(config(trained, "--unknown_data=digits", f"--eval_dir={tmp_path}"))
     with pytest.raises(RunError, match="its pictures have several labels, and a temperature is"):

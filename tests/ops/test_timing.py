@@ -138,3 +138,28 @@ def test_a_real_clock(mode, count):
         text=True,
     )
     assert out == f"{count} 1 True\n"  # measured, recorded
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_gradients_are_measured_while_a_graph_is_traced(channels, monkeypatch):
+    """`tf.init_scope` pauses gradient tapes, so a tape would find none; pictures need none."""
+    steps = []
+    real = timing._step
+
+    def step(convolve, window):
+        steps.append(real(convolve, window))
+        return steps[-1]
+
+    monkeypatch.setattr(timing, "_step", step)
+    able = ("direct", "direct_winograd2", "im2col", "winograd")
+    x, w = tf.zeros([2, 8, 7, channels]), tf.zeros([3, 3, channels, 6])
+
+    @tf.function(autograph=False)
+    def trace():
+        candidates = {name: conv.ALGORITHMS[name] for name in able}
+        timing._measure(x, w, geometry.window((3, 3)), candidates, "direct")
+        return tf.zeros([])
+
+    trace()
+    expected = [(2, 8, 7, 6), *([x.shape] if channels > 3 else []), w.shape]
+    assert [[y.shape for y in step(x, w)] for step in steps] == [expected] * len(able)

@@ -1,43 +1,22 @@
-"""Small runs and a browser, each made once."""
+"""Small runs of many classes and of clothes, each made once, and their pages."""
 
 import json
-import os
-import shutil
-from pathlib import Path
 
 import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
 from hw2.config import settings as config
-from hw2.jobs import train as experiment
 from hw2.report import build
+from tests.packages import installed
+from tests.small import train
 
-FASHION = Path("/usr/share/datasets/fashion-mnist")
-SMALL = ["--model=simple_cnn", "--max_steps=6", "--save_checkpoint_steps=2", "--log_frequency=2"]
-SMALL += ["--halve_after=1", "--notensorboard"]
-
-
-def absent(reason):
-    pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
-
-
-def train(folder, *flags):
-    experiment.train(config.parse(["train.py", *SMALL, *flags, f"--log_path={folder}"]))
-    return folder
-
-
-@pytest.fixture(scope="session")
-def digits_run(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs") / "digits & <more>"
-    sides = ["--image_size=16", "--short_side=16", "--crop_size=16", "--batch_size=64"]
-    return train(folder, "--train_data_path=digits", *sides)
+FASHION = "/usr/share/datasets/fashion-mnist"
 
 
 @pytest.fixture(scope="session")
 def fashion_run(tmp_path_factory):
-    if not FASHION.is_dir():
-        absent("Fashion-MNIST is missing; apt-get install dataset-fashion-mnist")
+    installed(FASHION, "dataset-fashion-mnist")
     folder = tmp_path_factory.mktemp("runs") / "fashion"
     sides = ["--image_size=28", "--short_side=28", "--crop_size=28", "--batch_size=512"]
     return train(folder, "--train_data_path=fashion_mnist", *sides)
@@ -75,20 +54,3 @@ def report(tmp_path, capsys):
         return page, json.loads(capsys.readouterr().out.splitlines()[-1])
 
     return call
-
-
-@pytest.fixture(scope="session")
-def browser():
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not chromium or not driver:
-        absent("no browser; apt-get install chromium chromium-driver")
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for word in ("headless=new", "no-sandbox", "disable-gpu", "disable-dev-shm-usage"):
-        options.add_argument(f"--{word}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    started = webdriver.Chrome(options, webdriver.ChromeService(driver))
-    yield started
-    started.quit()

@@ -6,6 +6,8 @@ import pytest
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 
+from tests.pages import overflow, show
+
 UNDRAWN = """
 document.querySelectorAll('img').forEach(image => image.loading = 'eager');
 const images = [...document.images];
@@ -18,30 +20,19 @@ arguments[0]([images.length, svgs.length, empty.length + flat.length + unnamed.l
 """
 
 
-def show(browser, page, width, theme):
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    wish = [{"name": "prefers-color-scheme", "value": theme}]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": wish})
-    browser.get(page.as_uri())
-    browser.execute_script("try { localStorage.clear() } catch (error) {}")
-    browser.get(page.as_uri())
-
-
 def background(browser):
     return browser.execute_script("return getComputedStyle(document.documentElement).background")
 
 
 def check(browser, page, classes):
     for width, theme in ((1280, "light"), (390, "dark")):
-        show(browser, page, width, theme)
+        show(browser, page.as_uri(), width, theme)
         script = f"(async () => {{ {UNDRAWN} }}).apply(null, arguments)"
         images, svgs, undrawn = browser.execute_async_script(script)
         assert images > classes
         assert svgs >= 6
         assert undrawn == 0
-        wide = browser.execute_script("return document.documentElement.scrollWidth")
-        assert wide <= width
+        assert overflow(browser) <= 0
         before = background(browser)
         button = browser.find_element(By.ID, "theme")
         assert button.text == {"light": "Dark theme", "dark": "Light theme"}[theme]
@@ -67,7 +58,7 @@ def test_all_is_drawn_and_nothing_overflows(request, browser, report, run, class
 
 def test_a_comparison_is_drawn(browser, report, digits_run):
     page, _ = report(digits_run, digits_run)
-    show(browser, page, 390, "light")
+    show(browser, page.as_uri(), 390, "light")
     assert len(browser.find_elements(By.CSS_SELECTOR, "figure svg")) == 4
-    assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
+    assert overflow(browser) <= 0
     assert browser.get_log("browser") == []

@@ -2,15 +2,17 @@
 
 import csv
 import html
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from hw2.config import settings
-from hw2.errors import RunError
+from hw2.errors import RunError, UsageError
 from hw2.jobs import evaluate
 from hw2.report import curves, record
 from hw2.report.page import shortened
@@ -23,6 +25,7 @@ def test_it_is_whole_and_has_the_figures_of_eval(report, digits_run, capsys):
     text = page.read_text()
     assert "digits &amp; &lt;more&gt;" in text
     assert "<more>" not in text
+    assert 'id="neighbours"' in text
     for word in ('src="http', 'href="http', "url(http", "@import"):
         assert word not in text
     evaluate.evaluate(settings.parse(["eval.py", f"--checkpoint_dir={digits_run}"]))
@@ -60,6 +63,23 @@ def test_data_that_are_gone_are_named_with_the_remedy(report, run_of_65):
     [words] = result["missing"]
     assert "/nowhere" in words
     assert "--train_data_path says where" in words
+
+
+def test_rejection_by_distance_beside_that_by_probability(report, digits_run, tmp_path):
+    np.save(tmp_path / "noise.npy", np.random.default_rng(0).integers(0, 256, (30, 8, 8), np.uint8))
+    flags = ["--reject_by=distance", "--reject_below=coverage:0.9"]
+    page, result = report(digits_run, flags=[*flags, f"--unknown_data={tmp_path / 'noise.npy'}"])
+    assert result["missing"] == []
+    text = page.read_text("utf-8")
+    assert "distance to the nearest class, in feature space" in text
+    found = re.search(r"AUROC: distance (\d\.\d+), probability (\d\.\d+)\. The threshold", text)
+    assert float(found[1]) > 0.9
+    assert re.search(r"Distance to the nearest class of known and unknown pictures: medians", text)
+
+
+def test_views_of_the_test_are_refused(report, digits_run):
+    with pytest.raises(UsageError, match="--tta must be none for a report, got flip"):
+        report(digits_run, flags=["--tta=flip"])
 
 
 def test_no_run_is_an_error(report, tmp_path):

@@ -10,7 +10,7 @@ from PIL import Image
 from hw2.config import settings
 from hw2.report import record
 from hw2.runs import checkpoints
-from tests.report.conftest import train
+from tests.small import train
 
 SIDES = ["--image_size=8", "--short_side=8", "--crop_size=8", "--batch_size=8"]
 

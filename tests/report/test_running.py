@@ -14,7 +14,7 @@ from hw2.jobs import model
 from hw2.report import build
 from hw2.runs import checkpoints
 from hw2.runs import folder as run_folder
-from tests.report.conftest import SMALL
+from tests import small
 
 ROOT = Path(__file__).parents[2]
 FLAGS = ["--train_data_path=digits", "--image_size=16", "--short_side=16", "--crop_size=16"]
@@ -26,7 +26,7 @@ FLAGS += ["--save_checkpoint_steps=3", "--stop_after=1000000", "--halve_after=10
 def training(tmp_path):
     """A training that goes on for as long as the test does, and its run folder."""
     folder = tmp_path / "runs" / "digits"
-    words = [sys.executable, "train.py", *SMALL, *FLAGS, f"--log_path={folder}"]
+    words = [sys.executable, "train.py", *small.FLAGS, *FLAGS, f"--log_path={folder}"]
     process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     yield process, folder
     process.kill()
@@ -57,7 +57,7 @@ def test_at_any_moment_there_is_a_page(training, report, capsys):
         page, result = report(folder, flags=few)
         assert result["missing"] == []
         text = page.read_text()
-        steps.add(text.partition("this page is of</dt><dd>")[2].partition("<")[0])
+        steps.add(text.partition("checkpoint shown</dt><dd>")[2].partition("<")[0])
     assert len(steps) > 1
     process.send_signal(signal.SIGKILL)
     process.wait()

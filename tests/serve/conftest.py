@@ -1,5 +1,6 @@
-"""A server of a small run, and clients of it."""
+"""Servers of small runs, and clients of them."""
 
+import contextlib
 import http.client
 import io
 import json
@@ -16,9 +17,7 @@ from hw2.jobs import model as trained
 from hw2.runs.folder import RunFolder
 from hw2.serve.model import Model
 from hw2.serve.server import Server
-from tests.report.conftest import browser, digits_run
-
-__all__ = ["browser", "digits_run"]
+from tests import small
 
 
 @pytest.fixture(scope="session")
@@ -32,8 +31,32 @@ def digit(tmp_path_factory):
 @pytest.fixture(scope="session")
 def served(digits_run):
     """A server in this process."""
-    found = trained.choose(RunFolder(digits_run), "auto")
-    server = Server("127.0.0.1", 0, Model(*found, settings.parse(["serve"])))
+    with serving(digits_run) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def served_in_colour(tmp_path_factory):
+    """A server of a model of three colours of noise, which rejects every answer."""
+    data = tmp_path_factory.mktemp("colours")
+    rng = np.random.default_rng(0)
+    for channel, name in enumerate(("red", "green", "blue")):
+        (data / name).mkdir()
+        for number in range(8):
+            pixels = rng.integers(0, 128, (16, 16, 3), np.uint8)
+            pixels[:, :, channel] += 100
+            Image.fromarray(pixels).save(data / name / f"{number}.png")
+    sides = ["--image_size=16", "--short_side=16", "--crop_size=16", "--batch_size=8"]
+    folder = tmp_path_factory.mktemp("runs") / "colours"
+    run = small.train(folder, f"--train_data_path={data}", *sides, "--max_steps=2")
+    with serving(run, "--reject_below=1") as server:
+        yield server
+
+
+@contextlib.contextmanager
+def serving(run, *flags):
+    found = trained.choose(RunFolder(run), "auto")
+    server = Server("127.0.0.1", 0, Model(*found, settings.parse(["serve", *flags])))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server
     server.shutdown()

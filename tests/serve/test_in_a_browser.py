@@ -1,4 +1,6 @@
-"""The page in a browser: by a picture that is dropped, by keyboard, at a desk and on a phone."""
+"""The page in a browser: by a picture that is dropped, pasted or photographed, by pointing and by
+keyboard, at a desk and on a phone.
+"""
 
 import time
 
@@ -8,12 +10,16 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
-# Drops the file of an input on the page, as from a file manager.
+from tests.pages import overflow, show
+
+# Gives the file of an input to the page, as from a file manager or from the clipboard.
+FILES = "const files = new DataTransfer(); files.items.add(arguments[0].files[0]);"
 DROP = """
-const files = new DataTransfer();
-files.items.add(arguments[0].files[0]);
 for (const kind of ['dragover', 'drop'])
   document.body.dispatchEvent(new DragEvent(kind, {dataTransfer: files, bubbles: true}));
+"""
+PASTE = """
+document.body.dispatchEvent(new ClipboardEvent('paste', {clipboardData: files, bubbles: true}));
 """
 INPUT = (
     "const i = document.createElement('input'); i.type = 'file'; document.body.append(i); return i"
@@ -21,6 +27,7 @@ INPUT = (
 # Clicks the pixel of the second row and column of a map of 2x2 pixels.
 CLICK = """
 const map = document.getElementById('map'), box = map.getBoundingClientRect();
+document.getElementById('pixel').replaceChildren();  // so that what comes is seen to come
 const [clientX, clientY] = [box.left + 0.75 * box.width, box.top + 0.75 * box.height];
 map.dispatchEvent(new MouseEvent('click', {clientX, clientY, bubbles: true}));
 """
@@ -45,30 +52,30 @@ def number(words):
     return float(words.replace("\u2212", "-"))
 
 
-def show(browser, served, width, theme):
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    wish = [{"name": "prefers-color-scheme", "value": theme}]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": wish})
-    browser.get(served.url)
+def open_page(browser, served, width, theme):
+    show(browser, served.url, width, theme)
     wait(browser, "document.documentElement.dataset.ready")
 
 
-def drop(browser, path):
+def give(browser, path, event=DROP):
     chooser = browser.execute_script(INPUT)
     chooser.send_keys(str(path))
-    browser.execute_script(DROP, chooser)
+    browser.execute_script(FILES + event, chooser)
     browser.execute_script("arguments[0].remove()", chooser)
-    wait(browser, "document.getElementById('sum').children.length > 0")
+    wait(browser, "document.getElementById('pixel').textContent")
 
 
 @pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (390, "dark")])
 def test_from_a_dropped_picture_to_the_sum_of_a_pixel(browser, served, digit, width, theme):
-    show(browser, served, width, theme)
-    drop(browser, digit)
+    open_page(browser, served, width, theme)
+    give(browser, digit)
     names = served.model.class_names
     assert text(browser, "verdict").split(",")[0] in names
     assert len(browser.find_elements(By.CSS_SELECTOR, "#guesses tr")) == 5
+    wait(
+        browser, "document.querySelectorAll('#likes img[alt$=\"a training picture\"]').length === 6"
+    )
+    assert text(browser, "nearest-text").startswith("Those whose features")
     layers = served.model.network.layers
     second = [layer.number for layer in layers if layer.kind == "convolution"][1]
     browser.find_element(By.CSS_SELECTOR, f"#layers option[value='{second}']").click()
@@ -76,13 +83,14 @@ def test_from_a_dropped_picture_to_the_sum_of_a_pixel(browser, served, digit, wi
         browser,
         f"document.getElementById('pixel-title').textContent.includes('{layers[second].name}')",
     )
+    browser.execute_script("document.getElementById('pixel').replaceChildren()")
     browser.find_element(By.CSS_SELECTOR, ".channel[data-channel='4']").click()
     wait(browser, "document.getElementById('pixel').textContent.includes('channel 4:')")
     size = browser.find_element(By.ID, "map").size
     assert size["width"] > 100
     browser.execute_script(CLICK)
     wait(browser, "document.getElementById('pixel').textContent.startsWith('Row 1, column 1')")
-    while more := browser.find_elements(By.XPATH, "//button[text()='Write out more of them']"):
+    while more := browser.find_elements(By.XPATH, "//button[text()='Show more of them']"):
         before = len(browser.find_elements(By.CSS_SELECTOR, ".term"))
         browser.execute_script("arguments[0].click()", more[0])
         wait(browser, f"document.querySelectorAll('.term').length > {before}")
@@ -92,18 +100,18 @@ def test_from_a_dropped_picture_to_the_sum_of_a_pixel(browser, served, digit, wi
         for x, w in zip(inputs, weights, strict=True)
     ]
     assert len(products) == 5 * 5 * 10
-    rows = browser.find_elements(By.CSS_SELECTOR, "#sum > table tr")
+    rows = browser.find_elements(By.CSS_SELECTOR, "#beside tr")
     lines = {row.text.rpartition(" ")[0]: number(row.text.rpartition(" ")[2]) for row in rows}
     value = lines["value that the network computed"]
     assert sum(products) + lines["bias"] == pytest.approx(value, abs=1e-4)
     assert lines["sum, in double precision"] == pytest.approx(value, abs=1e-5)
-    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    assert overflow(browser) <= 0
     assert browser.get_log("browser") == []
 
 
 def test_by_the_keyboard_alone(browser, served, digit):
-    show(browser, served, 1280, "light")
-    drop(browser, digit)
+    open_page(browser, served, 1280, "light")
+    give(browser, digit)
 
     def press(*keys):
         ActionChains(browser).send_keys(*keys).perform()
@@ -132,7 +140,7 @@ def test_by_the_keyboard_alone(browser, served, digit):
 
 
 def test_what_is_not_a_picture_is_told(browser, served, tmp_path):
-    show(browser, served, 390, "light")
+    open_page(browser, served, 390, "light")
     path = tmp_path / "letter.txt"
     path.write_text("Dear Sir")
     browser.find_element(By.ID, "file").send_keys(str(path))
@@ -141,3 +149,40 @@ def test_what_is_not_a_picture_is_told(browser, served, tmp_path):
     assert not browser.find_element(By.ID, "walk").is_displayed()
     time.sleep(0.1)
     browser.get_log("browser")  # which notes the status 422
+    assert "letter.txt" in text(browser, "trouble")
+
+
+def test_a_picture_is_pasted(browser, served, digit):
+    open_page(browser, served, 1280, "dark")
+    give(browser, digit, PASTE)
+    assert text(browser, "verdict").split(",")[0] in served.model.class_names
+    browser.execute_script(f"const files = new DataTransfer(); {PASTE}")
+    wait(browser, "!document.getElementById('trouble').hidden")
+    assert "no picture to paste" in text(browser, "trouble")
+
+
+def test_a_photograph_of_a_model_in_colour_that_rejects_it(browser, served_in_colour):
+    open_page(browser, served_in_colour, 390, "light")
+    browser.find_element(By.ID, "photograph").click()
+    wait(browser, "document.getElementById('video').videoWidth > 0")
+    browser.find_element(By.ID, "shoot").click()
+    wait(browser, "document.getElementById('pixel').textContent")
+    assert not browser.find_element(By.ID, "camera").is_displayed()
+    assert browser.execute_script("return document.getElementById('video').srcObject") is None
+    assert text(browser, "verdict").startswith("None of these: the likeliest class, ")
+    choices = browser.find_elements(By.CSS_SELECTOR, "#layers option")
+    choices[0].click()
+    wait(browser, "document.querySelectorAll('.channel').length === 3")
+    names = [tile.text for tile in browser.find_elements(By.CLASS_NAME, "channel")]
+    assert names == ["red", "green", "blue"]
+    choices[-1].click()
+    wait(browser, "document.getElementById('pixel-title').textContent.includes('dense layer')")
+    wait(browser, "document.querySelectorAll('#sum tr').length > 2")
+    names = [tile.text for tile in browser.find_elements(By.CLASS_NAME, "channel")]
+    assert names == served_in_colour.model.class_names
+    assert not browser.find_element(By.ID, "map").is_displayed()
+    browser.find_element(By.CSS_SELECTOR, "#sum .link").click()
+    layers = served_in_colour.model.network.layers
+    wait(browser, f"document.getElementById('layers').value === '{len(layers) - 2}'")
+    assert overflow(browser) <= 0
+    assert browser.get_log("browser") == []

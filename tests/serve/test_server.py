@@ -40,6 +40,9 @@ def test_a_picture_of_none_of_the_classes(digits_run, digit):
     for least, rejected in ((0.999, True), (0.001, False)):
         model = Model(*found, settings.parse(["serve", f"--reject_below={least}"]))
         assert model.predict(digit.read_bytes(), "it")["rejected"] is rejected
+    flags = ["--reject_by=distance", "--reject_below=coverage:0.001"]
+    one = Model(*found, settings.parse(["serve", *flags])).predict(digit.read_bytes(), "it")
+    assert one["rejected"] is (one["distance"] > one["reject_above"]) is True
 
 
 def test_a_form_is_taken_as_browsers_and_curl_send_it(ask, digit):
@@ -87,7 +90,7 @@ def test_the_walk_from_a_picture_to_a_sum(ask, digit):
 
 
 def test_a_page_without_anything_from_outside(ask):
-    for path in ("/", "/page.js", "/page.css"):
+    for path in ("/", "/page.js", "/sum.js", "/page.css"):
         answer = ask("GET", path)
         assert answer.status == 200
         assert "http://" not in answer.found

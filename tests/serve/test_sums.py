@@ -11,7 +11,8 @@ from hw2.layers.pool import AvgPool, MaxPool
 from hw2.layers.sequential import Sequential
 from hw2.models import MODELS
 from hw2.serve import sums
-from hw2.serve.network import CONVOLUTION, Network
+from hw2.serve.layer import CONVOLUTION
+from hw2.serve.network import Network
 
 # Of the largest value of a layer: float32 sums of up to some thousand products, see the walk of
 # AlexNet, whose worst is 5e-7.

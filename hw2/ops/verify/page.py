@@ -48,7 +48,7 @@ def page(title: str, about: str, body: str) -> str:
     return (
         f'<!doctype html>\n<html lang="en"><meta charset="utf-8">\n<title>{title}</title>\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<style>{STYLE}</style>\n<h1>{title}</h1>\n<p>{about}</p>\n{body}\n</html>\n"
+        f"<style>{STYLE}</style>\n<main>\n<h1>{title}</h1>\n<p>{about}</p>\n{body}\n</main>\n</html>\n"
     )
 
 
@@ -58,7 +58,7 @@ def of_table(heads: Sequence[str], rows: Iterable[tuple[Sequence[str], bool]]) -
     for cells, right in rows:
         mark = "" if right else ' class="bad"'
         lines.append(f"<tr{mark}>" + "".join(map(_cell, cells)) + "</tr>")
-    return '<div class="wide"><table>\n' + "\n".join(lines) + "\n</table></div>"
+    return '<div class="wide" tabindex="0"><table>\n' + "\n".join(lines) + "\n</table></div>"
 
 
 def bar(share: float, text: str) -> str:

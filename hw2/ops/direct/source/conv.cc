@@ -40,7 +40,7 @@ class Conv2D : public OpKernel {
                       steps, each, results, offset, relu_, threads);
           continue;
         }
-      convolve_numbers(c, sweep, images, from, steps, each, results, offset, relu_, threads);
+      convolve_numbers<T>(c, {sweep}, images, from, steps, each, {results}, offset, relu_, threads);
     }
   }
 
@@ -91,13 +91,13 @@ class Conv2DGradInput : public OpKernel {
                       false, threads);
           continue;
         }
+      std::vector<Results<T>> results;  // of each phase
       for (int a = 0; a < rows.stride; a++)
-        for (int b = 0; b < columns.stride; b++) {
-          const Results<T> results{to + (a * width + b) * pixel, height * width * pixel,
-                                   rows.stride * width * pixel, columns.stride * pixel};
-          convolve_numbers<T>(c, gradient_sweep(rows, columns, a, b), images, from, steps, channels,
-                              results, nullptr, false, threads);
-        }
+        for (int b = 0; b < columns.stride; b++)
+          results.push_back({to + (a * width + b) * pixel, height * width * pixel,
+                             rows.stride * width * pixel, columns.stride * pixel});
+      convolve_numbers<T>(c, gradient_sweeps(rows, columns), images, from, steps, channels,
+                          results, nullptr, false, threads);
     }
   }
 
@@ -165,14 +165,10 @@ class Conv2DGradFilter : public OpKernel {
         pointwise_gradient<Kind>(plan, sweep, x, dy, dy_pixel, parts, dw, dy_pixel, threads.each);
       return;
     }
-    const FilterGradientPlan plan = filter_gradient_plan(sweep, x.count, x.channels * sizeof(typename Kind::Factor));
-    const Slices slices = Slices::of((long)sweep.taps.size() * x.channels, filters,
-                                     (long)x.count * plan.bands, SumOf<T>{});
+    const auto plan = filter_gradient_plan<Kind>(sweep, x.count, x.channels, filters);
     Tensor holder;
-    auto* parts = memory<SumOf<T>>(c, &holder, slices.values());
-    if (parts)
-      filter_gradient<Kind>(plan, x, dy, dy_pixel, filters, slices, parts, dw, dy_pixel,
-                            threads.each);
+    auto* parts = memory<SumOf<T>>(c, &holder, plan.values());
+    if (parts) filter_gradient<Kind>(plan, x, dy, dy_pixel, parts, dw, dy_pixel, threads.each);
   }
 
   void winograd_gradient(OpKernelContext* c, const Axis& rows, const Axis& columns,

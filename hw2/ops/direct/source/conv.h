@@ -55,23 +55,36 @@ T* memory(OpKernelContext* c, Tensor* holder, size_t count) {
   return values_of<T>(holder);
 }
 
-// Convolves `count` images of [height, width, groups * channels].
+// Convolves images by one kind of products.
+//
+//   sweeps  see `convolve`
+//   steps   of the filters `w`
+//   y       where the results of each sweep go
 template <class Kind, class T>
-void convolve_group(OpKernelContext* c, const Sweep& sweep, const Images<T>& x, const T* w,
-                    const FilterSteps& steps, int filters, const Results<T>& y, const typename Kind::Sum* bias, bool relu,
+void convolve_group(OpKernelContext* c, const std::vector<Sweep>& sweeps, const Images<T>& x,
+                    const T* w, const FilterSteps& steps, int filters,
+                    const std::vector<Results<T>>& y, const typename Kind::Sum* bias, bool relu,
                     const Threads& threads) {
-  const Panels panels(filters, tiling<typename Kind::Sum>(sweep.columns, (filters + LANES<typename Kind::Sum> - 1) /
-                                                         LANES<typename Kind::Sum>).columns,
-                      LANES<typename Kind::Sum>);
-  const size_t size =
-      (size_t)panels.registers * panels.lanes * sweep.taps.size() * framed<Kind>(x.channels);
+  using Value = typename Kind::Value;
+  constexpr int L = LANES<typename Kind::Sum>;
+  const Panels panels(
+      filters, tiling<typename Kind::Sum>(sweeps[0].columns, (filters + L - 1) / L).columns, L);
+  const size_t tap = (size_t)panels.registers * panels.lanes * framed<Kind>(x.channels);
+  size_t taps = 0;
+  for (const Sweep& sweep : sweeps) taps += sweep.taps.size();
   Tensor holder;
-  auto* packed = memory<typename Kind::Value>(c, &holder, size);
+  auto* packed = memory<Value>(c, &holder, taps * tap);
   if (!packed) return;
-  threads.each(panels.count, size, [&](long p) {
-    pack<Kind>(panels, p, sweep.taps, x.channels, w, steps, packed);
+  std::vector<Pass<Kind, T>> passes;
+  Value* next = packed;
+  for (size_t k = 0; k < sweeps.size(); next += sweeps[k].taps.size() * tap, k++)
+    if (sweeps[k].rows > 0 && sweeps[k].columns > 0) passes.push_back({sweeps[k], next, y[k]});
+  threads.each(panels.count * passes.size(), taps * tap, [&](long task) {
+    const Pass<Kind, T>& pass = passes[task % passes.size()];
+    pack<Kind>(panels, task / passes.size(), pass.sweep.taps, x.channels, w, steps,
+               const_cast<Value*>(pass.packed));
   });
-  convolve<Kind>(sweep, x, packed, panels, y, bias, relu, threads.each);
+  convolve<Kind>(passes, x, panels, bias, relu, threads.each);
 }
 
 // A divisor of `count` near to `wanted`, or that itself where there is none.
@@ -97,32 +110,34 @@ bool inside(const Sweep& sweep, const Images<T>& x) {
 
 // The same with the sums' type and instructions that suit the numbers.
 template <class T>
-void convolve_numbers(OpKernelContext* c, Sweep sweep, Images<T> x, const T* w, FilterSteps steps,
-                      int filters, Results<T> y, const SumOf<T>* bias, bool relu, const Threads& threads,
-                      bool flat = false) {
-  using Sum = SumOf<T>;
-  if (sweep.rows <= 0 || sweep.columns <= 0) return;
-  if (sweep.taps.empty()) return clear(sweep, x.count, filters, y, threads.each);
-  if (!flat && single(sweep, x) && y.row == y.pixel * x.width && y.image == y.row * x.height) {  // 1x1: pixels are pixels, cut where it suits
-    const long pixels = (long)x.count * x.height * x.width, row = divisor_near(pixels, BAND_PIXELS);
-    auto part = [&](long first, long rows, long columns) {
-      if (!rows || !columns) return;
-      Sweep one = sweep;
-      one.rows = rows, one.columns = columns;
-      const Images<T> from{x.data + first * x.pixel, 1, (int)rows, (int)columns, x.pixel, x.channels};
-      const Results<T> to{y.data + first * y.pixel, 0, y.pixel * columns, y.pixel};
-      convolve_numbers(c, one, from, w, steps, filters, to, bias, relu, threads, true);
-    };
-    part(0, pixels / row, row);
-    part(pixels / row * row, 1, pixels % row);
-    return;
-  }
-  if constexpr (std::is_same_v<T, BFloat16>) {
+void convolve_numbers(OpKernelContext* c, const std::vector<Sweep>& sweeps, const Images<T>& x,
+                      const T* w, const FilterSteps& steps, int filters,
+                      const std::vector<Results<T>>& y, const SumOf<T>* bias, bool relu,
+                      const Threads& threads) {
 #if defined(__AVX512BF16__)
-    return convolve_group<Pairs>(c, sweep, x, w, steps, filters, y, bias, relu, threads);
+  using Kind = std::conditional_t<std::is_same_v<T, BFloat16>, Pairs, Plain<SumOf<T>>>;
+#else
+  using Kind = Plain<SumOf<T>>;
 #endif
-  }
-  convolve_group<Plain<Sum>>(c, sweep, x, w, steps, filters, y, bias, relu, threads);
+  const Sweep& sweep = sweeps[0];
+  if (sweeps.size() > 1 || !single(sweep, x) || y[0].row != y[0].pixel * x.width ||
+      y[0].image != y[0].row * x.height)
+    return convolve_group<Kind>(c, sweeps, x, w, steps, filters, y, bias, relu, threads);
+  // 1x1: pixels are pixels, cut where it suits.
+  const long fitting = 2 * BAND_BYTES / (x.channels * (long)sizeof(typename Kind::Value));
+  const long pixels = (long)x.count * x.height * x.width;
+  const long row = divisor_near(pixels, std::clamp<long>(fitting, 2 * MOST_ROWS, BAND_PIXELS));
+  auto part = [&](long first, long rows, long columns) {
+    if (!rows || !columns) return;
+    Sweep one = sweep;
+    one.rows = rows, one.columns = columns;
+    const Images<T> from{x.data + first * x.pixel, 1, (int)rows, (int)columns, x.pixel, x.channels};
+    const long line = y[0].pixel * columns;
+    const Results<T> to{y[0].data + first * y[0].pixel, line * rows, line, y[0].pixel};
+    convolve_group<Kind>(c, {one}, from, w, steps, filters, {to}, bias, relu, threads);
+  };
+  part(0, pixels / row, row);
+  part(pixels / row * row, 1, pixels % row);
 }
 
 template <int M, class T>

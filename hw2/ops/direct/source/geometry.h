@@ -49,7 +49,7 @@ struct Sweep {
   int rows, columns;            // outputs
   int row_stride, column_stride;  // of the window over the image
   std::vector<Tap> taps;        // sorted by row and column
-  int top = 0, left = 0, bottom = 0, right = 0;  // the taps' bounding box
+  int top = 0, left = 0, bottom = 0, right = 0;  // the taps' bounding box, or one that holds it
 
   void close() {
     std::sort(taps.begin(), taps.end(), [](const Tap& a, const Tap& b) {
@@ -113,6 +113,24 @@ inline Sweep gradient_sweep(const Axis& y, const Axis& x, int a, int b) {
     }
   sweep.close();
   return sweep;
+}
+
+// All phases of the gradient by the image, row by row of the strides' grid. They have the bounding
+// box of all their taps, so that one copy of a part of dy serves them; the first has most outputs.
+inline std::vector<Sweep> gradient_sweeps(const Axis& y, const Axis& x) {
+  std::vector<Sweep> sweeps;
+  for (int a = 0; a < y.stride; a++)
+    for (int b = 0; b < x.stride; b++) sweeps.push_back(gradient_sweep(y, x, a, b));
+  Sweep all{0, 0, 1, 1, {}};
+  for (const Sweep& sweep : sweeps)
+    if (sweep.rows > 0 && sweep.columns > 0)
+      all.taps.insert(all.taps.end(), sweep.taps.begin(), sweep.taps.end());
+  all.close();
+  for (Sweep& sweep : sweeps) {
+    sweep.top = all.top, sweep.bottom = all.bottom;
+    sweep.left = all.left, sweep.right = all.right;
+  }
+  return sweeps;
 }
 
 }  // namespace hw2

@@ -27,6 +27,14 @@ struct PointwisePlan {
   int block, slices;            // pixels of a block, sums of each part
 
   int parts() const { return down * across; }
+  // The panels of the part that is the n-th across.
+  template <class Sum>
+  Panels panels(int n) const {
+    constexpr int W = LANES<Sum>;
+    const int some = std::min(columns, filters - n * columns), width = (some + W - 1) / W;
+    // Two registers are as fast, and packed in larger pieces.
+    return {some, width % 2 ? tiling<Sum>(rows, width).columns : 2, W};
+  }
   template <class Sum>
   long values() const {  // of the sums' memory
     return slices * channels * ((filters + LANES<Sum> - 1L) / LANES<Sum> * LANES<Sum>);
@@ -58,34 +66,12 @@ PointwisePlan pointwise_plan(int channels, int filters, long pixels) {
   return plan;
 }
 
-// Packs `width` values of each of some pixels, or pairs of them: [pixels / DEPTH][padded], zeros
-// behind. The last pixel of a pair may not be there.
-template <class Kind, class T>
-inline void pack_pixels(const T* const* pixels, int count, int first, int width, int padded,
-                        typename Kind::Factor* to) {
-  using Factor = typename Kind::Factor;
-  constexpr int W = LANES<Factor>;
-  for (int p = 0; p < count; p += Kind::DEPTH, to += padded) {
-    const T* from = pixels[p] + first;
-    if constexpr (Kind::DEPTH == 1) {
-      for (int k = 0; k < padded; k += W)
-        write(to + k, load_wide_part(from + k, std::max(width - k, 0)), padded - k);
-    } else {
-      if (p + 1 < count)
-        interleave(from, pixels[p + 1] + first, to, width);
-      else
-        for (int k = 0; k < width; k++) to[k] = from[k].bits;
-      if (width < padded) std::fill(to + width, to + padded, Factor(0));
-    }
-  }
-}
-
 // Adds up the gradient.
 //
 //   x      pixel (n, r, q) of the results reads pixel (n, r * stride, q * stride) of the images
 //   dy     a pixel of the results is `dy_pixel` values behind the one before
-//   parts  memory of [slices][channels][columns], columns a whole number of registers, if there is
-//          more than one slice; and else of the same without slices
+//   parts  memory of the plan: [slices], of each the parts down, of each the parts across, of each
+//          the panels [channels, filters of the panel], so that a tile's sums lie side by side
 //   dw     [channels, filters], rows `dw_row` apart
 template <class Kind, class T>
 void pointwise_gradient(const PointwisePlan& plan, const Sweep& sweep, const Images<T>& x,
@@ -106,16 +92,14 @@ void pointwise_gradient(const PointwisePlan& plan, const Sweep& sweep, const Ima
     const int across = unit % plan.parts() % plan.across;
     const int c0 = down * plan.rows, rows = std::min(plan.rows, plan.channels - c0);
     const int o0 = across * plan.columns, columns = std::min(plan.columns, plan.filters - o0);
-    const int width = (columns + W - 1) / W;  // registers
-    Tiling tile = tiling<Sum>(rows, width);
-    if (width % 2 == 0) tile.columns = 2;  // as fast, and packed in larger pieces
-    const int panels = (width + tile.columns - 1) / tile.columns;
-    const int most = most_rows<Sum>(tile.columns), cuts = (rows + most - 1) / most;
+    const Panels panels = plan.template panels<Sum>(across);
+    const int width = panels.registers, tile = panels.columns * W;
+    const int most = most_rows<Sum>(panels.columns), cuts = (rows + most - 1) / most;
     const int m = (rows + cuts - 1) / cuts;
     const long depth = plan.block / Kind::DEPTH;
     Factor* of_x = scratch<Factor>(depth * (cuts * m + W), 0);
     Factor* of_dy = scratch<Factor>(depth * width * W, 1);
-    Sum* sums = parts + slice * part + c0 * dw_columns + o0;
+    Sum* sums = parts + slice * part + c0 * dw_columns + (long)o0 * rows;
     const T *pixels[2 * MOST_BLOCK], *errors[2 * MOST_BLOCK];  // of a block and the next
     const long first = blocks * slice / plan.slices, last = blocks * (slice + 1) / plan.slices;
     for (long b = first; b < last; b++) {
@@ -131,14 +115,8 @@ void pointwise_gradient(const PointwisePlan& plan, const Sweep& sweep, const Ima
         errors[p] = dy + q * dy_pixel + o0;
       }
       const int pairs = (count + Kind::DEPTH - 1) / Kind::DEPTH;
-      for (int k = 0; k < cuts; k++)
-        pack_pixels<Kind>(pixels, count, k * m, std::min(m, rows - k * m), std::min(m, rows - k * m),
-                          of_x + k * m * depth);
-      for (int p = 0; p < panels; p++) {
-        const int o = p * tile.columns * W, padded = std::min(tile.columns * W, width * W - o);
-        pack_pixels<Kind>(errors, count, o, std::min(padded, columns - o), padded,
-                          of_dy + o * depth);
-      }
+      pack_pixels<Kind>(pixels, count, 0, rows, rows, m, m * depth, of_x);
+      pack_pixels<Kind>(errors, count, 0, columns, width * W, tile, tile * depth, of_dy);
       // The next block comes from memory while this one is at work.
       const bool more = b + 1 < last;
       Stream of_next[] = {{}, {}};
@@ -148,12 +126,12 @@ void pointwise_gradient(const PointwisePlan& plan, const Sweep& sweep, const Ima
       if (more && dy_dense)
         of_next[1] = {(const char*)(errors[0] + plan.block * dy_pixel),
                       (long)plan.block * columns * (long)sizeof(T)};
-      const long bytes = of_next[0].left + of_next[1].left, calls = (long)cuts * panels;
+      const long bytes = of_next[0].left + of_next[1].left, calls = (long)cuts * panels.count;
       const int later = std::min<long>(known, plan.pixels - begin) - count;
       long asked = 0, call = 0;
-      for (int p = 0; p < panels; p++)
+      for (int p = 0; p < panels.count; p++)
         for (int k = 0; k < cuts; k++) {
-          const int o = p * tile.columns * W, taken = std::min(tile.columns, width - o / W);
+          const int o = panels.first(p), taken = panels.width(p);
           const int height = std::min(m, rows - k * m);
           Stream& next = of_next[of_next[0].left <= 0];
           for (const long end = ++call * later / calls; asked < end; asked++) {
@@ -161,23 +139,29 @@ void pointwise_gradient(const PointwisePlan& plan, const Sweep& sweep, const Ima
             if (!dy_dense) prefetch(errors[count + asked], columns);
           }
           outer_for<Kind>(height, taken)(of_x + k * m * depth, 0, height, of_dy + o * depth,
-                                         (long)taken * W, 1, pairs, sums + k * m * dw_columns + o,
-                                         dw_columns, b > first,
+                                         (long)taken * W, 1, pairs,
+                                         sums + (long)o * rows + k * m * taken * W, taken * W, b > first,
                                          next.share(pairs, bytes, calls));
         }
     }
   });
 
-  each((plan.channels + 63) / 64, part * plan.slices / 4, [&](long block) {
-    for (long k = block * 64; k < std::min<long>(plan.channels, block * 64 + 64); k++) {
-      const Sum* row = parts + k * dw_columns;
-      T* to = dw + k * dw_row;
-      for (int o = 0; o < plan.filters; o += W) {
-        Vec<Sum> sum = load(row + o);
-        for (int s = 1; s < plan.slices; s++) sum += load(row + s * part + o);
-        write(to + o, sum, plan.filters - o);
+  const int most_panels = plan.template panels<Sum>(0).count;
+  each((long)plan.parts() * most_panels, part * plan.slices / 4, [&](long task) {
+    const int p = task % most_panels, across = task / most_panels % plan.across;
+    const int c0 = task / most_panels / plan.across * plan.rows, o0 = across * plan.columns;
+    const int rows = std::min(plan.rows, plan.channels - c0);
+    const Panels panels = plan.template panels<Sum>(across);
+    if (p >= panels.count) return;
+    const int o = o0 + panels.first(p), width = panels.width(p) * W;
+    const Sum* row = parts + c0 * dw_columns + (long)o * rows;
+    T* to = dw + c0 * dw_row + o;
+    for (int k = 0; k < rows; k++, row += width, to += dw_row)
+      for (int j = 0; j < width; j += W) {
+        Vec<Sum> sum = load(row + j);
+        for (int s = 1; s < plan.slices; s++) sum += load(row + s * part + j);
+        write(to + j, sum, plan.filters - o - j);
       }
-    }
   });
 }
 

@@ -63,6 +63,11 @@ inline void put_taps(I* to, Ints<T> taps, int count) {
 // Whether any lane is true, which is all ones.
 template <class Mask>
 inline bool any(Mask mask) {
+#if defined(__AVX512F__)
+  return _mm512_test_epi64_mask((__m512i)mask, (__m512i)mask);
+#elif defined(__AVX__)
+  return !_mm256_testz_si256((__m256i)mask, (__m256i)mask);
+#endif
   uint64_t parts[sizeof(Mask) / 8], all = 0;
   std::memcpy(parts, &mask, sizeof parts);
   for (const uint64_t part : parts) all |= part;
@@ -149,10 +154,10 @@ struct View {
         work(i * down + j * right, (rows.first + i) * across + columns.first + j);
   }
 
-  // Asks for `count` values under each new tap of a later position.
+  // Asks for `count` values under each new tap of a later position, of which `there` are read.
   template <class T>
-  __attribute__((always_inline)) void fetch(const T* x, int count) const {
-    if (count * (int)sizeof(T) < LINE) return;
+  __attribute__((always_inline)) void fetch(const T* x, int count, int there) const {
+    if (there * (int)sizeof(T) < LINE) return;
     for (int i = std::max(rows.count - new_rows, 0); i < rows.count; i++)
       for (int j = 0; j < new_columns; j++) ahead(x + i * down + j * right, count);
   }
@@ -160,8 +165,8 @@ struct View {
 
 // Asks for memory that is written later, and writes it, perhaps past the cache.
 template <class T>
-__attribute__((always_inline)) inline void expect(T* y, int count, bool past) {
-  if (!past) ahead<1>(y, count);
+__attribute__((always_inline)) inline void expect(T* y, int count, int there, bool past) {
+  if (!past && there * (int)sizeof(T) >= LINE) ahead<1>(y, count);
 }
 template <class T>
 inline void put(T* y, Values<T> value, int count, bool past) {
@@ -189,8 +194,8 @@ void not_a_number(const View& view, const T* x, T* y, I* where, int count) {
 template <class T, int R, class I>
 inline void largest(const View& view, const T* x, T* y, I* where, int count) {
   constexpr int N = LANES<SumOf<T>>;
-  view.fetch(x, N * R);
-  expect(y, N * R, view.past);
+  view.fetch(x, N * R, count);
+  expect(y, N * R, count, view.past);
   Values<T> most[R], check[R];  // which stays 0 unless there is an infinity, or no number
   Ints<T> tap[R];
   // If all are minus infinity, it is the first tap of the window, which may be padding.
@@ -226,8 +231,8 @@ inline void largest(const View& view, const T* x, T* y, I* where, int count) {
 template <class T, int R, class I>
 inline void found(const View& view, const T* x, T* y, const I* where, int count) {
   constexpr int N = LANES<SumOf<T>>;
-  view.fetch(x, N * R);
-  expect(y, N * R, view.past);
+  view.fetch(x, N * R, count);
+  expect(y, N * R, count, view.past);
   Values<T> value[R] = {};
   Ints<T> tap[R];
   for (int r = 0; r < R; r++) tap[r] = read_taps<T>(where + r * N, count - r * N);
@@ -253,8 +258,8 @@ inline Vec<Sum> divided(Vec<Sum> sum, Sum count) {
 template <class T, int R>
 inline void mean(const View& view, const T* x, T* y, int count) {
   constexpr int N = LANES<SumOf<T>>;
-  view.fetch(x, N * R);
-  expect(y, N * R, view.past);
+  view.fetch(x, N * R, count);
+  expect(y, N * R, count, view.past);
   Values<T> sum[R] = {};
   for (int i = 0; i < view.rows.count; i++) {
     const T* from = x + i * view.down;
@@ -280,6 +285,10 @@ inline std::vector<int> alike(int count, const std::function<bool(int)>& as_befo
 // Rows of images that one thread walks in turn: neighbours read the same pixels.
 constexpr int BAND = 16;
 
+// Work by which it is decided whether another thread is woken: a value is read and written, and
+// multiplied by nothing.
+inline long work_of(const Pooling& s) { return (s.results() + s.pixels()) / 4; }
+
 // Calls `work(view, first pixel, result, values)` with offsets in values, for every position of a
 // window, or run of them, whose results are written to `y`.
 template <class T, class Work>
@@ -291,7 +300,7 @@ void over_windows(const Pooling& s, const T* y, const Each& each, Work work) {
     return s.columns.stride == 1 && a.first == b.first && a.count == b.count;
   });
   const long lines = (long)s.count * s.rows.out;
-  each((lines + BAND - 1) / BAND, s.results() + s.pixels(), [&](long band) {
+  each((lines + BAND - 1) / BAND, work_of(s), [&](long band) {
     for (long line = band * BAND; line < std::min((band + 1) * BAND, lines); line++) {
       const long n = line / s.rows.out, i = line % s.rows.out;
       View view{s.in_rows[i], {}, s.rows.dilation * row, (long)s.columns.dilation * s.channels,
@@ -324,10 +333,10 @@ struct Held {
         work(a.position * down + b.position * right, a.tap * across + b.tap, a.share * b.share);
   }
 
-  // Asks for `count` values of the results that a later pixel needs.
+  // Asks for `count` values of the results that a later pixel needs, of which `there` are read.
   template <class T>
-  __attribute__((always_inline)) void fetch(const T* results, int count) const {
-    if (!rows.empty() && !columns.empty())
+  __attribute__((always_inline)) void fetch(const T* results, int count, int there) const {
+    if (there * (int)sizeof(T) >= LINE && !rows.empty() && !columns.empty())
       ahead(results + rows.back().position * down + columns.back().position * right, count);
   }
 };
@@ -346,12 +355,14 @@ void over_pixels(const Pooling& s, const T* dx, const Each& each, Work work) {
     return same;
   });
   const long lines = (long)s.count * s.height, row = (long)s.columns.out * s.channels;
-  each((lines + BAND - 1) / BAND, s.results() + s.pixels(), [&](long band) {
-    for (long line = band * BAND; line < std::min((band + 1) * BAND, lines); line++)
+  each((lines + BAND - 1) / BAND, work_of(s), [&](long band) {
+    for (long line = band * BAND; line < std::min((band + 1) * BAND, lines); line++) {
+      const std::vector<Holder>& of_row = rows[line % s.height];
+      const long image = line / s.height * s.rows.out * row;
       for (long j = 0; j < s.width; j += run[j])
-        work(Held{rows[line % s.height], columns[j], row, s.channels, s.columns.taps, past},
-             line / s.height * s.rows.out * row, (line * s.width + j) * s.channels,
-             run[j] * s.channels);
+        work(Held{of_row, columns[j], row, s.channels, s.columns.taps, past}, image,
+             (line * s.width + j) * s.channels, run[j] * s.channels);
+    }
     if (past) settle();
   });
 }
@@ -360,8 +371,8 @@ void over_pixels(const Pooling& s, const T* dx, const Each& each, Work work) {
 template <class T, int R, class I>
 inline void routed(const Held& held, const T* dy, const I* where, T* dx, int count) {
   constexpr int N = LANES<SumOf<T>>;
-  held.fetch(dy, N * R);
-  expect(dx, N * R, held.past);
+  held.fetch(dy, N * R, count);
+  expect(dx, N * R, count, held.past);
   Values<T> sum[R] = {};
   held.each([&](long offset, int tap, double) {
 #pragma GCC unroll 4
@@ -381,8 +392,8 @@ inline void routed(const Held& held, const T* dy, const I* where, T* dx, int cou
 template <class T, int R>
 inline void shared(const Held& held, const T* dy, T* dx, int count) {
   constexpr int N = LANES<SumOf<T>>;
-  held.fetch(dy, N * R);
-  expect(dx, N * R, held.past);
+  held.fetch(dy, N * R, count);
+  expect(dx, N * R, count, held.past);
   Values<T> sum[R] = {};
   held.each([&](long offset, int, double share) {
     const T* from = dy + offset;

@@ -11,9 +11,7 @@
 #include <atomic>
 #include <functional>
 
-#include "ahead.h"
-#include "geometry.h"
-#include "product.h"
+#include "pack.h"
 
 namespace hw2 {
 
@@ -35,62 +33,6 @@ T* scratch(size_t count, int which) {
   if (mine.size() < count * sizeof(T) + 128) mine.resize(count * sizeof(T) + 128);
   const uintptr_t address = reinterpret_cast<uintptr_t>(mine.data());
   return reinterpret_cast<T*>((address + 63) & ~uintptr_t(63));
-}
-
-// How filters are cut into panels of registers.
-struct Panels {
-  int filters, columns;  // all of them; registers of a panel
-  int registers, count;  // all of them, the last one perhaps not full; panels
-  int lanes;
-
-  Panels(int filters, int columns, int lanes)
-      : filters(filters), columns(columns), registers((filters + lanes - 1) / lanes),
-        count((registers + columns - 1) / columns), lanes(lanes) {}
-  int first(int panel) const { return panel * columns * lanes; }
-  int width(int panel) const { return std::min(columns, registers - panel * columns); }
-};
-
-// Channels of a pixel in a frame: a zero follows where they do not come in pairs.
-template <class Kind>
-constexpr int framed(int channels) {
-  return (channels + Kind::DEPTH - 1) / Kind::DEPTH * Kind::DEPTH;
-}
-
-// How far neighbours are along each axis of the filters, in values; what is filters to the forward
-// pass is channels to its gradient.
-struct FilterSteps {
-  long tap, channel, filter;
-};
-
-// Packs filters of a panel for `windows`: [taps, channels / DEPTH, registers, lanes, DEPTH].
-template <class Kind, class T>
-void pack(const Panels& panels, int panel, const std::vector<Tap>& taps, int channels,
-          const T* filters, const FilterSteps& steps, typename Kind::Value* to) {
-  using Value = typename Kind::Value;
-  constexpr int D = Kind::DEPTH, SOME = LINE / sizeof(T);
-  const int width = panels.width(panel) * panels.lanes, first = panels.first(panel);
-  const int real = std::min(width, panels.filters - first);
-  const size_t step = (size_t)width * D;
-  to += (size_t)first * taps.size() * framed<Kind>(channels);
-  auto put = [&](const T* from, int c, int o) {
-    if constexpr (std::is_same_v<T, Value>)
-      to[c / D * step + o * D + c % D] = *from;
-    else
-      to[c / D * step + o * D + c % D] = widen(*from);
-  };
-  for (const Tap& tap : taps) {
-    std::memset(to, 0, framed<Kind>(channels) / D * step * sizeof(Value));
-    const T* from = filters + tap.filter * steps.tap + first * steps.filter;
-    if (steps.filter == 1)
-      for (int c = 0; c < channels; c++)
-        for (int o = 0; o < real; o++) put(from + c * steps.channel + o, c, o);
-    else  // the values of a line of the cache are channels
-      for (int begin = 0; begin < channels; begin += SOME)
-        for (int o = 0; o < real; o++)
-          for (int c = begin; c < std::min(begin + SOME, channels); c++)
-            put(from + c * steps.channel + o * steps.filter, c, o);
-    to += framed<Kind>(channels) / D * step;
-  }
 }
 
 // Where images lie: [count, height, width, pixel] values, of which a group reads `channels`.
@@ -125,8 +67,8 @@ struct Reached {
   }
 };
 
-// Copies columns [left, left + columns) of a row into a frame of `c` values a pixel, perhaps one
-// more than the image has; zeros outside of the image.
+// Copies columns [left, left + columns) of a row into a frame of `c` values a pixel, perhaps more
+// than the image has; zeros outside of the image.
 template <class T, class Value>
 void copy_row(const Images<T>& x, const T* image, int row, int left, int columns, int c,
               Value* to) {
@@ -174,92 +116,106 @@ inline void prefetch(const T* from, long count) {
   for (long i = 0; i < count; i += 64 / sizeof(T)) __builtin_prefetch(from + i, 0, 2);
 }
 
-// Writes zeros where no tap reaches.
+// One of the sweeps over the same images: its filters, and where its results go.
+template <class Kind, class T>
+struct Pass {
+  Sweep sweep;
+  const typename Kind::Value* packed;  // of `pack`, for all panels
+  Results<T> y;
+};
+
+// Writes zeros where no tap reaches: `columns` pixels of a row.
 template <class T>
-void clear(const Sweep& sweep, int images, int filters, const Results<T>& y, const Each& each) {
-  const long values = (long)filters * images * sweep.rows * sweep.columns;
-  const bool past = past_cache(y.data, y.pixel, values) && filters % LANES<SumOf<T>> == 0;
-  each((long)images * sweep.rows, values, [&](long task) {
-    T* row = y.data + task / sweep.rows * y.image + task % sweep.rows * y.row;
-    for (int q = 0; q < sweep.columns; q++, row += y.pixel) {
-      if (!past)
-        std::memset(row, 0, filters * sizeof(T));
-      else
-        for (int k = 0; k < filters; k += LANES<SumOf<T>>) write_past(row + k, Vec<SumOf<T>>{});
-    }
-    if (past) settle();
-  });
+void clear(T* row, int columns, long pixel, int filters, bool past) {
+  for (int q = 0; q < columns; q++, row += pixel) {
+    if (!past || filters % LANES<SumOf<T>>)
+      std::memset(row, 0, filters * sizeof(T));
+    else
+      for (int k = 0; k < filters; k += LANES<SumOf<T>>) write_past(row + k, Vec<SumOf<T>>{});
+  }
 }
 
-// Convolves every image by one sweep.
+// Convolves every image by some sweeps that have their strides and bounding box in common, and of
+// which the first has most outputs: each band is framed once for all.
 //
-//   packed  of `pack`, for all panels
-//   bias    [filters] or nothing
+//   bias  [filters] or nothing
 template <class Kind, class T>
-void convolve(const Sweep& sweep, const Images<T>& x, const typename Kind::Value* packed,
-              const Panels& panels, const Results<T>& y, const typename Kind::Sum* bias, bool relu,
-              const Each& each) {
+void convolve(const std::vector<Pass<Kind, T>>& passes, const Images<T>& x, const Panels& panels,
+              const typename Kind::Sum* bias, bool relu, const Each& each) {
   using Value = typename Kind::Value;
   using Sum = typename Kind::Sum;
   const int c = framed<Kind>(x.channels);
+  // Pixels a multiple of 4 KB apart fall into one set of the first-level cache, and push each other
+  // out of it: in a frame they are a line further apart.
+  const int pixel = c * sizeof(Value) % PAGE ? c : c + LINE / (int)sizeof(Value);
+  const Sweep& largest = passes[0].sweep;
+  size_t taps = 0, most_taps = 0;
+  bool past = std::is_same_v<T, typename Kind::Out>;
+  for (const Pass<Kind, T>& pass : passes) {
+    taps += pass.sweep.taps.size(), most_taps = std::max(most_taps, pass.sweep.taps.size());
+    past = past && past_cache(pass.y.data, pass.y.pixel, x.count * pass.y.image);
+  }
   // Nothing to widen or to gather: rows are walked where they lie, but for those with padding.
-  const bool plain = std::is_same_v<T, Value> && c == x.channels &&
-                     (sweep.taps.size() == 1 || x.pixel == c) && sweep.columns_inside(x.width);
-  const int frame_columns = sweep.reach_columns(sweep.columns);
-  const long frame_row = (long)frame_columns * c, image_row = (long)x.width * x.pixel;
-  const int band = band_rows(sweep, BAND_PIXELS, frame_row * sizeof(Value), x.count);
-  const int bands = (sweep.rows + band - 1) / band;
-  const std::vector<Run> there = sweep.runs(image_row, x.pixel, c);
-  const std::vector<Run> framed_runs = sweep.runs(frame_row, c, c);
-  const long depth = (long)sweep.taps.size() * c;
-  const int cuts = (sweep.columns + most_rows<Sum>(panels.columns) - 1) / most_rows<Sum>(panels.columns);
-  const int tile_rows = (sweep.columns + cuts - 1) / cuts;
+  const bool plain = std::is_same_v<T, Value> && pixel == x.channels &&
+                     (most_taps <= 1 || x.pixel == c) && largest.columns_inside(x.width);
+  const int frame_columns = largest.reach_columns(largest.columns);
+  const long frame_row = (long)frame_columns * pixel, image_row = (long)x.width * x.pixel;
+  const int band = band_rows(largest, BAND_PIXELS, frame_row * sizeof(Value), x.count);
+  const int bands = (largest.rows + band - 1) / band;
+  std::vector<std::vector<Run>> there, framed_runs;  // of each pass
+  for (const Pass<Kind, T>& pass : passes) {
+    there.push_back(pass.sweep.runs(image_row, x.pixel, c));
+    framed_runs.push_back(pass.sweep.runs(frame_row, pixel, c));
+  }
+  const int most = most_rows<Sum>(panels.columns);
+  const int cuts = (largest.columns + most - 1) / most;
+  const int tile_rows = (largest.columns + cuts - 1) / cuts;
 
-  const bool past = std::is_same_v<T, typename Kind::Out> &&
-                    past_cache(y.data, y.pixel, (long)x.count * sweep.rows * sweep.columns * y.pixel);
-
-  each((long)x.count * bands, (long)x.count * sweep.rows * sweep.columns * depth, [&](long task) {
+  const long products = (long)x.count * largest.rows * largest.columns * taps * c;
+  each((long)x.count * bands, products, [&](long task) {
     const int n = task / bands, first = task % bands * band;
-    const int last = std::min(first + band, sweep.rows);
+    const int last = std::min(first + band, largest.rows);
     if (first >= last) return;
     const T* image = x.data + (long)n * x.height * x.width * x.pixel;
     const Value* corner;
-    const int top = first * sweep.row_stride + sweep.top;
-    const int frame_rows = sweep.reach_rows(last - first);
+    const int top = first * largest.row_stride + largest.top;
+    const int frame_rows = largest.reach_rows(last - first);
     const bool in_place = plain && top >= 0 && top + frame_rows <= x.height;
-    const std::vector<Run>& runs = in_place ? there : framed_runs;
-    const long step = (long)sweep.column_stride * (in_place ? x.pixel : c);
-    const long row_step = sweep.row_stride * (in_place ? image_row : frame_row);
+    const long step = (long)largest.column_stride * (in_place ? x.pixel : pixel);
+    const long row_step = largest.row_stride * (in_place ? image_row : frame_row);
     if (in_place) {
-      corner = reinterpret_cast<const Value*>(image) + top * image_row + sweep.left * x.pixel;
+      corner = reinterpret_cast<const Value*>(image) + top * image_row + largest.left * x.pixel;
     } else {
       Value* frame = scratch<Value>((size_t)frame_rows * frame_row + 64, 0);
       for (int r = 0; r < frame_rows; r++)
-        copy_row(x, image, top + r, sweep.left, frame_columns, c,
-                 frame + r * frame_row);
+        copy_row(x, image, top + r, largest.left, frame_columns, pixel, frame + r * frame_row);
       corner = frame;
     }
-    T* out = y.data + n * y.image + first * y.row;
-    for (int p = 0; p < panels.count; p++) {
-      const int o = panels.first(p);
-      const Value* w = packed + o * depth;
+    // The results of a panel of filters.
+    auto walk = [&](const Pass<Kind, T>& pass, const std::vector<Run>& runs, int p) {
+      const Sweep& sweep = pass.sweep;
+      const int o = panels.first(p), columns = panels.filters - o;
+      const Value* w = pass.packed + o * (long)sweep.taps.size() * c;
       const Finish<Sum> finish{bias ? bias + o : nullptr, relu, past};
       const auto full = windows_for<Kind>(tile_rows, panels.width(p));
-      for (int r = first; r < last; r++) {
+      for (int r = first; r < std::min(last, sweep.rows); r++) {
+        T* row = pass.y.data + n * pass.y.image + r * pass.y.row;
+        if (runs.empty()) {
+          if (p == 0) clear(row, sweep.columns, pass.y.pixel, panels.filters, past);
+          continue;
+        }
         const Reached reached(runs, r * sweep.row_stride, x.height);
         const Value* filters = w + reached.before * panels.width(p) * panels.lanes;
         for (int q = 0; q < sweep.columns; q += tile_rows) {
           const int rows = std::min(tile_rows, sweep.columns - q);
           const auto product = rows == tile_rows ? full : windows_for<Kind>(rows, panels.width(p));
+          const Value* at = corner + (r - first) * row_step + q * step;
           // The image comes from memory while the tile before it is at work.
           if (in_place && p == 0 && q + tile_rows < sweep.columns)
-            prefetch(corner + (r - first) * row_step + (q + tile_rows) * step,
-                     std::min(tile_rows, sweep.columns - q - tile_rows) * step);
-          const Value* at = corner + (r - first) * row_step + q * step;
-          T* to = out + (r - first) * y.row + q * y.pixel + o;
-          const int columns = panels.filters - o;
+            prefetch(at + tile_rows * step, std::min(tile_rows, sweep.columns - q - tile_rows) * step);
+          T* to = row + q * pass.y.pixel + o;
           if constexpr (std::is_same_v<T, typename Kind::Out>) {
-            product(at, step, runs.data() + reached.first, reached.count, filters, to, y.pixel,
+            product(at, step, runs.data() + reached.first, reached.count, filters, to, pass.y.pixel,
                     columns, finish);
           } else {
             Sum sums[MOST_ROWS * MOST_COLUMNS * LANES<Sum>];
@@ -268,11 +224,14 @@ void convolve(const Sweep& sweep, const Images<T>& x, const typename Kind::Value
                     width, finish);
             for (int i = 0; i < rows; i++)
               for (int j = 0; j < width; j += panels.lanes)
-                write(to + i * y.pixel + j, load(sums + i * width + j), columns - j);
+                write(to + i * pass.y.pixel + j, load(sums + i * width + j), columns - j);
           }
         }
       }
-    }
+    };
+    for (int p = 0; p < panels.count; p++)
+      for (size_t k = 0; k < passes.size(); k++)
+        walk(passes[k], in_place ? there[k] : framed_runs[k], p);
     if (past) settle();
   });
 }

@@ -1,0 +1,47 @@
+// The training pictures nearest to a picture. The server reads them when they are first asked for.
+
+import { $, make } from "./elements.js";
+import { ask, only } from "./server.js";
+
+const PAUSE = 700;  // milliseconds between two questions while the server reads
+
+/** Asks for the pictures nearest to one, of a name, until they are there; and shows them. */
+export const showNearest = only("nearest", async (stale, picture) => {
+  $("nearest").hidden = true;
+  $("likes").replaceChildren();
+  for (;;) {
+    const found = await ask(`/pictures/${picture}/nearest`);
+    if (stale()) return;
+    $("nearest").hidden = found.state === "none" && !found.why;
+    $("nearest-text").textContent = said(found);
+    if (found.state !== "reading") {
+      $("likes").replaceChildren(...(found.nearest || []).map(like));
+      return;
+    }
+    await new Promise((done) => setTimeout(done, PAUSE));
+    if (stale()) return;
+  }
+});
+
+/** What GET /pictures/PICTURE/nearest answers, in words. */
+const said = (found) => {
+  const count = (value) => value.toLocaleString("en");
+  if (found.state === "none") return `There are none to show: ${found.why}.`;
+  if (found.state === "reading") return found.total ? `Looking at the training pictures: ${count(found.done)} of ${count(found.total)} ...` : "Looking for the training pictures ...";
+  const among = found.among < found.total ? `a sample of ${count(found.among)} of ${count(found.total)}` : `all ${count(found.total)}`;
+  return `Those whose features, the input of the last dense layer, point most nearly the same way: the number is the cosine, at most 1. Looked at: ${among}.`;
+};
+
+/** A training picture with its class, its similarity and its name. */
+const like = (one) => {
+  const figure = make("figure"), words = make("figcaption");
+  if (one.picture) {
+    const image = make("img");
+    image.src = one.picture;
+    image.alt = `${one.class}, a training picture`;
+    figure.append(image);
+  }
+  words.append(make("b", one.class), ` ${one.similarity.toFixed(3)}`, make("span", one.name, "name"));
+  figure.append(words);
+  return figure;
+};
