@@ -26,16 +26,16 @@ from hw2.config import settings
 from hw2.jobs import train
 
 PLAIN = (0.1, 0.3, 1.0)
-ADAPTIVE = (3e-4, 1e-3, 3e-3)
+ADAPTIVE = (3e-3, 1e-2, 3e-2)
 # What the table calls it, the flags that make it, and the rates that are tried.
 OPTIMIZERS = (
     ("sgd", ["--optimizer=sgd", "--momentum=0"], PLAIN),
-    ("sgd, momentum 0.9", ["--optimizer=sgd", "--momentum=0.9"], (0.003, 0.01, 0.03)),
-    ("adagrad", ["--optimizer=adagrad"], (0.003, 0.01, 0.03)),
+    ("sgd, momentum 0.9", ["--optimizer=sgd", "--momentum=0.9"], (0.03, 0.1, 0.3)),
+    ("adagrad", ["--optimizer=adagrad"], (0.03, 0.1, 0.3)),
     ("rmsprop", ["--optimizer=rmsprop"], ADAPTIVE),
     ("adam", ["--optimizer=adam"], ADAPTIVE),
     ("adamw", ["--optimizer=adamw", "--weight_decay=0.01"], ADAPTIVE),
-    ("lion", ["--optimizer=lion"], (3e-5, 1e-4, 3e-4)),
+    ("lion", ["--optimizer=lion"], (3e-4, 1e-3, 3e-3)),
 )
 FLAGS = (
     *("--model=lenet5", "--image_size=28", "--short_side=28", "--crop_size=28"),

@@ -30,6 +30,7 @@ NAMES = {
     "fashion_mnist_best",
     "fashion_mnist_imbalanced",
     "fashion_mnist_swapped",
+    "fashion_mnist_ten_minutes",
     "few_pictures",
     "s1_inception10",
     "s2_densenet",
