@@ -50,18 +50,10 @@ def load(path: Path) -> Callable[[np.ndarray], Answer]:
     """Loads the file; the function returned maps pixels `[h, w, 3]` to what it answers."""
     with _quiet():
         interpreter = tf.lite.Interpreter(str(path))
-    place = interpreter.get_input_details()[0]["index"]
-    outputs = interpreter.get_output_details()  # probabilities are [1, classes], a distance [1]
-    [answer] = [one["index"] for one in outputs if len(one["shape"]) > 1]
-    distances = [one["index"] for one in outputs if len(one["shape"]) == 1]
+    run = interpreter.get_signature_runner()
 
     def classify(image: np.ndarray) -> Answer:
-        interpreter.resize_tensor_input(place, [1, *image.shape])
-        interpreter.allocate_tensors()
-        interpreter.set_tensor(place, image[None])
-        interpreter.invoke()
-        probabilities = interpreter.get_tensor(answer)[0]
-        return Answer(probabilities, *(interpreter.get_tensor(index)[0] for index in distances))
+        return Answer(**{name: rows[0] for name, rows in run(picture=image[None]).items()})
 
     return classify
 

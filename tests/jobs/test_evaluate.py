@@ -103,7 +103,7 @@ def waiting(train, tmp_path, monkeypatch, capsys):
         return checkpoints.write(run / "checkpoints", step, values, state)
 
     class Evaluator:
-        skipped, trained_on, outputs = (), 0, metrics.Outputs()
+        skipped, trained_on, outputs, batches = (), 0, metrics.Outputs(), ()
         outputs.add(np.zeros(1, int), np.ones([1, 10], np.float32))
 
         def __call__(self, *arguments):

@@ -20,16 +20,8 @@ export const predict = (file) => {
 /** Shows the verdict and the probabilities of what POST /predict answers. */
 export const showGuesses = (found) => {
   const [best] = found.guesses;
-  const verdict = $("verdict");
-  verdict.replaceChildren();
-  const present = found.guesses.filter((guess) => guess.present).map((guess) => guess.class);
-  if (best.present !== undefined) {
-    const words = present.length === 1 ? ", above its threshold" : present.length ? ", each above its threshold" : ": no class is above its threshold";
-    verdict.append(make("b", present.join(", ") || "None of these"), words);
-  }
-  else if (found.rejected && found.distance !== undefined) verdict.append(make("b", "None of these"), `: its features are ${found.distance.toPrecision(3)} away from the nearest class, and at most ${found.reject_above.toPrecision(3)} is accepted`);
-  else if (found.rejected) verdict.append(make("b", "None of these"), `: the likeliest class, ${best.class}, has only ${percent(best.probability)}`);
-  else verdict.append(make("b", best.class), `, with a probability of ${percent(best.probability)}`);
+  const [first, rest] = verdict(found, best);
+  $("verdict").replaceChildren(make("b", first), rest);
   $("guesses").replaceChildren(...found.guesses.map((guess) => {
     const said = guess.present ?? (guess === best && !found.rejected);
     const row = make("tr", "", said ? "said" : ""), bar = make("span", "", "bar"), cell = make("td");
@@ -38,6 +30,19 @@ export const showGuesses = (found) => {
     row.append(make("td", guess.class), cell, make("td", percent(guess.probability)));
     return row;
   }));
+};
+
+/** What is said of an answer: its first words, and the rest. */
+const verdict = (found, best) => {
+  if (best.present !== undefined) {
+    const present = found.guesses.filter((guess) => guess.present).map((guess) => guess.class);
+    if (!present.length) return ["None of these", ": no class is above its threshold"];
+    return [present.join(", "), present.length === 1 ? ", above its threshold" : ", each above its threshold"];
+  }
+  if (!found.rejected) return [best.class, `, with a probability of ${percent(best.probability)}`];
+  if (found.distance === undefined) return ["None of these", `: the likeliest class, ${best.class}, has only ${percent(best.probability)}`];
+  const [distance, most] = [found.distance, found.reject_above].map((value) => value.toPrecision(3));
+  return ["None of these", `: its features are ${distance} away from the nearest class, and at most ${most} is accepted`];
 };
 
 /** Shows what GET /pictures/PICTURE answers. */
