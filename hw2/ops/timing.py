@@ -26,6 +26,7 @@ from hw2.ops.geometry import Window
 
 VARIABLE = "HW2_CONV_CHOICE"  # "rule" forbids the clock
 ROUNDS = 7
+COLOURS = 3  # channels at most of a picture
 WAIT = 10  # seconds for another process to write its choices
 _HOPELESS = 1.5  # times the least: a candidate that is not timed again
 _EQUAL = 1.03  # times the least: the noise of a clock, within which the rule decides
@@ -64,7 +65,7 @@ def choose(
     candidates: Mapping[str, Convolution],
     by_rule: str,
 ) -> str:
-    """Names the fastest algorithm for a convolution and its two gradients.
+    """Names the fastest algorithm for a convolution and the gradients that a training needs.
 
     It is measured while a graph is traced, for shapes that are known, unless `HW2_CONV_CHOICE` is
     "rule", TensorFlow is to be deterministic or something checks the values of each operation.
@@ -172,24 +173,25 @@ def _measure(
 
 
 def _step(convolve: Convolution, window: Window) -> tf.types.experimental.PolymorphicFunction:
-    """A convolution and both its gradients as one graph."""
+    """A convolution and the gradients that a training needs, as one graph."""
 
     @tf.function(autograph=False)
     def step(x, w):
         y = convolve(x, w, window)
+        sources = [w] if x.shape[3] <= COLOURS else [x, w]
         # not by a GradientTape, which records nothing while another graph is being traced: that
         # is what `tf.init_scope` does
-        return [y, *tf.gradients(y, [x, w], y)]
+        return [y, *tf.gradients(y, sources, y)]
 
     return step
 
 
 def _machine() -> str:
-    """What the times depend on, besides the convolution."""
+    """What the times depend on, besides the convolution; and what was timed."""
     threads = tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count()
     isa = os.environ.get(cpu.VARIABLE) or cpu.available()[0]
     versions = f"kernel {build.version()}, TensorFlow {tf.version.VERSION}"
-    return f"{cpu.name()}, {isa}, {threads} threads, {versions}"
+    return f"{cpu.name()}, {isa}, {threads} threads, {versions}, with gradients"
 
 
 def _file() -> Path | None:

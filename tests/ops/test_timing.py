@@ -140,8 +140,9 @@ def test_a_real_clock(mode, count):
     assert out == f"{count} 1 True\n"  # measured, recorded
 
 
-def test_both_gradients_are_measured_while_a_graph_is_traced(monkeypatch):
-    """`tf.init_scope` pauses gradient tapes, so a tape would find none."""
+@pytest.mark.parametrize("channels", [3, 4])
+def test_gradients_are_measured_while_a_graph_is_traced(channels, monkeypatch):
+    """`tf.init_scope` pauses gradient tapes, so a tape would find none; pictures need none."""
     steps = []
     real = timing._step
 
@@ -150,14 +151,15 @@ def test_both_gradients_are_measured_while_a_graph_is_traced(monkeypatch):
         return steps[-1]
 
     monkeypatch.setattr(timing, "_step", step)
-    x, able = tf.zeros([2, 8, 7, 4]), ("direct", "direct_winograd2", "im2col", "winograd")
+    able = ("direct", "direct_winograd2", "im2col", "winograd")
+    x, w = tf.zeros([2, 8, 7, channels]), tf.zeros([3, 3, channels, 6])
 
     @tf.function(autograph=False)
     def trace():
         candidates = {name: conv.ALGORITHMS[name] for name in able}
-        timing._measure(x, W, geometry.window((3, 3)), candidates, "direct")
+        timing._measure(x, w, geometry.window((3, 3)), candidates, "direct")
         return tf.zeros([])
 
     trace()
-    shapes = [[y.shape for y in step(x, W)] for step in steps]
-    assert shapes == [[(2, 8, 7, 6), x.shape, W.shape]] * len(able)
+    expected = [(2, 8, 7, 6), *([x.shape] if channels > 3 else []), w.shape]
+    assert [[y.shape for y in step(x, w)] for step in steps] == [expected] * len(able)
