@@ -25,7 +25,7 @@ class Commands:
     checkpoint: str = setting("auto", "best, last or auto", one_of("auto", "best", "last"))
     reject_below: str = one_command("", "a probability, error:0.01 or coverage:0.9", REJECTION)
     reject_by: str = one_command(
-        "probability", "the score: probability or distance", one_of(*REJECT_BY)
+        "probability", "reject by probability or distance", one_of(*REJECT_BY)
     )
     unknown_data: str = one_command(
         "", "folder of images of no class, to be rejected", path=DATA_SETS

@@ -92,4 +92,6 @@ def distance(features: tf.Tensor, fitted: Gaussians) -> tf.Tensor:
     products = tf.matmul(z, means, transpose_b=True)  # [N, classes]
     lengths = tf.reduce_sum(z * z, 1, keepdims=True)  # [N, 1]
     squares = lengths - 2 * products + tf.reduce_sum(means * means, 1)  # [N, classes]
+    most = squares.dtype.max  # for what overflows: it is far, and no longer a number
+    squares = tf.where(squares <= most, squares, most)
     return tf.sqrt(tf.maximum(tf.reduce_min(squares, 1), 0))

@@ -8,6 +8,7 @@ from sklearn.datasets import load_digits
 
 from hw2.training import mahalanobis, rejection
 from hw2.training.mahalanobis import Gaussians
+from hw2.training.rejection import FARTHEST
 
 FLOAT32 = 1e-4  # of a distance: a hundred rounding errors, since small ones are differences
 
@@ -44,6 +45,12 @@ def test_fewer_images_than_features_and_features_that_are_always_0_work():
     found = mahalanobis.distance(tf.constant(features), fitted).numpy()
     assert np.isfinite(found).all()
     assert (found > 0).all()
+
+
+def test_features_that_overflow_are_far():
+    fitted = Gaussians(np.zeros(2), np.eye(2), np.ones([3, 2]))
+    found = mahalanobis.distance(tf.constant([[1e30, 1e30], [np.inf, 0], [1, 2]]), fitted)
+    np.testing.assert_allclose(found, [FARTHEST**0.5, FARTHEST**0.5, 1], rtol=1e-6)
 
 
 def test_three_digits_are_told_from_the_others():
