@@ -32,7 +32,7 @@ export const number = (value, digits = 4) => {
 export const decimals = (values) => {
   const most = Math.max(...values.flat().map(Math.abs)), places = values[0].length > 3 ? 2 : 3;
   const plain = most >= 0.01 && most < 1000;
-  return (value) => (plain && value !== 0 ? value.toFixed(places).replace(/^-(?=[0.]+$)/, "").replace("-", "\u2212") : number(value, 2));
+  return (value) => (plain && value ? value.toFixed(places).replace(/^-(?=[0.]+$)/, "").replace("-", "\u2212") : number(value, 2));
 };
 
 /** A text that begins a line. */

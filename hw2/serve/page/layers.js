@@ -2,7 +2,7 @@
 
 import { $, button, capital, make, many, number } from "./elements.js";
 import { ask, only, trouble } from "./server.js";
-import { at, channelOf, shortOf, titleOf } from "./state.js";
+import { at, shortOf, titleOf } from "./state.js";
 import { showChannel } from "./channel.js";
 
 const SHEET = 64;  // channels of one answer
@@ -64,9 +64,10 @@ const addChannels = (layer, sheet) => {
   sheet.low.forEach((low, index) => {
     const channel = sheet.first + index;
     const element = button("", () => showChannel(channel), "channel");
-    element.append(tile(layer, sheet, index), shortOf(layer, channel));
+    const short = shortOf(layer, channel);
+    element.append(tile(layer, sheet, index), short);
     const words = vector ? number(low, 3) : `${number(low, 3)} to ${number(sheet.high[index], 3)}`;
-    element.title = element.ariaLabel = `${channelOf(layer, channel)}: ${words}`;
+    element.title = element.ariaLabel = `${short === String(channel) ? "channel " : ""}${short}: ${words}`;
     element.dataset.channel = channel;
     element.setAttribute("role", "option");
     element.tabIndex = -1;

@@ -71,10 +71,11 @@ const channel = (term) => {
   return source ? channelOf(source, term.from.channel) : `channel ${term.channel}`;
 };
 
-const buttons = (...found) => {
+const buttons = (more) => {
+  if (!more) return [];
   const box = make("p", "", "buttons");
-  box.append(...found.filter(Boolean));
-  return box.childElementCount ? [box] : [];
+  box.append(more);
+  return [box];
 };
 
 // What is said of a window without weights: its value, and its padding.
