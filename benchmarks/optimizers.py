@@ -96,7 +96,7 @@ def main() -> None:
         axes.plot(steps, values, marker=mark, markersize=4, label=f"{name}, {rate:g}")
     axes.set_xlabel("step")
     axes.set_ylabel("validation top-1, averaged weights")
-    axes.set_ylim(0.5, 0.9)
+    axes.set_ylim(0.7, 0.86)
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
     figure.savefig(given.output, metadata={"Date": None})

@@ -18,12 +18,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, PngImagePlugin
+from PIL import Image, ImageDraw
 
 from hw2.commands.command import Command, Own, check_data
 from hw2.config.fields import setting
 from hw2.config.settings import Config
-from hw2.drawing import fonts
+from hw2.drawing import fonts, signed
 from hw2.errors import UsageError
 from hw2.input import labels as labelling
 from hw2.input import source
@@ -36,7 +36,7 @@ from hw2.terminal import progress_bar
 
 SMALLEST = 96  # side of a cell; smaller pictures are enlarged by whole numbers
 GAP, LINE = 4, 14  # pixels between cells, and of a line of text
-MARK = ("Software", "hw2.input.preview")  # by which a PNG is known as one of ours
+PROGRAM = "hw2.input.preview"  # by which a PNG is known as one of ours
 COLUMNS = ("as decoded", "in evaluation")  # before those of training
 LETTERS = 10  # named, of those that have no font
 DEVIATIONS = 2.0  # of standardized pictures, that black and white are away from the middle
@@ -125,13 +125,11 @@ def write(page: Image.Image, path: Path) -> None:
     Raises:
       UsageError: There is another file, or the disk refuses.
     """
-    if os.path.lexists(path) and not _is_ours(path):
+    if os.path.lexists(path) and not signed.is_by(path, PROGRAM):
         raise UsageError(f"cannot write {path} - there is something else; choose another --output")
-    about = PngImagePlugin.PngInfo()
-    about.add_text(*MARK)
     try:
         with atomic.replacing(path) as partial:
-            page.save(partial, "PNG", pnginfo=about)
+            signed.save(page, partial, PROGRAM)
     except OSError as error:
         why = (error.strerror or str(error)).lower()
         raise UsageError(f"cannot write {path} - {why}; choose another --output") from error
@@ -201,14 +199,6 @@ def _cut(text: str, writer: fonts.Writer, width: int) -> str:
     while text and math.ceil(writer.width(text)) > width:
         text = text[:-1]
     return text
-
-
-def _is_ours(path: Path) -> bool:
-    try:
-        with Image.open(path, formats=["PNG"]) as image:
-            return image.info.get(MARK[0]) == MARK[1]
-    except (OSError, SyntaxError, ValueError):
-        return False
 
 
 COMMAND = Command(

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image, ImageDraw, PngImagePlugin
+from PIL import Image, ImageDraw
 
-from hw2.drawing import fonts
+from hw2.drawing import fonts, signed
 from hw2.errors import DataError, RunError, UsageError, writing
 from hw2.input.files import decode
 from hw2.input.files.frame import Frame, Size
@@ -25,7 +25,7 @@ from hw2.runs import atomic
 from hw2.runs.checkpoints import Checkpoint
 
 SIDE = 224  # pixels of the picture and of its heat map
-MARK = ("Software", "hw2 predict --explain")  # in our files, which --overwrite may replace
+PROGRAM = "hw2 predict --explain"  # in our files, which --overwrite may replace
 _GAP, _LINE, _LETTERS = 8, 28, 15  # pixels: between the two, the caption, its letters
 _AT_ONCE = 16  # pictures whose gradients are taken at once
 _NAME = 100  # bytes of a picture's name in the name of its file
@@ -85,9 +85,8 @@ class Explainer:
         row = one.number % len(self._images)
         levels = self._levels(one.number, self._images[row])
         page = drawn(levels, self._heat_of(row), self._text(one), self._writer)
-        about = PngImagePlugin.PngInfo()
-        about.add_text(*MARK)
-        page.save(self._folder / file_name(one.number, one.name, self._digits), pnginfo=about)
+        path = self._folder / file_name(one.number, one.name, self._digits)
+        signed.save(page, path, PROGRAM)
         self.count += 1
 
     def _heat_of(self, row: int) -> np.ndarray:
@@ -171,7 +170,9 @@ def check(folder: str, data: str, output: str, *, overwrite: bool) -> None:
     names = os.listdir(folder)
     if names and not overwrite:
         raise UsageError(f"--explain={folder} is there already; give another, or --overwrite")
-    if other := next((name for name in names if not _is_ours(Path(folder, name))), None):
+    if other := next(
+        (name for name in names if not signed.is_by(Path(folder, name), PROGRAM)), None
+    ):
         raise UsageError(
             f"--explain={folder} holds something else than heat maps, {other}; give another"
         )
@@ -218,12 +219,3 @@ def _caption(name: str, probability: float, label: str, rejected: bool) -> str:
 
 def _within(path: str, folder: str) -> bool:
     return path == folder or path.startswith(os.path.join(folder, ""))
-
-
-def _is_ours(path: Path) -> bool:
-    """Whether a file is one that `Explainer` has written."""
-    try:
-        with Image.open(path, formats=["PNG"]) as image:
-            return image.info.get(MARK[0]) == MARK[1]
-    except (OSError, SyntaxError, ValueError):
-        return False

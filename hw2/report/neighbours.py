@@ -116,7 +116,9 @@ def lesson(label: str, guess: str, near: Sequence[Neighbour], usual: float) -> s
     guessed, right = (sum(one.label == name for one in near) for name in (guess, label))
     shares = f"{guessed or 'None'} of {count} are labelled {guess}, {right or 'none'} {label}"
     if not right:
-        return f"{shares}: its own label is wrong, or the training data lack pictures like it."
+        return (
+            f"{shares}: its own label may be wrong, or the training data may lack pictures like it."
+        )
     if right > guessed:
         return f"{shares}, and yet the model answers {guess}: it tells these two apart badly."
     return f"{shares}: the classes overlap here, and more pictures like this one would help."

@@ -43,3 +43,10 @@ def _all(conv2d, x, w):
         y = conv2d(x, w)
     dy = tf.cast(random(*y.shape, seed=2), x.dtype)
     return [y, *tape.gradient(y, [x, w], dy)]
+
+
+@pytest.mark.parametrize("kernel", [1, 3])
+def test_images_without_channels_give_the_bias(kernel):
+    x, w = tf.zeros([1, 5, 4, 0]), tf.zeros([kernel, kernel, 0, 3])
+    y = ops.conv2d(x, w, bias=tf.constant([1.0, 2.0, 3.0]), algorithm="direct")
+    assert y.numpy().tolist() == [[[[1, 2, 3]] * 4] * 5]

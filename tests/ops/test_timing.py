@@ -151,7 +151,7 @@ def test_gradients_are_measured_while_a_graph_is_traced(channels, monkeypatch):
         return steps[-1]
 
     monkeypatch.setattr(timing, "_step", step)
-    able = ("direct", "direct_winograd2", "im2col", "winograd")
+    able = ("direct", "direct_winograd2", "winograd")
     x, w = tf.zeros([2, 8, 7, channels]), tf.zeros([3, 3, channels, 6])
 
     @tf.function(autograph=False)

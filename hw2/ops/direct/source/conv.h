@@ -124,9 +124,9 @@ void convolve_numbers(OpKernelContext* c, const std::vector<Sweep>& sweeps, cons
       y[0].image != y[0].row * x.height)
     return convolve_group<Kind>(c, sweeps, x, w, steps, filters, y, bias, relu, threads);
   // 1x1: pixels are pixels, cut where it suits.
-  const long fitting = 2 * BAND_BYTES / (x.channels * (long)sizeof(typename Kind::Value));
+  const long bytes = std::max(x.channels, 1) * (long)sizeof(typename Kind::Value);
   const long pixels = (long)x.count * x.height * x.width;
-  const long row = divisor_near(pixels, std::clamp<long>(fitting, 2 * MOST_ROWS, BAND_PIXELS));
+  const long row = divisor_near(pixels, std::clamp<long>(2 * BAND_BYTES / bytes, 2 * MOST_ROWS, BAND_PIXELS));
   auto part = [&](long first, long rows, long columns) {
     if (!rows || !columns) return;
     Sweep one = sweep;
