@@ -29,7 +29,7 @@ const said = (found) => {
   if (found.state === "none") return `There are none to show: ${found.why}.`;
   if (found.state === "reading") return found.total ? `Looking at the training pictures: ${count(found.done)} of ${count(found.total)} ...` : "Looking for the training pictures ...";
   const among = found.among < found.total ? `a sample of ${count(found.among)} of ${count(found.total)}` : `all ${count(found.total)}`;
-  return `Those whose features, the input of the last dense layer, point most nearly the same way: the number is the cosine, at most 1. Looked at: ${among}.`;
+  return `The training pictures whose features, the input of the last dense layer, are most like this one's. The number is their cosine similarity: 1 is the same direction. Compared with ${among}.`;
 };
 
 /** A training picture with its class, its similarity and its name. */
