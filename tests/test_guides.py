@@ -33,7 +33,9 @@ PROTOCOL = "it takes half an hour; tests/config/test_recipes.py makes the data a
 INDEX = "it asks the package index; tests/models/test_weights.py and .ci/run do so"
 SERVES = "it serves until a signal comes; tests/serve does so"
 ACCOUNT = "it takes an account; tests/training/test_trackers.py has its offline mode"
+COMPILES = "it compiles for a minute or two; tests/ops/test_direct_build.py does so with `slow`"
 CHECKED = {
+    "python -m hw2.ops.direct --isa=avx2": COMPILES,
     "hw2 serve RUN": SERVES,
     "hw2 train digits --tracker=wandb --log_path=runs/on_wandb": ACCOUNT,
     "hw2 weights squeezenet": INDEX,

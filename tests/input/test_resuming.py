@@ -102,7 +102,7 @@ def at_random(count, *seed):
     return np.random.default_rng(seed).choice(np.arange(1, STEPS), count, replace=False).tolist()
 
 
-@pytest.mark.parametrize(("threads", "workers"), [(1, 2), (2, 1), (4, 2)])
+@pytest.mark.parametrize(("threads", "workers"), [(2, 1), (4, 2)])
 def test_resumed_at_random_steps(start_anew, whole, threads, workers):
     starts = at_random(2, threads, workers)
     check(start_anew, whole, starts, threads=threads, workers=workers)

@@ -1,6 +1,7 @@
 """The scripts as a user runs them: train, kill, go on, evaluate, on one device and on two."""
 
 import csv
+import itertools
 import json
 import re
 import shutil
@@ -278,12 +279,15 @@ def test_eval_waits_for_new_checkpoints(trained, tmp_path):
     assert "Traceback" not in err
 
 
-QUICK = {"inception10", "lenet5"}
+QUICK = {("inception10", 32), ("lenet5", 100)}
 
 
-@pytest.mark.parametrize("size", [32, 100])
 @pytest.mark.parametrize(
-    "model", [pytest.param(m, marks=[] if m in QUICK else pytest.mark.slow) for m in MODELS]
+    ("model", "size"),
+    [
+        pytest.param(*case, marks=[] if case in QUICK else pytest.mark.slow)
+        for case in itertools.product(MODELS, (32, 100))
+    ],
 )
 def test_every_model_tries_everything_once(train, model, size, tmp_path, capsys):
     sides = [f"--{name}={size}" for name in ("image_size", "short_side", "crop_size")]

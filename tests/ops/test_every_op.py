@@ -49,8 +49,16 @@ def unknown_sizes(call):
     return [tf.TensorSpec(shape, tf.float64) for shape in (image, *call.weights)]
 
 
-@every_op
-@pytest.mark.parametrize("jit_compile", [False, True], ids=["graph", "xla"])
+def compiled():
+    """Every op in a graph, and some of them by XLA, which takes seconds; the others with `slow`."""
+    some = ("conv2d", "conv2d_groups", "depthwise_conv2d", "max_pool2d", "unfold", "fold")
+    for name, call in EVERY.items():
+        yield pytest.param(call, False, id=f"graph-{name}")
+        marks = () if name in some else pytest.mark.slow
+        yield pytest.param(call, True, id=f"xla-{name}", marks=marks)
+
+
+@pytest.mark.parametrize(("call", "jit_compile"), list(compiled()))
 def test_graphs_with_unknown_sizes(call, jit_compile):
     def run(*inputs):
         with tf.GradientTape() as tape:

@@ -21,6 +21,7 @@ def with_constant_weights(call):
     return lambda x: call.run(x, *weights), x
 
 
+@pytest.mark.slow
 def test_saved_model(tmp_path):
     """Read back, every op has its output, and its gradient."""
     module = tf.Module()
