@@ -59,7 +59,9 @@ def run(tmp_path_factory):
         yield folder
 
 
-@pytest.mark.parametrize("form", ["saved_model", "litert", "onnx"])
+@pytest.mark.parametrize(
+    "form", [pytest.param("saved_model", marks=pytest.mark.slow), "litert", "onnx"]
+)
 def test_every_format_has_the_answers_of_prediction(run, tmp_path, capsys, form):
     pytest.importorskip({"onnx": "tf2onnx", "litert": "ai_edge_litert"}.get(form, "tensorflow"))
     output = f"--output={tmp_path / 'model'}"

@@ -75,7 +75,7 @@ def test_from_a_dropped_picture_to_the_sum_of_a_pixel(browser, served, digit, wi
     wait(
         browser, "document.querySelectorAll('#likes img[alt$=\"a training picture\"]').length === 6"
     )
-    assert text(browser, "nearest-text").startswith("Those whose features")
+    assert text(browser, "nearest-text").startswith("The training pictures whose features")
     layers = served.model.network.layers
     second = [layer.number for layer in layers if layer.kind == "convolution"][1]
     browser.find_element(By.CSS_SELECTOR, f"#layers option[value='{second}']").click()
