@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 from hw2.errors import RunError, writing
@@ -95,7 +96,20 @@ def _check(found: Calibration) -> None:
     """Raises a `ValueError` if a number cannot be."""
     if not (math.isfinite(found.temperature) and found.temperature > 0):
         raise ValueError(f"the temperature must be above 0, is {found.temperature}")
-    accepted = [count for _, count, _ in found.curve]
-    counts_fit = accepted == sorted(accepted) and accepted[-1:] == [found.num_examples]
-    if not counts_fit or any(not 0 <= wrong <= count for _, count, wrong in found.curve):
+    check_curve(found.curve, found.num_examples)
+
+
+def check_curve(curve: Sequence[Sequence[float]], num_examples: int) -> None:
+    """Checks the counts of a curve, of which the last threshold accepts all images.
+
+    Args:
+      curve: Threshold, number of images accepted and number of these that are wrong, for each.
+      num_examples: How many images it is of.
+
+    Raises:
+      ValueError: There cannot be such a curve.
+    """
+    accepted = [count for _, count, _ in curve]
+    counts_fit = accepted == sorted(accepted) and accepted[-1:] == [num_examples]
+    if not counts_fit or any(not 0 <= wrong <= count for _, count, wrong in curve):
         raise ValueError("the counts of its curve do not fit together")

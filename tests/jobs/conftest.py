@@ -12,6 +12,15 @@ from tests import guide
 from tests.training.tiny import FLAGS, tiny
 
 
+@pytest.fixture(scope="module")
+def known():
+    """`--model=tiny`, in a process that was started as train.py."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(MODELS, "tiny", tiny)
+        patch.setattr(sys, "argv", ["train.py"])
+        yield
+
+
 @pytest.fixture(scope="session")
 def noise(tmp_path_factory):
     """Twenty little pictures in two class folders."""

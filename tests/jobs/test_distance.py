@@ -4,7 +4,6 @@ import csv
 import dataclasses
 import json
 import shutil
-import sys
 
 import numpy as np
 import pytest
@@ -15,21 +14,12 @@ from hw2.config import settings
 from hw2.errors import DataError, RunError, UsageError
 from hw2.jobs import distance, evaluate, extractor, predict, tta
 from hw2.jobs import model as trained
-from hw2.models import MODELS
 from hw2.runs import distance as stored
 from hw2.runs.folder import RunFolder
 from hw2.terminal import console
-from tests.training.tiny import tiny
 
+pytestmark = pytest.mark.usefixtures("known")
 BY = "--reject_by=distance"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def known():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(MODELS, "tiny", tiny)
-        patch.setattr(sys, "argv", ["train.py"])
-        yield
 
 
 @pytest.fixture(scope="module")

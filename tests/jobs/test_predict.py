@@ -24,10 +24,10 @@ from hw2.input.transforms import preprocess
 from hw2.jobs import evaluate, spec, train
 from hw2.jobs import model as trained
 from hw2.jobs import predict as prediction
-from hw2.models import MODELS
 from hw2.runs import folder as run_folder
-from tests.training.tiny import FLAGS, tiny
+from tests.training.tiny import FLAGS
 
+pytestmark = pytest.mark.usefixtures("known")
 ROOT = Path(__file__).parents[2]
 COLOURS = {"blue": (20, 20, 200), "green": (20, 200, 20), "red": (200, 20, 20)}
 
@@ -36,14 +36,6 @@ def picture(colour, seed):
     rng = np.random.default_rng(seed)
     size = (*rng.integers(10, 30, 2), 3)
     return np.clip(rng.normal(COLOURS[colour], 40, size), 0, 255).astype(np.uint8)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def known():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(MODELS, "tiny", tiny)
-        patch.setattr(sys, "argv", ["train.py"])
-        yield
 
 
 @pytest.fixture(scope="module")

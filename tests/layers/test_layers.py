@@ -14,11 +14,6 @@ from hw2.layers.penalty import l2_penalty
 FLOAT32 = 1e-5  # a few hundred float32 sums, each rounded to 6e-8
 
 
-@pytest.fixture
-def rng():
-    return np.random.default_rng(0)
-
-
 def close(a, b, bound=FLOAT32):
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     assert a.shape == b.shape

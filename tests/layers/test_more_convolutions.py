@@ -1,24 +1,17 @@
 """Layers of signals, volumes, transposed, separable, deformable and octave convolution."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from hw2 import layers, ops
 from hw2.layers.pool import global_mean
+from tests.layers import near
 
 FLOAT32 = 1e-5  # a few hundred float32 sums, each rounded to 6e-8
-
-
-@pytest.fixture
-def rng():
-    return np.random.default_rng(0)
-
-
-def close(a, b):
-    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
-    assert a.shape == b.shape
-    assert np.max(np.abs(a - b)) <= FLOAT32 * np.max(np.abs(b))
+close = functools.partial(near.close, bound=FLOAT32)
 
 
 def values(rng, *shape):

@@ -1,0 +1,9 @@
+"""Random numbers for the layers."""
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
