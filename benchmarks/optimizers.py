@@ -11,19 +11,12 @@ on the 10,000 test images. Run folders are kept, and what is done is not trained
 from __future__ import annotations
 
 import argparse
-import contextlib
-import csv
-import io
-import json
-import statistics
 import warnings
 from pathlib import Path
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
-
-from hw2.config import settings
-from hw2.jobs import train
+import trainings
 
 PLAIN = (0.1, 0.3, 1.0)
 ADAPTIVE = (3e-3, 1e-2, 3e-2)
@@ -49,23 +42,13 @@ def trained(data: Path, folder: Path, flags: list[str], rate: float, seed: int) 
     """Trains once, or finds that it is done; returns what the training says at its end."""
     name = f"{flags[0].partition('=')[2]}-{'-'.join(flags[1:]).strip('-')}-{rate:g}-{seed}"
     words = [f"--train_data_path={data}", "--test_data_path=fashion_mnist", *FLAGS, *flags]
-    words += [f"--learning_rate={rate}", f"--seed={seed}", f"--log_path={folder / name}"]
-    line = io.StringIO()
-    with contextlib.redirect_stdout(line), contextlib.redirect_stderr(io.StringIO()):
-        train.train(settings.parse(["optimizers.py", *words]))
-    return json.loads(line.getvalue().splitlines()[-1])
-
-
-def curve(folder: Path) -> list[tuple[int, float]]:
-    """Step and validation accuracy of every evaluation of a run."""
-    with (folder / "metrics.csv").open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["val_top1"]]
-    return [(int(row["step"]), float(row["val_top1"])) for row in rows]
+    words += [f"--learning_rate={rate}", f"--seed={seed}"]
+    return trainings.trained(folder / name, words)
 
 
 def last(result: dict) -> float:
     """The validation accuracy at the last step, which chooses nothing but the rate."""
-    return curve(Path(result["log_path"]))[-1][1]
+    return trainings.curve(Path(result["log_path"]))[-1][1]
 
 
 def main() -> None:
@@ -86,13 +69,11 @@ def main() -> None:
         rate = max(rates, key=lambda rate: last(tried[rate]))
         more = range(1, given.seeds)
         found = [tried[rate], *(trained(given.data, given.runs, flags, rate, s) for s in more)]
-        cells = []
-        for values in ([*map(last, found)], [one["test_top1"] for one in found]):
-            spread = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
-            cells.append(f"{statistics.mean(values):.4f}{spread}")
+        values = ([*map(last, found)], [one["test_top1"] for one in found])
+        cells = map(trainings.spread, values)
         row = [name, ", ".join(f"{one:g}" for one in rates), f"{rate:g}", *cells]
         print(f"| {' | '.join(row)} |", flush=True)
-        steps, values = zip(*curve(Path(found[0]["log_path"])), strict=True)
+        steps, values = zip(*trainings.curve(Path(found[0]["log_path"])), strict=True)
         axes.plot(steps, values, marker=mark, markersize=4, label=f"{name}, {rate:g}")
     axes.set_xlabel("step")
     axes.set_ylabel("validation top-1, averaged weights")
