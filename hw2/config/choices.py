@@ -28,6 +28,6 @@ PARTS = ("train", "validation", "test")
 # hw2.models.weights.fetch; a test compares.
 DATA_SETS = ("digits", "fashion_mnist")
 WEIGHTS = ("none", "imagenet", "squeezenet", "efficientnet_lite0")
-TTA = ("none", "flip")  # test-time augmentation
+TTA = ("none", "flip", "four_flips")  # test-time augmentation
 REJECT_BY = ("probability", "distance")
 EXPORTS = ("saved_model", "litert", "onnx")

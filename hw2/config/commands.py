@@ -20,7 +20,7 @@ class Commands:
     run_once: bool = setting(True, "--norun_once evaluates each new checkpoint")
     eval_interval_secs: int = setting(60, "seconds between checks for a new one", at_least(1))
     weights: str = setting("ema", "ema (averaged) or raw", one_of("ema", "raw"))
-    tta: str = one_command("none", "none or flip: mirror images too", one_of(*TTA))
+    tta: str = one_command("none", "none, flip or four_flips: mirror images too", one_of(*TTA))
     # "auto" is the best, or each new one with --norun_once.
     checkpoint: str = setting("auto", "best, last or auto", one_of("auto", "best", "last"))
     reject_below: str = one_command("", "a probability, error:0.01 or coverage:0.9", REJECTION)

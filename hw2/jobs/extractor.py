@@ -33,7 +33,7 @@ def extractor(
     """
     if isinstance(model, tta.Flips):
         plain = extractor(model.model, run)
-        return lambda images: tta.over_flips(plain, images)
+        return lambda images: tta.over_flips(plain, images, model.tta)
     layers, last = _divided(model, run)
 
     def compute(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -13,20 +13,26 @@ from hw2.jobs.spec import Spec
 Model = Callable[..., tf.Tensor]
 
 
+# The axes of `[N, H, W, C]` that each further view of an image reverses.
+FLIPS = {"flip": ((2,),), "four_flips": ((2,), (1,), (1, 2))}
+
+
 class Flips(tf.Module):
-    """Answers by the mean of the logits of each image and of its mirror image.
+    """Answers by the mean of the logits of each image and of its mirror images.
 
-    For a softmax, the mean of the logits is the normalized geometric mean of the two
-    probabilities. Every layer sees both images in one batch.
+    For a softmax, the mean of the logits is the normalized geometric mean of the
+    probabilities. Every layer sees all views in one batch.
 
-    Cost: twice the time and memory of the model.
+    Cost: the time and memory of the model times the number of views, two or four.
     Source: Krizhevsky et al., "ImageNet Classification with Deep Convolutional Neural Networks",
     2012, section 4.1, which averages probabilities.
     """
 
-    def __init__(self, model: Model):
+    def __init__(self, model: Model, tta: str = "flip"):
+        """Wraps a model; `tta` is a name of `FLIPS`."""
         super().__init__()
         self.model = model
+        self.tta = tta
 
     def __call__(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Maps `[N, H, W, C]` to logits `[N, classes]`.
@@ -36,34 +42,42 @@ class Flips(tf.Module):
         """
         if training:
             raise ValueError("flips at test time must have training=False, got True.")
-        return over_flips(lambda both: self.model(both, training=False), images)
+        return over_flips(lambda views: self.model(views, training=False), images, self.tta)
 
 
-def over_flips(compute: Callable[[tf.Tensor], Any], images: tf.Tensor) -> Any:
-    """Computes the mean over each image of `[N, H, W, C]` and its mirror image.
+def over_flips(compute: Callable[[tf.Tensor], Any], images: tf.Tensor, tta: str) -> Any:
+    """Computes the mean over each image of `[N, H, W, C]` and its mirror images.
 
     Args:
       compute: Maps a batch to a tensor, or to a tuple of tensors, with a row for each image.
-      images: The batch; `compute` sees twice as many images at once.
+      images: The batch; `compute` sees two or four times as many images at once.
+      tta: A name of `FLIPS`.
     """
-    found = compute(tf.concat([images, tf.reverse(images, [2])], 0))
-    return tf.nest.map_structure(lambda rows: sum(tf.split(rows, 2)) / 2, found)
+    views = [images]
+    for axes in FLIPS[tta]:
+        view = images
+        for axis in axes:  # one at a time, as LiteRT's op takes them
+            view = tf.reverse(view, [axis])
+        views.append(view)
+    found = compute(tf.concat(views, 0))
+    return tf.nest.map_structure(lambda rows: sum(tf.split(rows, len(views))) / len(views), found)
 
 
 def augmented(model: tf.Module, tta: str) -> tf.Module:
     """Wraps a model as `--tta` says; its weights may be set before or after."""
-    return Flips(model) if tta == "flip" else model
+    return Flips(model, tta) if tta in FLIPS else model
 
 
 def warn(tta: str, spec: Spec, out: Console) -> None:
     """Says so if the model has not been trained on what it will look at."""
-    if tta == "flip" and not spec["preprocessing"]["flip"]:
+    needed = {"flip": ["flip"], "four_flips": ["flip", "flip_up_down"]}.get(tta, [])
+    if lacking := [f"--{flag}" for flag in needed if not spec["preprocessing"][flag]]:
         out.print(
-            "  note: --tta=flip, but this run was trained without flips (--noflip): its answers "
-            "for mirror images may be wrong"
+            f"  note: --tta={tta}, but this run was trained without {' and '.join(lacking)}: its "
+            "answers for mirror images may be wrong"
         )
 
 
 def in_words(tta: str) -> str:
     """What to add to a line about a result."""
-    return ", mean over flips" if tta == "flip" else ""
+    return {"flip": ", mean over flips", "four_flips": ", mean over four flips"}.get(tta, "")

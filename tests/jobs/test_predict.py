@@ -139,14 +139,17 @@ def test_flips_are_the_mean_of_the_logits_in_prediction_and_in_evaluation(
     scores = json.loads(out)
     assert (scores["top1"], scores["tta"]) == (result["top1"], "flip")
     assert "ema weights, mean over flips" in err
-    assert "without flips" not in err
+    assert "without --flip" not in err
 
 
 def test_flips_of_a_run_that_has_seen_none_are_told_of(data, tmp_path, capsys):
     flags = [f"--train_data_path={data}", f"--log_path={tmp_path / 'run'}", "--max_steps=1"]
     train.train(settings.parse(["train.py", *FLAGS, *flags, "--noflip"]))
     predict(tmp_path / "run", data, tmp_path / "a.csv", "--tta=flip")
-    assert "--tta=flip, but this run was trained without flips" in capsys.readouterr().err
+    assert (
+        "--tta=flip, but this run was trained without --flip: its answers"
+        in capsys.readouterr().err
+    )
 
 
 def test_lists_say_the_same_of_the_same_pictures_in_their_own_order(run, data, tmp_path, capsys):
