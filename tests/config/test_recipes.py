@@ -34,6 +34,7 @@ NAMES = {
     "few_pictures",
     "s1_inception10",
     "s2_densenet",
+    "s3_resnet9",
     "s3_se_resnet34",
     "s3_simple_cnn",
     "s4_transfer",
