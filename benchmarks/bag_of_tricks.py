@@ -22,7 +22,7 @@ from pathlib import Path
 from unittest import mock
 
 import tensorflow as tf
-from trainings import curve, spread, trained
+from trainings import last, spread, trained
 
 from hw2.training import optimizers, slots
 
@@ -80,13 +80,13 @@ def main() -> None:
     without: tuple[float, float] | None = None
     for name, tricks in ROWS.items():
         flags = [flag for trick in tricks for flag in TRICKS[trick]]
-        validation, test = [], []
-        for seed in range(given.seeds):
-            folder = given.runs / f"{name.replace(' ', '_')}-{seed}"
-            with decayed(tricks):
-                result = trained(folder, [*source, *FLAGS, *flags, f"--seed={seed}"])
-            validation.append(curve(folder)[-1][1])
-            test.append(result["test_top1"])
+        stem = name.replace(" ", "_")
+        with decayed(tricks):
+            results = [
+                trained(given.runs / f"{stem}-{seed}", [*source, *FLAGS, *flags, f"--seed={seed}"])
+                for seed in range(given.seeds)
+            ]
+        validation, test = [*map(last, results)], [one["test_top1"] for one in results]
         means = statistics.mean(validation), statistics.mean(test)
         without = without or means
         gains = [f"{mean - first:+.4f}" for mean, first in zip(means, without, strict=True)]

@@ -46,11 +46,6 @@ def trained(data: Path, folder: Path, flags: list[str], rate: float, seed: int) 
     return trainings.trained(folder / name, words)
 
 
-def last(result: dict) -> float:
-    """The validation accuracy at the last step, which chooses nothing but the rate."""
-    return trainings.curve(Path(result["log_path"]))[-1][1]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("data", type=Path, help="folder of images and labels")
@@ -66,10 +61,10 @@ def main() -> None:
     )
     for (name, flags, rates), mark in zip(OPTIMIZERS, "osv^D*x", strict=True):
         tried = {rate: trained(given.data, given.runs, flags, rate, 0) for rate in rates}
-        rate = max(rates, key=lambda rate: last(tried[rate]))
+        rate = max(rates, key=lambda rate: trainings.last(tried[rate]))
         more = range(1, given.seeds)
         found = [tried[rate], *(trained(given.data, given.runs, flags, rate, s) for s in more)]
-        values = ([*map(last, found)], [one["test_top1"] for one in found])
+        values = ([*map(trainings.last, found)], [one["test_top1"] for one in found])
         cells = map(trainings.spread, values)
         row = [name, ", ".join(f"{one:g}" for one in rates), f"{rate:g}", *cells]
         print(f"| {' | '.join(row)} |", flush=True)

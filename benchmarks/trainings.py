@@ -30,6 +30,11 @@ def curve(folder: Path) -> list[tuple[int, float]]:
     return [(int(row["step"]), float(row["val_top1"])) for row in rows]
 
 
+def last(result: dict) -> float:
+    """The validation accuracy of a training at its last step, where nothing is chosen."""
+    return curve(Path(result["log_path"]))[-1][1]
+
+
 def spread(values: Sequence[float]) -> str:
     """Mean and, for more values than one, sample standard deviation, as a table has them."""
     deviation = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""

@@ -12,9 +12,9 @@ from hw2.jobs.spec import Spec
 
 Model = Callable[..., tf.Tensor]
 
-
-# The axes of `[N, H, W, C]` that each further view of an image reverses.
-FLIPS = {"flip": ((2,),), "four_flips": ((2,), (1,), (1, 2))}
+# The axes of `[N, H, W, C]` along which images are mirrored, and the flag that trains for it.
+FLIPS = {"flip": (2,), "four_flips": (2, 1)}
+FLAGS = {2: "flip", 1: "flip_up_down"}
 
 
 class Flips(tf.Module):
@@ -54,11 +54,8 @@ def over_flips(compute: Callable[[tf.Tensor], Any], images: tf.Tensor, tta: str)
       tta: A name of `FLIPS`.
     """
     views = [images]
-    for axes in FLIPS[tta]:
-        view = images
-        for axis in axes:  # one at a time, as LiteRT's op takes them
-            view = tf.reverse(view, [axis])
-        views.append(view)
+    for axis in FLIPS[tta]:
+        views += [tf.reverse(view, [axis]) for view in views]
     found = compute(tf.concat(views, 0))
     return tf.nest.map_structure(lambda rows: sum(tf.split(rows, len(views))) / len(views), found)
 
@@ -70,8 +67,8 @@ def augmented(model: tf.Module, tta: str) -> tf.Module:
 
 def warn(tta: str, spec: Spec, out: Console) -> None:
     """Says so if the model has not been trained on what it will look at."""
-    needed = {"flip": ["flip"], "four_flips": ["flip", "flip_up_down"]}.get(tta, [])
-    if lacking := [f"--{flag}" for flag in needed if not spec["preprocessing"][flag]]:
+    flags = [FLAGS[axis] for axis in FLIPS.get(tta, ())]
+    if lacking := [f"--{flag}" for flag in flags if not spec["preprocessing"][flag]]:
         out.print(
             f"  note: --tta={tta}, but this run was trained without {' and '.join(lacking)}: its "
             "answers for mirror images may be wrong"
