@@ -11,8 +11,9 @@ from typing import Any
 
 from hw2 import ops
 from hw2.config.settings import Config
-from hw2.ops import own, timing
+from hw2.ops import fusion, own, timing
 from hw2.runs.checkpoints import Checkpoint
+from hw2.terminal import noise
 
 RECORD = "conv_choices"  # in a checkpoint's state: the algorithm of each convolution, by shape
 OWN = "own_functions"  # likewise: SHA-256 of the file of each of the user's functions, by name
@@ -48,6 +49,8 @@ def convolving(
     if name == "auto" and recorded is None and not product:
         name = "tensorflow_ops"
     timing.use(recorded or {})
+    with noise.without_noise():
+        fusion.warm_up()
     with ops.algorithm(name, recompute=recompute, product=product):
         if found:
             _warn_of_changes(found, (name, product))

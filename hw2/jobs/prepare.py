@@ -25,9 +25,8 @@ from hw2.jobs.convolution import convolving
 from hw2.machines import devices
 from hw2.machines.cluster import Cluster
 from hw2.machines.workers import Workers
-from hw2.ops import conv, fusion
+from hw2.ops import conv
 from hw2.runs.checkpoints import Checkpoint
-from hw2.terminal import noise
 from hw2.training import trackers
 
 
@@ -68,8 +67,6 @@ def workers(config: Config, cluster: Cluster, *, mirrored: bool, out: Console) -
         each = config.batch_size // strategy.num_replicas_in_sync
         where = f" on each of {len(cluster.workers)} machines" if cluster.several else ""
         out.print(f"devices: {names}{where}, {each} of {config.batch_size} pictures a step on each")
-    with noise.without_noise():
-        fusion.warm_up()
     conv.prepare(config.conv_algorithm, config.product)
     return Workers(cluster, strategy)
 

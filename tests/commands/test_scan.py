@@ -101,7 +101,7 @@ def test_bad_files_are_listed_and_the_exit_code_says_so(root, scan):
     bad = [line for line in lines if line.startswith("  bad picture in ")]
     assert len(bad) == 20
     assert bad[0] == (
-        f"  bad picture in {root}/cats/bad00.png - not an image (starts with b'x'); "
+        f'  bad picture in {root}/cats/bad00.png - not an image (starts with "x"); '
         "replace or remove it"
     )
     assert "  and 5 more; all by --json" in lines

@@ -459,7 +459,7 @@ def test_the_script_writes_to_a_pipe_and_ends_with_3(run, data, tmp_path):
     assert lines[:2] == ["id,class", "bad.png,"]
     assert lines[2].split(",")[1] in COLOURS
     assert "error: bad pictures in " in done.stderr
-    assert "bad.png - not an image (starts with b'<html>')" in done.stderr
+    assert 'bad.png - not an image (starts with "<html>")' in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -19,6 +19,7 @@ from PIL import Image, ImageFile
 from hw2.input.files import flat, formats, frame, metadata, stand_ins
 from hw2.input.files import trailing as extent
 from hw2.input.files.frame import Size
+from hw2.input.files.names import beginning
 from hw2.input.files.opening import Refused, check_size, naming, opened
 from hw2.input.files.rules import MAX_PIXELS
 
@@ -283,7 +284,7 @@ def _header(file: BinaryIO, max_pixels: int, min_size: int) -> ImageFile.ImageFi
     file.seek(0)
     name = formats.name(start)
     if name is None:
-        shown_start = f"not an image (starts with {start[:SHOWN_BYTES]!r})"
+        shown_start = f"not an image (starts with {beginning(start[:SHOWN_BYTES])})"
         reason = stand_ins.reason(start, "picture")
         raise Refused(*(reason or (shown_start, "replace or remove it")))
     if name not in formats.READERS:

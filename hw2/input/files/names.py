@@ -17,6 +17,14 @@ def shown(path: str | os.PathLike[str]) -> str:
     return "".join(escaped)
 
 
+def beginning(start: bytes) -> str:
+    """Shows the first bytes of a file: `"<html>"` if they are text, else in hexadecimal."""
+    text = start.rstrip().decode("latin-1")
+    if text.isascii() and text.isprintable() and text:
+        return f'"{text}"'
+    return f"the bytes {start.hex(' ')}"
+
+
 def all_differ(names: Sequence[str]) -> bool:
     """Whether all names differ; it hashes them, and makes a set only if two hashes are equal."""
     hashes = np.fromiter(map(hash, names), np.int64, len(names))

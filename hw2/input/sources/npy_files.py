@@ -13,7 +13,7 @@ import numpy as np
 
 from hw2.errors import DataError
 from hw2.input.files import stand_ins
-from hw2.input.files.names import shown
+from hw2.input.files.names import beginning, shown
 
 FORMS = (
     "images are [N, H, W] or [N, H, W, 1 or 3], of uint8 or uint16, or of float in [0, 1] or "
@@ -102,7 +102,7 @@ def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype, int]:
     if not start:
         raise _Refused("empty", "fetch it again")
     if start[:6] != _ARRAY:
-        raise _Refused(f"not an array (starts with {start!r})", "write it with numpy.save")
+        raise _Refused(f"not an array (starts with {beginning(start)})", "write it with numpy.save")
     file.seek(0)
     version = np.lib.format.read_magic(file)
     readers = {

@@ -105,7 +105,7 @@ def test_case_36_damaged_arrays_cost_no_memory(tmp_path):
         f"bad array in {files['truncated']} - truncated: its header says 360 bytes of values, "
         "there are 300; fetch it again",
         f"bad array in {files['empty']} - empty; fetch it again",
-        f"bad array in {files['text']} - not an array (starts with b'0,1,2,3\\n'); write it with "
+        f'bad array in {files["text"]} - not an array (starts with "0,1,2,3"); write it with '
         "numpy.save",
         f"bad array in {files['huge']} - truncated: its header says 400000000000 bytes of values, "
         "there are 100; fetch it again",

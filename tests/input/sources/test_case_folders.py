@@ -148,7 +148,7 @@ def test_case_27_names_of_any_bytes(tmp_path):
         f"bad pictures in {tmp_path}/data - 1 of 9 cannot be used; replace or remove them, or "
         f"--on_bad_file=skip --max_bad_fraction=0.112:\n"
         f"  bad picture in {tmp_path}/data/\\udcff\\udcfe/bad\\n.png - not an "
-        "image (starts with b'x'); replace or remove it"
+        'image (starts with "x"); replace or remove it'
     )
 
 

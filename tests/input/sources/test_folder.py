@@ -203,7 +203,7 @@ def test_bad_pictures_are_listed(tmp_path):
         "  bad picture in ROOT/a/empty.JPG - empty; replace or remove it",
         "  bad picture in ROOT/a/fifo.png - not a regular file; remove it",
         "  bad picture in ROOT/a/link.png - dangling link; restore or remove it",
-        "  bad picture in ROOT/a/page.jpg - not an image (starts with b'<html>'); "
+        '  bad picture in ROOT/a/page.jpg - not an image (starts with "<html>"); '
         "replace or remove it",
         "  bad picture in ROOT/a/scan.tif - unsupported format TIFF; convert it to PNG or JPEG",
     ]

@@ -224,7 +224,7 @@ def test_a_picture_in_a_shard_that_is_none(tmp_path):
         for i in range(4)
     ]
     path = write(tmp_path / "x.tfrecord", examples)
-    why = "not an image (starts with b'<html>'); replace or remove it"
+    why = 'not an image (starts with "<html>"); replace or remove it'
     bad = f"bad picture in {path} (1.png) - {why}"
     assert refused(path) == (
         f"bad pictures in {path} - 1 of 4 cannot be used; replace or remove them, or "
