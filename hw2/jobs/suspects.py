@@ -15,7 +15,9 @@ from hw2.input.examples import Examples
 from hw2.runs import atomic, cells
 
 COLUMNS = ("name", "given", "class", "probability_of_given", "probability")
-MISSING = "no suspect labels without the library cleanlab; pip install 'hw2[suspects]'"
+MISSING = (
+    "no suspect labels without the library cleanlab - pip install -e '.[suspects]' in hw2's folder"
+)
 
 
 class Suspect(NamedTuple):

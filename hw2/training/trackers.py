@@ -63,7 +63,9 @@ def check(name: str) -> None:
       UsageError: It is not installed.
     """
     if name != "none" and importlib.util.find_spec(name) is None:
-        raise UsageError(f"--tracker={name} needs its library - pip install 'hw2[{name}]'")
+        raise UsageError(
+            f"--tracker={name} needs its library - pip install -e '.[{name}]' in hw2's folder"
+        )
 
 
 def opened(name: str, folder: Path, settings: Mapping[str, Any]) -> Tracker | None:

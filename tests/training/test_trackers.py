@@ -82,7 +82,9 @@ def test_what_a_tracker_refuses_does_not_end_a_training():
 
 def test_a_library_that_is_missing_is_told_before_anything_is_done(monkeypatch, train, tmp_path):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(UsageError, match=r"--tracker=mlflow needs its library - pip install 'hw2"):
+    with pytest.raises(
+        UsageError, match=r"--tracker=mlflow needs its library - pip install -e '\.\[mlflow"
+    ):
         train(tmp_path / "run", "--tracker=mlflow")
     assert not (tmp_path / "run").exists()
 
