@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import tensorflow as tf
 
-from hw2.errors import DataError, writing
+from hw2.errors import DataError, RunError, writing
 from hw2.input import labels as labelling
 from hw2.input.examples import Examples
 from hw2.input.files.names import shown
@@ -19,6 +19,9 @@ PARTIAL = ".partial"  # suffix of shards that are being written
 
 def write(examples: Examples, folder: str | os.PathLike[str], *, shard_mb: int = 256) -> list[str]:
     """Writes examples as shards, in an order that mixes the classes, with an index beside them.
+
+    Where the source itself assigns some to validation, each part has shards of its own, whose names
+    say which, so that they are read as they were.
 
     Args:
       examples: The examples to write.
@@ -41,27 +44,35 @@ def write(examples: Examples, folder: str | os.PathLike[str], *, shard_mb: int =
         os.makedirs(folder, exist_ok=True)
         if os.listdir(folder):
             raise DataError(f"no room in {shown(folder)} - the folder is not empty; give a new one")
-        order = np.random.Generator(np.random.Philox(0)).permutation(len(examples))
-        shards = _shards(examples, content, order, folder, shard_mb)
-        partial, places, names, indices = [], [], [], []
+        parts, paths = [], []
+        places, names, indices = [], [], []
         try:
-            for number, (path, rows) in enumerate(shards):
-                partial.append(path)
-                for index, start, length in rows:
-                    places.append((number, start, length))
-                    names.append(examples.names[index])
-                    indices.append(index)
-        except BaseException:  # after Ctrl-C too: leftovers would be in the way of the next attempt
+            for part, order in _parts(examples).items():
+                partial = []
+                for path, rows in _shards(examples, content, order, folder, part, shard_mb):
+                    number = len(paths) + len(partial)
+                    partial.append(path)
+                    for index, start, length in rows:
+                        places.append((number, start, length))
+                        names.append(_name(examples, index))
+                        indices.append(index)
+                count = len(partial)
+                parts += partial
+                paths += [
+                    os.path.join(folder, f"{part}-{number:05d}-of-{count:05d}.tfrecord")
+                    for number in range(count)
+                ]
+        except BaseException as error:  # after Ctrl-C too: no leftovers for the next attempt
             for name in os.listdir(folder):
                 if name.endswith(PARTIAL):
                     os.remove(os.path.join(folder, name))
+            if isinstance(error, tf.errors.OpError):  # what TensorFlow makes of an OSError
+                raise RunError(
+                    f"cannot write {shown(folder)} - {error.message}; make room, or give another "
+                    "folder"
+                ) from error
             raise
-        count = len(partial)
-        paths = [
-            os.path.join(folder, f"pictures-{number:05d}-of-{count:05d}.tfrecord")
-            for number in range(count)
-        ]
-        for old, new in zip(partial, paths, strict=True):
+        for old, new in zip(parts, paths, strict=True):
             os.replace(old, new)
         classes = labelling.texts(examples.labels[indices], examples.class_names)
         records._Index(
@@ -75,17 +86,36 @@ def write(examples: Examples, folder: str | os.PathLike[str], *, shard_mb: int =
     return paths
 
 
+def _parts(examples: Examples) -> dict[str, np.ndarray]:
+    """The examples of each part, mixed, by the word that the names of its shards begin with."""
+    parts = {"pictures": np.arange(len(examples))}
+    if examples.validation is not None:
+        parts = {
+            "train": np.flatnonzero(~examples.validation),
+            "validation": np.flatnonzero(examples.validation),
+        }
+    draw = np.random.Generator(np.random.Philox(0))
+    return {part: draw.permutation(indices) for part, indices in parts.items()}
+
+
+def _name(examples: Examples, index: int) -> str:
+    """The name of an example, without the part that `joined` has put before it."""
+    name = examples.names[index]
+    return name if examples.validation is None else name.partition("/")[2]
+
+
 def _shards(
     examples: Examples,
     content: Callable[[int], bytes],
     order: np.ndarray,
     folder: str,
+    part: str,
     shard_mb: int,
 ) -> Iterator[tuple[str, list[tuple[int, int, int]]]]:
     """Writes shard after shard; yields its path, and index, start and length of its records."""
     at, number = 0, 0
     while at < len(order):
-        path = os.path.join(folder, f".{number:05d}{PARTIAL}")
+        path = os.path.join(folder, f".{part}-{number:05d}{PARTIAL}")
         rows, size = [], 0
         with tf.io.TFRecordWriter(path) as writer:
             while at < len(order) and size < shard_mb * 2**20:
@@ -95,7 +125,7 @@ def _shards(
                     content(index),
                     [examples.class_names[label] for label in numbers],
                     numbers,
-                    examples.names[index],
+                    _name(examples, index),
                     several=examples.several,
                 )
                 writer.write(record)

@@ -59,6 +59,34 @@ def test_classes_are_mixed_the_same_way_each_time(root, tmp_path):
     assert labels != sorted(labels, reverse=True)
 
 
+def test_parts_have_shards_of_their_own(tmp_path):
+    names = [f"{part}/{label}/{i}.png" for part in ("train", "val") for label in "ab" for i in "12"]
+    before = source.read(tree(tmp_path / "data", names))
+    paths = shard_writer.write(before, tmp_path / "out")
+    assert [os.path.basename(path) for path in paths] == [
+        "train-00000-of-00001.tfrecord",
+        "validation-00000-of-00001.tfrecord",
+    ]
+    after = source.read(tmp_path / "out")
+    assert sorted(after.names) == sorted(before.names)
+    at = [before.names.index(name) for name in after.names]
+    np.testing.assert_array_equal(after.validation, before.validation[at])
+    np.testing.assert_array_equal(after.labels, before.labels[at])
+    np.testing.assert_array_equal(after.digests, before.digests[at])
+    os.remove(tmp_path / "out" / "index.npz")
+    assert sorted(source.read(tmp_path / "out").names) == sorted(before.names)
+
+
+def test_what_tensorflow_cannot_write_is_told(root, tmp_path, monkeypatch):
+    def full(self, record):
+        raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
+
+    monkeypatch.setattr(tf.io.TFRecordWriter, "write", full)
+    with pytest.raises(RunError, match="cannot write .*out - No space left on device; make room"):
+        shard_writer.write(source.read(root), tmp_path / "out")
+    assert not os.listdir(tmp_path / "out")
+
+
 def test_several_shards(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, [9, 400, 400, 3], np.uint8)  # 0.5 MB each
     np.save(tmp_path / "x.npy", images)
