@@ -26,7 +26,7 @@ from hw2.commands import near_duplicates
 from hw2.commands.command import Command, Own, check_data
 from hw2.config.fields import setting
 from hw2.config.settings import Config
-from hw2.errors import DataError
+from hw2.errors import DataError, UsageError
 from hw2.input import labels as labelling
 from hw2.input import source
 from hw2.input.files import duplicates, formats, spelling
@@ -64,7 +64,11 @@ def summary(seen: Survey) -> dict[str, Any]:
         "pictures": len(good),
         "classes": {shown(n): int(c) for n, c in zip(listing.class_names, counts, strict=True)},
         "unreadable": [
-            {"name": shown(names[i]), "reason": judgement.reason(message), "message": message}
+            {
+                "name": shown(names[i]),
+                "reason": judgement.reason(message, listing.place(i)),
+                "message": message,
+            }
             for i, message in seen.bad.items()
         ],
         "formats": {n: int(c) for n, c in zip(formats.NAMES, kinds, strict=True) if c},
@@ -128,6 +132,9 @@ def _are_files(path: str) -> bool:
 
 def _scan_whole(path: str, rules: Rules, own: Own) -> int:
     """Reads a data set that is not made of files, and prints what is said about it."""
+    for name in ("verify", "header_only"):
+        if getattr(own, name):
+            raise UsageError(f"--{name} is of image files, {shown(path)} has none; leave it out")
     with progress_bar.reporting(f"scanning {shown(path)}", console.stderr()) as report:
         examples = source.read(path, "train", rules, report=report)
     counts = labelling.counts(examples.labels, len(examples.class_names))

@@ -5,8 +5,7 @@
 
 The first path, or --train_data_path, is any source of labelled pictures; OUT, or --output, is a
 new folder. The bytes of each picture file are kept as they are, and arrays become PNG. OUT is
-then a source like any other: `hw2 train OUT`. Where the data have a validation part of their own, so
-has OUT.
+then a source like any other: `hw2 train OUT`. A validation part of the data is one of OUT too.
 """
 
 from __future__ import annotations

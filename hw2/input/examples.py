@@ -109,6 +109,20 @@ class Examples:
         )
 
 
+def subset(examples: Examples, kept: np.ndarray) -> Examples:
+    """Some of the examples, those of the indices `kept`, with all of the classes."""
+    load, content = examples.load, examples.content
+    return dataclasses.replace(
+        examples,
+        names=tuple(examples.names[i] for i in kept.tolist()),
+        labels=examples.labels[kept],
+        load=lambda index, size: load(int(kept[index]), size),
+        digests=None if examples.digests is None else examples.digests[kept],
+        content=content and (lambda index: content(int(kept[index]))),
+        validation=None if examples.validation is None else examples.validation[kept],
+    )
+
+
 def without_empty_classes(examples: Examples) -> Examples:
     """Leaves out the classes without training images, together with their validation images.
 
@@ -132,17 +146,11 @@ def without_empty_classes(examples: Examples) -> Examples:
     numbers[classes] = np.arange(len(classes))
     labels = labelling.renumbered(examples.labels, numbers, len(classes))
     kept = np.arange(len(labels)) if examples.several else np.flatnonzero(labels >= 0)
-    load, content = examples.load, examples.content
     return dataclasses.replace(
-        examples,
-        names=tuple(examples.names[i] for i in kept.tolist()),
+        subset(examples, kept),
         labels=labels[kept],
         class_names=tuple(examples.class_names[label] for label in classes),
-        load=lambda index, size: load(int(kept[index]), size),
         notes=(*examples.notes, f"classes without pictures are left out: {empty}"),
-        digests=None if examples.digests is None else examples.digests[kept],
-        content=content and (lambda index: content(int(kept[index]))),
-        validation=None if examples.validation is None else examples.validation[kept],
     )
 
 

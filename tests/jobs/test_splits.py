@@ -11,6 +11,7 @@ from PIL import Image
 
 from hw2.config import settings
 from hw2.errors import DataError, RunError, UsageError
+from hw2.input.files.duplicates import DIGEST
 from hw2.input.scanning import hashes
 from hw2.jobs import evaluate, predict
 from hw2.jobs import train as training
@@ -145,6 +146,22 @@ def test_copies_that_look_alike_are_on_one_side(data, tmp_path):
     assert len(part) == 48
     assert all(len(parts) == 1 for parts in part.values())
     assert {"train", "validation"} == set.union(*part.values())
+
+
+def test_an_image_that_cannot_be_read_now_is_tried_again(tmp_path):
+    pytest.importorskip("imagehash")
+    noise = np.random.default_rng(0).integers(0, 256, [2, *[hashes.SQUARE.side] * 2, 3], np.uint8)
+    digests = np.array([b"one", b"two"], DIGEST)
+
+    def away(index, size):
+        raise DataError("bad picture in x - the disk is away")
+
+    _, there = hashes.of(away, digests, cache_folder=str(tmp_path))
+    assert not there.any()
+    _, there = hashes.of(lambda i, size: noise[i], digests, cache_folder=str(tmp_path))
+    assert there.all()
+    _, there = hashes.of(away, digests, cache_folder=str(tmp_path))  # they are kept
+    assert there.all()
 
 
 def test_a_missing_library_is_told(data, tmp_path, monkeypatch):

@@ -146,8 +146,6 @@ def inspect(
     """
     with naming(path), opened(path) as file:
         _despite_metadata(file, _header, max_pixels, min_size)
-        if os.fstat(file.fileno()).st_size > 8 * max_pixels + 2**20:  # 64 bits a pixel, stored
-            raise Refused("too many bytes for its pixels", "save it anew")
         file.seek(0)
         return _inspected(file.read(), max_pixels, min_size, decode)
 
@@ -279,6 +277,8 @@ def _verified(file: BinaryIO, image: ImageFile.ImageFile) -> ImageFile.ImageFile
 
 
 def _header(file: BinaryIO, max_pixels: int, min_size: int) -> ImageFile.ImageFile:
+    if file.seek(0, os.SEEK_END) > 8 * max_pixels + 2**20:  # 64 bits a pixel, stored
+        raise Refused("too many bytes for its pixels", "save it anew")
     file.seek(0)
     start = file.read(stand_ins.START_BYTES)
     file.seek(0)

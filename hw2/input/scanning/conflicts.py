@@ -36,20 +36,26 @@ def conflicting(labels: np.ndarray, digests: np.ndarray) -> tuple[np.ndarray, li
 
 def check_conflicts(
     source: str, names: Names, labels: np.ndarray, digests: np.ndarray, rules: Rules
-) -> tuple[str, ...]:
-    """Returns a note about images whose content is in several classes, if there are any.
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Finds images whose content is in several classes.
+
+    Returns:
+      Indices of those that are to be left out, and a note if there are any such images.
 
     Raises:
       DataError: There are more of them than `rules` accepts.
     """
     involved, found = conflicting(labels, digests)
     if not found:
-        return ()
+        return involved, ()
     shown_pairs = duplicates.equations([(shown(names[a]), shown(names[b])) for a, b in found])
-    if len(involved) > rules.max_bad_fraction * len(labels):
+    if rules.skip_conflicts:
+        count = len(involved)
+        return involved, (f"skipped {count} pictures that lie in several classes: {shown_pairs}",)
+    if len(involved) / len(labels) > rules.max_bad_fraction:
         words = line(source, len(involved), len(labels), shown_pairs, rules)
         raise DataError(f"{words}; {REMEDY}")
-    return (f"conflicting labels of {len(involved)} pictures: {shown_pairs}",)
+    return involved[:0], (f"conflicting labels of {len(involved)} pictures: {shown_pairs}",)
 
 
 def line(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -57,10 +56,13 @@ def of(
         rows[found] = known[place[found]]
     todo = np.flatnonzero(~found).tolist()
 
+    failed = np.zeros(len(digests), bool)  # perhaps for now only, as where a disk is away
+
     def hashed(index: int) -> int | None:
         try:
             return perceptual.hash_of(load(index, SQUARE))
         except DataError:
+            failed[index] = True
             return None
 
     with ThreadPoolExecutor() as pool:
@@ -69,7 +71,7 @@ def of(
             if report:
                 report(len(digests) - len(todo) + done + 1, len(digests))
     if todo:
-        _save(cache_folder, np.concatenate([known, rows[rows["digest"] != b""]]))
+        _save(cache_folder, np.concatenate([known, rows[(rows["digest"] != b"") & ~failed]]))
     return rows["hash"], ~rows["none"]
 
 
@@ -101,7 +103,7 @@ def _load(folder: str | None) -> np.ndarray:
                 rows = file["rows"]
             if rows.dtype == ROW and rows.ndim == 1:
                 return rows
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        except Exception:  # damage makes zipfile and NumPy raise nearly anything
             pass
     return np.zeros(0, ROW)
 

@@ -41,7 +41,10 @@ def judge(seen: Survey, rules: Rules) -> Judgement:
     skipped += [(name, message) for name, message in listing.blocked.items()]
     notes = []
     if skipped and rules.on_bad_file == "skip":
-        reasons = collections.Counter(reason(message) for _, message in skipped)
+        reasons = collections.Counter(
+            [reason(message, listing.place(i)) for i, message in seen.bad.items()]
+            + [reason(message) for message in listing.blocked.values()]
+        )
         counts = ", ".join(f"{count} {why}" for why, count in reasons.most_common())
         notes.append(f"skipped {len(skipped)} bad of {len(listing)} ({counts})")
     good, twice, told, trouble = _conflicts(seen, rules, good)
@@ -56,9 +59,16 @@ def judge(seen: Survey, rules: Rules) -> Judgement:
     return Judgement(good, classes, tuple(skipped), tuple(notes), tuple(found))
 
 
-def reason(message: str) -> str:
-    """Extracts the reason from a message about a bad image, without its details."""
-    why = message.split(" - ", 1)[1].split("; ")[0]
+def reason(message: str, place: str = "") -> str:
+    """Extracts the reason from a message about a bad image, without its details.
+
+    Args:
+      message: "bad picture in PLACE - REASON (DETAILS); REMEDY".
+      place: What the message calls the image, which may itself contain " - ".
+    """
+    named, start = f"bad picture in {place} - ", " - "
+    start = named if message.startswith(named) else start
+    why = message.split(start, 1)[1].split("; ")[0]
     return re.sub(r" \(.*|, to /.*", "", why)
 
 
@@ -66,7 +76,10 @@ def _bad(seen: Survey, rules: Rules) -> list[Trouble]:
     """The trouble with images that cannot be used."""
     found = troubles.bad_pictures(
         seen.listing.source,
-        {seen.listing.names[i]: reason(message) for i, message in seen.bad.items()},
+        {
+            seen.listing.names[i]: reason(message, seen.listing.place(i))
+            for i, message in seen.bad.items()
+        },
         list(seen.bad.values()),
         len(seen.listing),
         skip=rules.on_bad_file == "skip",
@@ -103,7 +116,7 @@ def _conflicts(
             for i in good[involved].tolist()
         ]
         return left, out, [note], []
-    if len(involved) <= rules.max_bad_fraction * len(good):
+    if len(involved) / len(good) <= rules.max_bad_fraction:
         return good, [], [f"conflicting labels of {len(involved)} pictures: {words}"], []
     line = conflicts.line(
         listing.source,

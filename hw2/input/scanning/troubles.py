@@ -135,7 +135,7 @@ def bad_pictures(
       max_fraction: How many of all at most, as a fraction.
     """
     bad = len(messages)
-    too_many = bad > max_fraction * count
+    too_many = bad > 0 and bad / count > max_fraction  # 0.29 * 100 is below 29
     if not bad or (skip and not too_many):
         return None
     flags: dict[str, str | float | bool] = {} if skip else {"on_bad_file": "skip"}

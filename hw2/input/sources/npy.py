@@ -6,19 +6,20 @@ import dataclasses
 import math
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from hw2.errors import DataError
-from hw2.input.examples import Examples
+from hw2.input import labels as labelling
+from hw2.input.examples import Examples, subset, without_empty_classes
 from hw2.input.files import decode, levels, spelling
 from hw2.input.files import flat as flatness
 from hw2.input.files.duplicates import DIGEST
-from hw2.input.files.names import shown
+from hw2.input.files.names import first_few, shown
 from hw2.input.files.rules import Rules
-from hw2.input.scanning import conflicts, scan
+from hw2.input.scanning import conflicts, scan, troubles
 from hw2.input.sources import arrays, npy_files, table
 
 SUFFIXES = (".npy", ".npz")
@@ -65,13 +66,15 @@ def read_arrays(
     arrays.check(path, images, rules)
     seen = _pass(path, images, report)
     scale, told = levels.find(path, seen.kind, seen.values, given=rules.levels, known=rules.scale)
-    if bad := seen.bad | levels.misfits(path, scale, seen.values):
-        raise bad[min(bad)]
     names = _Numbers(len(images))
+    bad = seen.bad | levels.misfits(path, scale, seen.values)
+    told += _skipping(path, bad, names, len(images), rules)
     flat = np.flatnonzero(seen.spreads * (255 / scale.white) <= flatness.SPREAD)
     told += flatness.note([names[i] for i in flat.tolist()], len(images))
     told += spelling.notes(classes, lambda label: _where(labels, label))
-    told += conflicts.check_conflicts(path, names, labels, seen.digests, rules)
+    digests = np.where(np.isin(np.arange(len(images)), list(bad)), b"", seen.digests)
+    twice, words = conflicts.check_conflicts(path, names, labels, digests, rules)
+    told += words
     examples = arrays.lazy_examples(
         lambda index: levels.to_bytes(images[index], scale),
         images.shape,
@@ -79,7 +82,8 @@ def read_arrays(
         classes,
         seen.digests,
     )
-    return dataclasses.replace(examples, notes=told, scale=scale)
+    examples = dataclasses.replace(examples, notes=told, scale=scale)
+    return _without(path, examples, {i: str(error) for i, error in bad.items()}, twice, rules)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -156,6 +160,55 @@ def to_classify(
         return levels.to_bytes(images[index], scale)
 
     return Opened(picture, images.shape, labels, notes)
+
+
+def _skipping(
+    path: str, bad: Mapping[int, DataError], names: _Numbers, count: int, rules: Rules
+) -> tuple[str, ...]:
+    """Returns a note about bad images that are left out; raises the error where they may not be."""
+    if not bad:
+        return ()
+    if rules.on_bad_file != "skip":
+        raise bad[min(bad)]
+    trouble = troubles.bad_pictures(
+        path,
+        {names[index]: "bad values" for index in bad},
+        [str(error) for error in bad.values()],
+        count,
+        skip=True,
+        max_fraction=rules.max_bad_fraction,
+    )
+    if trouble:
+        raise DataError(trouble.message)
+    return (f"skipped {len(bad)} bad of {count}, the first: {bad[min(bad)]}",)
+
+
+def _without(
+    path: str, examples: Examples, bad: Mapping[int, str], twice: np.ndarray, rules: Rules
+) -> Examples:
+    """Leaves out images that are bad, and those that lie in several classes.
+
+    Raises:
+      DataError: A class has none then.
+    """
+    why = {index: "the same picture lies in several classes" for index in twice.tolist()} | bad
+    if not why:
+        return examples
+    left = subset(examples, np.setdiff1d(np.arange(len(examples)), list(why)))
+    skipped = tuple((examples.names[index], why[index]) for index in sorted(why))
+    left = dataclasses.replace(left, skipped=skipped)
+    before, after = (
+        labelling.counts(some.labels, len(some.class_names)) for some in (examples, left)
+    )
+    if rules.allow_empty_class or not (emptied := np.flatnonzero((before > 0) & (after == 0))).size:
+        return left
+    if rules.skip_empty_class:
+        return without_empty_classes(left)
+    raise DataError(
+        f"empty classes in {shown(path)} - no picture is left of "
+        f"{first_few([examples.class_names[label] for label in emptied])}; correct the "
+        "pictures, or --skip_empty_class"
+    )
 
 
 class _Numbers:

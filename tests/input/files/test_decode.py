@@ -282,6 +282,14 @@ def test_too_many_pixels_are_refused_by_the_header(tmp_path):
     assert decode.picture(small, 8, max_pixels=200).shape == (8, 16, 3)
 
 
+def test_a_download_that_has_its_size_but_not_its_content_is_refused_at_once(tmp_path):
+    path = tmp_path / "x.jpg"
+    with path.open("wb") as file:
+        file.write(b"\xff\xd8\xff\xe0")
+        file.truncate(3 * 2**30)  # a hole, which takes no room
+    assert refusal(path).startswith("too many bytes for its pixels")
+
+
 def test_sizes_at_the_edge(tmp_path):
     one = saved(tmp_path / "one.png", Image.new("L", (1, 1), 7))
     assert np.unique(decode.picture(one, 260)).tolist() == [7]

@@ -10,7 +10,7 @@ import pytest
 from hw2.input.files import decode
 from hw2.input.files.duplicates import DIGEST
 from hw2.input.files.rules import Rules
-from hw2.input.scanning import conflicts, judgement, scan
+from hw2.input.scanning import conflicts, judgement, scan, troubles
 from hw2.input.sources import folder
 from tests.input.faulty import noise, tree
 
@@ -134,7 +134,7 @@ def test_progress_is_told_to_the_end(root, monkeypatch):
 
 def test_reasons_are_counted_without_their_details(root):
     for index, content in enumerate([b"abc", b"def", b"", b"II*\0"]):
-        (root / "a" / f"bad{index}.png").write_bytes(content)
+        (root / "a" / f"bad - copy {index}.png").write_bytes(content)
     examples = folder.read_folder(root, Rules(on_bad_file="skip", max_bad_fraction=0.4))
     assert examples.notes == (
         "skipped 4 bad of 10 (2 not an image, 1 empty, 1 unsupported format TIFF)",
@@ -149,10 +149,19 @@ def test_conflicting_finds_every_picture_of_a_content_with_two_labels():
     assert involved.tolist() == [0, 2, 4]
     assert pairs == [(0, 2)]
     one_class = np.zeros(7, int)
-    assert conflicts.check_conflicts("s", list("abcdefg"), one_class, digests, Rules()) == ()
+    assert conflicts.check_conflicts("s", list("abcdefg"), one_class, digests, Rules())[1] == ()
+
+
+def test_the_fraction_that_is_advised_is_enough():
+    for bad, count in ((29, 100), (29, 50), (63, 90), (200, 1000)):
+        messages = ["bad picture in x - empty; remove it"] * bad
+        options = {"skip": True, "max_fraction": 0.01}
+        found = troubles.bad_pictures("s", {"x": "empty"}, messages, count, **options)
+        options["max_fraction"] = found.flags["max_bad_fraction"]
+        assert troubles.bad_pictures("s", {"x": "empty"}, messages, count, **options) is None
 
 
 def test_the_reason_within_a_message():
-    assert judgement.reason("bad picture in a - b.png - truncated; replace it") != "truncated"
+    assert judgement.reason("bad picture in a - b.png - empty; remove it", "a - b.png") == "empty"
     assert judgement.reason("bad picture in x.png - damaged (a - b; c); replace it") == "damaged"
     assert re.fullmatch("empty", judgement.reason("bad picture in x.png - empty; remove it"))

@@ -243,6 +243,23 @@ def test_the_same_picture_in_two_classes(tmp_path):
     )
     examples = source.read(path, rules=Rules(max_bad_fraction=0.5))
     assert examples.notes == ("conflicting labels of 2 pictures: 00002 = 00003",)
+    examples = source.read(path, rules=Rules(skip_conflicts=True))
+    assert examples.notes == ("skipped 2 pictures that lie in several classes: 00002 = 00003",)
+    assert examples.names == ("00000", "00001", "00004", "00005")
+    assert examples.labels.tolist() == [1, 0, 1, 1]
+    np.testing.assert_array_equal(examples.load(2, 5), images[4])
+
+
+def test_bad_images_are_skipped_if_that_is_asked_for(tmp_path):
+    images = (IMAGES / 255).astype(np.float32)
+    images[3, 0, 0] = np.nan
+    path = save(tmp_path, images)
+    assert "image 3 has NaN or infinite values" in refused(path)
+    assert "too many bad pictures" in refused(path, on_bad_file="skip", max_bad_fraction=0.1)
+    examples = source.read(path, rules=Rules(on_bad_file="skip", max_bad_fraction=0.2))
+    assert examples.names == ("00000", "00001", "00002", "00004", "00005")
+    assert [name for name, _ in examples.skipped] == ["00003"]
+    assert examples.notes[0].startswith("skipped 1 bad of 6, the first: bad array in ")
 
 
 def test_labels_of_the_same_spelling_go_first(tmp_path):

@@ -82,7 +82,7 @@ def test_what_tensorflow_cannot_write_is_told(root, tmp_path, monkeypatch):
         raise tf.errors.ResourceExhaustedError(None, None, "No space left on device")
 
     monkeypatch.setattr(tf.io.TFRecordWriter, "write", full)
-    with pytest.raises(RunError, match="cannot write .*out - No space left on device; make room"):
+    with pytest.raises(RunError, match=r"cannot write .*out - No space left on device; make room"):
         shard_writer.write(source.read(root), tmp_path / "out")
     assert not os.listdir(tmp_path / "out")
 
