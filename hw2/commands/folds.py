@@ -18,9 +18,11 @@ from __future__ import annotations
 
 from hw2.commands.command import Command, Own, check_data
 from hw2.config.fields import setting
-from hw2.config.rules import Rule, at_least
+from hw2.config.rules import Rule
 from hw2.config.settings import Config
+from hw2.errors import UsageError
 
+FOLDS = 5  # where nothing is said
 SEVERAL = Rule("at least 2, or 0", lambda value: value >= 2 or value == 0)
 
 
@@ -28,7 +30,11 @@ def _folds(config: Config, own: Own) -> None:
     from hw2.jobs import folds  # imports TensorFlow, so only once the flags are read
     from hw2.report import folds as page
 
-    page.build(folds.run(config, folds=own.folds, seeds=own.seeds))
+    if own.folds and own.seeds:
+        raise UsageError(
+            f"--folds and --seeds must not come together, got {own.folds} and {own.seeds}; give one"
+        )
+    page.build(folds.run(config, folds=own.folds or FOLDS, seeds=own.seeds))
 
 
 COMMAND = Command(
@@ -36,7 +42,7 @@ COMMAND = Command(
     _folds,
     words=("train_data_path",),
     flags={
-        "folds": setting(5, "trainings, each of which leaves one part out", at_least(2)),
+        "folds": setting(0, f"trainings, each leaves one part out; 0: {FOLDS}", SEVERAL),
         "seeds": setting(0, "instead, trainings with one split and so many seeds", SEVERAL),
     },
     check=check_data,

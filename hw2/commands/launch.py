@@ -49,7 +49,7 @@ def run(
                 code = _run(main, argv, parse or settings.parse, machines, tensorflow)
         except BrokenPipeError:
             code = 141
-            _drop_unwritten()
+    _drop_unwritten()
     sys.exit(code)
 
 
@@ -141,9 +141,9 @@ def _one_line(message: Warning | str, *_: object, **__: object) -> str:
 
 
 def _drop_unwritten() -> None:
-    """Sends what a closed pipe did not take to nowhere, or the exit would complain of it."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
+    """Sends what a closed pipe or a full disk did not take to nowhere, or the exit would complain.
+
+    Whether that is an error has been decided before.
+    """
+    for one in filter(None, (sys.stdout, sys.stderr)):
+        stream.flush_or_drop(one)

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from hw2.config.choices import DATA_SETS
+
 FILE = Path(__file__).with_name("recipes.cfg")
-NAMES = ("digits", "fashion_mnist")
 
 
 def added(flags: Sequence[str]) -> list[str]:
@@ -22,6 +23,6 @@ def added(flags: Sequence[str]) -> list[str]:
     given = [flag.partition("=") for flag in flags]
     data = [value for name, _, value in given if name == "--train_data_path"]
     chosen = any(name in ("--flagfile", "--section") for name, _, _ in given)
-    if chosen or not data or data[-1] not in NAMES:
+    if chosen or not data or data[-1] not in DATA_SETS:
         return list(flags)
     return [f"--flagfile={FILE}", f"--section={data[-1]}", *flags]

@@ -181,7 +181,7 @@ def check(path: str, *, overwrite: bool) -> None:
     """Refuses an output that could not be written, before any work is done.
 
     Raises:
-      UsageError: The path is a folder, exists already, or its folder is missing.
+      UsageError: The path is a folder or a device, exists already, or its folder is missing.
     """
     if path == STDOUT:
         return
@@ -189,6 +189,8 @@ def check(path: str, *, overwrite: bool) -> None:
         raise UsageError("--output must name a file, got nothing; give answer.csv, or - for stdout")
     if os.path.isdir(path):
         raise UsageError(f"--output must be a file, {path} is a folder; name a file in it")
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise UsageError(f"--output must be a file, {path} is a device or a pipe; - is stdout")
     check_parent("--output", path)
     if os.path.lexists(path) and not overwrite:
         raise UsageError(f"--output={path} is there already; give another, or --overwrite")

@@ -71,12 +71,18 @@ def check(config: Config, examples: Examples) -> None:
 
 
 def check_rejection(config: Config, checkpoint: Checkpoint) -> None:
-    """Refuses to reject pictures that have several labels.
+    """Refuses to reject pictures that have several labels, and a threshold of an only label.
 
     Raises:
-      UsageError: They have, and `--reject_below` or `--reject_by` asks for it.
+      UsageError: They have several, and `--reject_below` or `--reject_by` asks for it; or they have
+        one, and `--threshold` is given.
     """
     if not is_of(checkpoint.state["identity"]):
+        if config.threshold:
+            raise UsageError(
+                f"--threshold must be left out with one label a picture, got {config.threshold:g}; "
+                "--reject_below says how probable the label must be"
+            )
         return
     for flag, given in (
         ("reject_below", config.reject_below),

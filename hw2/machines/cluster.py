@@ -59,7 +59,13 @@ def from_environment(environ: Mapping[str, str]) -> Cluster:
     """
     if environ.get("TF_CONFIG"):
         return _from_tf_config(environ["TF_CONFIG"])
-    if int(environ.get("SLURM_STEP_NUM_TASKS") or 1) > 1 and "SLURM_PROCID" in environ:
+    tasks = environ.get("SLURM_STEP_NUM_TASKS") or "1"
+    if not tasks.isdecimal():
+        raise UsageError(
+            "bad value in the variables of Slurm - SLURM_STEP_NUM_TASKS must be a number, got "
+            f"{tasks!r}; start with srun, or unset it"
+        )
+    if int(tasks) > 1 and "SLURM_PROCID" in environ:
         return _from_slurm(environ)
     return Cluster()
 
@@ -121,6 +127,10 @@ def _workers_and_index(value: Any) -> tuple[list, Any]:
     kind, index = task.get("type"), task.get("index")
     if kind not in ("chief", "worker"):
         raise _bad(f"the task's type must be worker or chief, got {kind!r}")
+    if kind == "chief" and not (type(index) is int and 0 <= index < len(chiefs)):
+        raise _bad(
+            f"the chief's index must be in [0, {len(chiefs)}), one for each chief, got {index!r}"
+        )
     if kind == "worker" and type(index) is int and index >= 0:
         index += len(chiefs)
     return [*chiefs, *workers], index

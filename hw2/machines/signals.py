@@ -29,9 +29,9 @@ CAUGHT = tuple(filter(None, (signal.SIGTERM, signal.SIGINT, *_WARNINGS)))
 
 
 def caught_here() -> list[signal.Signals]:
-    """Those of `CAUGHT` that this process does not ignore, as it does SIGHUP under `nohup`.
+    """Those of `CAUGHT` that are caught: all but SIGHUP where it is ignored, as under `nohup`.
 
-    A warning of a queue that a program catches by itself is left to it.
+    A warning of a queue that a program catches or ignores by itself is left to it.
     """
 
     def ours(signum: signal.Signals) -> bool:

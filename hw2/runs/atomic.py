@@ -7,6 +7,7 @@ reader sees the old content or the new, never half of either, even after a loss 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import shutil
@@ -52,9 +53,11 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     raises an error, what it has written is removed.
 
     Raises:
-      OSError: The disk refuses.
+      OSError: The disk refuses, or the path is a device or a pipe, which is not replaced by a file.
     """
     path = Path(os.path.abspath(path))
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise OSError(errno.EINVAL, "a device or a pipe, not a file", str(path))
     unique = f".{path.name}.{secrets.token_hex(4)}"
     partial = path.with_name(f"{unique}.partial")
     try:

@@ -85,7 +85,7 @@ def read(folder: RunFolder) -> Calibration | None:
         _check(found)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, OverflowError) as error:
         raise RunError(
             f"bad calibration in {path} - {error}; remove it, and hw2 calibrate RUN writes it again"
         ) from error

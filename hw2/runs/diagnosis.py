@@ -169,16 +169,17 @@ def _besides(points: Sequence[Point], best_step: int | None) -> list[str]:
             "--label_smoothing helps, and --checkpoint=best is an earlier step"
         )
     if best not in late and best.val_top1 - validation > 2 * GAIN:
-        kept = "and its checkpoint is kept: eval.py and predict.py use it"
-        if best_step not in (None, best.step):
-            kept = f"but its checkpoint is not there: eval.py and predict.py use step {best_step}"
-        words.append(f"the best was step {best.step} with {best.val_top1:.3f}, {kept}")
+        used = f"; eval.py and predict.py use step {best_step}" if best_step is not None else ""
+        if best_step == best.step:
+            used = ", and its checkpoint is kept: eval.py and predict.py use it"
+        words.append(f"the best top-1 was that of step {best.step} with {best.val_top1:.3f}{used}")
+    later = points[len(points) // 2 :]
     turns = [
         min(abs(b.val_top1 - a.val_top1), abs(c.val_top1 - b.val_top1))
-        for a, b, c in zip(points, points[1:], points[2:], strict=False)
+        for a, b, c in zip(later, later[1:], later[2:], strict=False)
         if (b.val_top1 - a.val_top1) * (c.val_top1 - b.val_top1) < 0
     ]
-    if len([turn for turn in turns[-len(points) // 2 :] if turn > JUMP]) >= 2:
+    if len([turn for turn in turns if turn > JUMP]) >= 2:
         words.append(
             "validation jumps up and down: try a lower --learning_rate or --schedule=cosine, a "
             "larger --batch_size, or a larger --validation_fraction"

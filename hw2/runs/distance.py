@@ -98,7 +98,7 @@ def read(folder: RunFolder) -> Distance | None:
         return None
     except (
         *(OSError, EOFError, MemoryError, zipfile.BadZipFile),
-        *(ValueError, TypeError, KeyError, AttributeError, NotImplementedError),
+        *(ValueError, TypeError, KeyError, AttributeError, RuntimeError),
     ) as error:
         raise RunError(f"bad distances in {path} - {error}; remove it, and {REMEDY}") from error
     return found

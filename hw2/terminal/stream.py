@@ -70,17 +70,10 @@ class Stream:
                     "or send the output elsewhere"
                 ) from error
             if error.errno in _GONE:
-                self._to_nowhere()
+                _to_nowhere(self._stream)
         except ValueError:
             if not self._lasting or not self._stream.closed:
                 raise
-
-    def _to_nowhere(self) -> None:
-        """Lets what is still to come vanish, or the exit would fail on it once more."""
-        with contextlib.suppress(OSError, ValueError):
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self._stream.fileno())
-            os.close(nowhere)
 
 
 def lasting(stream: Any) -> Any:
@@ -110,6 +103,14 @@ def guarded(*, lasting_stdout: bool = False) -> Iterator[None]:
         sys.stdout, sys.stderr = before
 
 
+def flush_or_drop(stream: Any) -> None:
+    """Flushes a stream; what it does not take is dropped."""
+    try:
+        stream.flush()
+    except (OSError, ValueError):
+        _to_nowhere(stream)
+
+
 def show_all(stream: Any) -> None:
     r"""Lets a stream write letters that its encoding lacks as escapes, `\u4e2d`.
 
@@ -120,6 +121,14 @@ def show_all(stream: Any) -> None:
     if change is not None:
         codecs.register_error(ESCAPES, _escaped)
         change(errors=ESCAPES)
+
+
+def _to_nowhere(stream: Any) -> None:
+    """Lets what is still to come vanish, or the exit would fail on it once more."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def _escaped(error: UnicodeError) -> tuple[str | bytes, int]:

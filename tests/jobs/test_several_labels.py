@@ -282,6 +282,13 @@ def test_test_data_of_another_kind(lists, trained, tmp_path):
         evaluate.evaluate(config(trained, f"--test_data_path={empty}", f"--eval_dir={tmp_path}"))
 
 
+def test_a_threshold_of_every_label_is_refused_with_one(tmp_path):
+    checkpoint = checkpoints.Checkpoint(tmp_path, 0, {"identity": {}}, "")
+    multilabel.check_rejection(settings.Config(), checkpoint)
+    with pytest.raises(UsageError, match="--threshold must be left out with one label a picture"):
+        multilabel.check_rejection(settings.Config(threshold=0.9), checkpoint)
+
+
 def test_what_is_of_one_label_a_picture_is_refused(trained, lists, tmp_path):
     flags = (f"--data={lists[1]}", f"--output={tmp_path / 'a.csv'}", "--reject_below=0.9")
     with pytest.raises(UsageError, match="--reject_below must be left out with several labels"):

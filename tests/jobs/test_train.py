@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from hw2.models import MODELS
+from hw2.runs import folder as run_folder
 
 ROOT = Path(__file__).parents[2]
 SMALL = [
@@ -132,6 +133,12 @@ def test_a_folder_that_is_no_run_is_refused_and_not_touched(tmp_path):
     _, err = run("train.py", *SMALL, f"--log_path={tmp_path}", code=4)
     assert "the folder is not empty and has no flags.cfg" in err
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_what_a_killed_start_left_behind_does_not_count(tmp_path):
+    (tmp_path / ".flags.cfg.0123abcd.partial").write_text("--mod")
+    run_folder.begin(tmp_path, "--model=tiny\n", ["a", "b"])
+    assert (tmp_path / "flags.cfg").read_text() == "--model=tiny\n"
 
 
 def test_two_devices_give_the_losses_of_one(trained, tmp_path):

@@ -47,6 +47,11 @@ def test_a_process_by_itself_is_a_cluster_of_one(environ):
         (tf_config(["a:1", "a:1"], 0), "two workers have one address"),
         (tf_config(["a:1", "b:2"], 0, ps=["c:3"]), "jobs must be worker, or chief and worker"),
         (tf_config("a:1", 0), "addresses must be in a list"),
+        (
+            '{"cluster": {"chief": ["a:1"], "worker": ["b:2"]}, '
+            '"task": {"type": "chief", "index": 1}}',
+            "the chief's index must be in",
+        ),
         ('{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "ps"}}', "got 'ps'"),
     ],
 )
@@ -79,6 +84,7 @@ def test_slurm_variables_are_spelled_out():
     "changes",
     [
         {"SLURM_PROCID": "9"},
+        {"SLURM_STEP_NUM_TASKS": "five"},
         {"SLURM_STEP_TASKS_PER_NODE": "4"},
         {"SLURM_STEP_TASKS_PER_NODE": "many"},
         {"SLURM_STEP_NODELIST": "a[1-x],b,c,d"},

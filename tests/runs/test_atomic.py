@@ -35,6 +35,14 @@ def test_an_error_leaves_the_old_content_and_nothing_else(path, error):
     assert os.listdir(path.parent) == ["file"]
 
 
+def test_a_pipe_is_not_replaced_by_a_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="a device or a pipe, not a file"):
+        atomic.write(tmp_path / "pipe", b"new")
+    assert (tmp_path / "pipe").is_fifo()
+    assert os.listdir(tmp_path) == ["pipe"]
+
+
 @pytest.mark.parametrize("name", ["fsync", "replace"])
 def test_what_the_disk_refuses_leaves_the_old_content(path, monkeypatch, name):
     def refuse(*_):

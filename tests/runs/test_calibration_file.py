@@ -42,12 +42,14 @@ def test_it_belongs_to_one_checkpoint_and_its_weights():
         ({"curve": [[0.5, 3, 1]]}, "counts of its curve"),
         ({"curve": [[0.5, 2, 3], [0, 4, 3]]}, "counts of its curve"),
         ({"curve": [1, 2]}, "cannot unpack"),
+        ({"curve": [[0.5, 1e999, 0]]}, "cannot convert float infinity"),
         ({"surplus": 1}, "unexpected keyword argument"),
     ],
 )
 def test_another_content_is_refused(tmp_path, changes, said):
     path = calibration.write(RunFolder(tmp_path), FOUND)
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    text = json.dumps(json.loads(path.read_text()) | changes)
+    path.write_text(text.replace("Infinity", "1e999"))  # a number, and none that fits
     with pytest.raises(RunError, match=rf"bad calibration in .*{said}.*; remove it"):
         calibration.read(RunFolder(tmp_path))
 

@@ -67,15 +67,17 @@ def test_figures_and_flags_are_those_of_the_curves():
     assert "training is 0.34 above validation, which falls" in first
     assert "(training 1.000, validation 0.660)" in first
     assert any("has risen since step 200, from 1.000 to 1.600" in words for words in rest)
-    assert any("the best was step 300 with 0.720" in words for words in rest)
+    assert any("the best top-1 was that of step 300 with 0.720" in words for words in rest)
 
 
 @pytest.mark.fault(121)
 def test_a_best_step_without_a_checkpoint_is_told():
     curves = rows([0.5, 0.8, 0.95, 1.0], [0.5, 0.7, 0.72, 0.66], val_loss=[1.5, 1.0, 1.2, 1.6])
-    words = "the best was step 300 with 0.720, but its checkpoint is not there: eval.py and "
-    assert f"{words}predict.py use step 200" in diagnosis.diagnose(curves, 200)
-    assert not [said for said in diagnosis.diagnose(curves, 300) if "is not there" in said]
+    words = "the best top-1 was that of step 300 with 0.720"
+    use = "eval.py and predict.py use"
+    assert f"{words}; {use} step 200" in diagnosis.diagnose(curves, 200)
+    assert f"{words}, and its checkpoint is kept: {use} it" in diagnosis.diagnose(curves, 300)
+    assert words in diagnosis.diagnose(curves)  # nothing is known of checkpoints
 
 
 def test_jumps_and_a_validation_above_training_are_told():
@@ -83,6 +85,9 @@ def test_jumps_and_a_validation_above_training_are_told():
     words = diagnosis.diagnose(rows([0.7] * 8, jumping))
     assert any("jumps up and down" in sentence for sentence in words)
     assert any("validation is above training" in sentence for sentence in words)
+    smooth = [0.5, 0.8, 0.6, 0.8, 0.6, 0.8] + [0.8 + i / 200 for i in range(24)]
+    words = diagnosis.diagnose(rows([0.9] * 30, smooth))
+    assert not any("jumps up and down" in sentence for sentence in words)
 
 
 def test_few_evaluations_say_nothing_yet():

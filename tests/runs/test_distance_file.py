@@ -68,7 +68,8 @@ def test_a_damaged_file_is_refused_wherever_the_damage_is(tmp_path):
     rng = np.random.default_rng(0)
     damaged = [b"", b"{}", whole[:100], whole[:-30], b"\x93NUMPY\x01\x00"]
     for place in rng.integers(0, len(whole), 150).tolist():
-        damaged.append(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        for bits in (0xFF, 0x01):  # the lowest bit of an archive's flags says that it is encrypted
+            damaged.append(whole[:place] + bytes([whole[place] ^ bits]) + whole[place + 1 :])
     refused = 0
     for content in damaged:
         path.write_bytes(content)

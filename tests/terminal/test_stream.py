@@ -3,6 +3,7 @@
 import errno
 import io
 import os
+import subprocess
 import sys
 import threading
 
@@ -153,6 +154,20 @@ def test_a_full_disk_behind_results_is_one_line(run, capsys):
     assert run(lambda config: print("a row"), stdout=out) == RunError.exit_code
     words = "cannot write <stdout> - no space left on device; make room, or send the output "
     assert capsys.readouterr().err == f"error: {words}elsewhere\n"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no /dev/full")
+@pytest.mark.parametrize(("lasting", "code"), [(False, RunError.exit_code), (True, 0)])
+def test_what_a_full_disk_has_not_taken_is_no_error_of_the_exit(lasting, code):
+    program = (
+        "import sys; from hw2.commands import launch; from hw2.config.settings import Config; "
+        "launch.run(lambda config: print('a row'), argv=['x'], parse=lambda argv: Config(), "
+        f"tensorflow=False, lasting={lasting})"
+    )
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-c", program], stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == code
+    assert done.stderr.count(b"\n") == (not lasting)  # one line, and none of the interpreter's
 
 
 @pytest.mark.fault(101)
