@@ -156,6 +156,7 @@ def test_a_full_disk_behind_results_is_one_line(run, capsys):
     assert capsys.readouterr().err == f"error: {words}elsewhere\n"
 
 
+@pytest.mark.fault(181)
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no /dev/full")
 @pytest.mark.parametrize(("lasting", "code"), [(False, RunError.exit_code), (True, 0)])
 def test_what_a_full_disk_has_not_taken_is_no_error_of_the_exit(lasting, code):

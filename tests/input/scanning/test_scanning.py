@@ -132,6 +132,7 @@ def test_progress_is_told_to_the_end(root, monkeypatch):
     assert told == [(4, 6), (6, 6)]
 
 
+@pytest.mark.fault(175)
 def test_reasons_are_counted_without_their_details(root):
     for index, content in enumerate([b"abc", b"def", b"", b"II*\0"]):
         (root / "a" / f"bad - copy {index}.png").write_bytes(content)
@@ -152,6 +153,7 @@ def test_conflicting_finds_every_picture_of_a_content_with_two_labels():
     assert conflicts.check_conflicts("s", list("abcdefg"), one_class, digests, Rules())[1] == ()
 
 
+@pytest.mark.fault(176)
 def test_the_fraction_that_is_advised_is_enough():
     for bad, count in ((29, 100), (29, 50), (63, 90), (200, 1000)):
         messages = ["bad picture in x - empty; remove it"] * bad
