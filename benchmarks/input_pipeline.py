@@ -10,7 +10,9 @@ its own, and by `--torch_python=PATH` an interpreter of its own, with Pillow. Pi
 and saved as JPEG in a temporary folder; `--data` measures a folder of your own instead. The rows
 `kept in memory` and `kept on disk` are ours from the second epoch on, `mixed` with mixup or cutmix.
 A call begins anew and fetches `--batches` batches, so that nothing is fetched ahead in the time of
-another.
+another. Every file is read once before any time is taken: hw2 begins each call with the same
+pictures, and its files would be in the system's memory where those of the others are not. A folder
+that does not fit into the memory is still read from the disk by the others.
 
 `--paths=N` times instead what a start costs with so many small pictures, each step of it, and the
 memory: the first start, which opens every file, and the second, each a process of its own. Files
@@ -39,6 +41,7 @@ from PIL import Image
 from hw2.terminal import noise
 
 SHORT_SIDE, CROP, SIDE = 260, 200, 100
+ENDINGS = (".jpg", ".jpeg", ".png")
 KERAS = "keras.utils.image_dataset_from_directory"
 TORCH = "torch DataLoader and Pillow"
 
@@ -79,7 +82,10 @@ def main() -> None:
             name: lambda batches=batches: list(itertools.islice(batches, options.batches))
             for name, batches in peers.items()
         }
-        epoch = -(-options.pictures // options.batch)
+        paths, _ = _labelled(folder)
+        for path in paths:
+            path.read_bytes()  # into the system's memory
+        epoch = -(-len(paths) // options.batch)
         for name, batches in peers.items():
             if "kept" in name:
                 list(itertools.islice(batches, epoch))  # fills the memory, or the disk
@@ -260,7 +266,7 @@ def _tensorflow(folder: Path, batch: int) -> Iterable:
 
 
 def _labelled(folder: Path) -> tuple[list[Path], list[int]]:
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".jpg", ".png"))
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in ENDINGS)
     classes = [path.relative_to(folder).parts[0] for path in paths]
     names = sorted(set(classes))
     return paths, [names.index(name) for name in classes]

@@ -10,6 +10,8 @@ import io
 import time
 from pathlib import Path
 
+import interleaved
+import machine
 import numpy as np
 from PIL import Image
 
@@ -45,8 +47,10 @@ CHANGES = {
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", nargs="?", default="/usr/share/tuxpaint/stamps")
+    folder = parser.parse_args().folder
+    interleaved.head(machine.cpu() | machine.libraries("numpy", "pillow"), as_json=False)
     pictures = []
-    for path in sorted(Path(parser.parse_args().folder).rglob("*.png")):
+    for path in sorted(Path(folder).rglob("*.png")):
         try:
             pictures.append(decode.picture(path, 100))
         except DataError as error:

@@ -13,6 +13,7 @@ import argparse
 from collections.abc import Callable
 
 import interleaved
+import machine
 import numpy as np
 
 from hw2.terminal import noise
@@ -53,12 +54,11 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     noise.quiet_tensorflow()
-    from hw2.ops.direct import cpu
-
+    facts = machine.cpu() | machine.libraries("tensorflow") | machine.kernel()
+    interleaved.head(facts, as_json=options.json)
     shapes = [shape for shape in SHAPES if options.only in shape[0]]
     rows = [_row(shape, options.dtype, options.rounds) for shape in shapes]
-    title = f"pool_ops, {options.dtype}, {cpu.name()}, {cpu.chosen()}"
-    interleaved.show(title, rows, as_json=options.json)
+    interleaved.show(f"pool_ops, {options.dtype}", rows, as_json=options.json)
     summary = [{"part": part} | _summary([row[part] for row in rows]) for part in PARTS]
     interleaved.show("all shapes", summary, as_json=options.json)
 

@@ -2,8 +2,8 @@
 
 `python benchmarks/s3_protocol.py make FOLDER` writes 30,000 of the training images, drawn by
 `--seed` with as many of each class, as `train_images.npy` and `train_labels.csv`, and the test
-images without labels as `test/images.npy`. A fifth and a half of the first are meant to be held
-out: `--validation_fraction=0.16666667` trains on 25,000 and validates on 5,000.
+images without labels as `test/images.npy`. A sixth of the first is meant to be held out:
+`--validation_fraction=0.16666667` trains on 25,000 and validates on 5,000.
 
 `python benchmarks/s3_protocol.py score ANSWER.csv` compares `id,class`, one row for each test
 image, with the labels, and knows nothing else of what made it. It ends with exit code 1 where

@@ -16,13 +16,14 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 SHORT_SIDE, CROP, SIDE = 260, 200, 100  # as in input_pipeline.py
+ENDINGS = (".jpg", ".jpeg", ".png")
 
 
 class Pictures(Dataset):
     """Any number of pictures from class folders, each changed by its index."""
 
     def __init__(self, folder: Path):
-        self.paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".jpg", ".png"))
+        self.paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in ENDINGS)
         classes = [path.relative_to(folder).parts[0] for path in self.paths]
         names = sorted(set(classes))
         self.labels = [names.index(name) for name in classes]

@@ -3,9 +3,11 @@
     python benchmarks/train_step.py --model=inception10 --batch=32 --image_size=100
 
 Every peer trains the same network on the same resident batch with Adam, in a process of its own;
-they take turns. A peer's throughput is given over that of TensorFlow's own convolution in our loop
-("over native"), and that of our "auto" over the peer's, so above 1 is faster. PyTorch may have an
-interpreter of its own, `--torch_python=PATH`.
+they take turns. In each step hw2 and Keras also update averages of the weights, and for inception10
+they add an L2 penalty on its dense layer; PyTorch does neither, and so has less to do. A peer's
+throughput is given over that of TensorFlow's own convolution in our loop ("over native"), and that
+of our "auto" over the peer's, so above 1 is faster. PyTorch may have an interpreter of its own,
+`--torch_python=PATH`.
 """
 
 from __future__ import annotations

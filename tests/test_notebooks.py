@@ -1,8 +1,8 @@
 """The notebooks run from the first cell to the last, on the data of this machine and without it."""
 
 import os
-import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -36,6 +36,21 @@ def test_all_begin_with_the_same_installation():
     assert '"pip", "install"' in first
 
 
+def test_a_change_of_a_layer_is_trained_under_its_own_name():
+    cells = read("your_own_layer.ipynb").cells
+    [source] = [cell.source for cell in cells if "def trained_run" in cell.source]
+    seen = []
+    names = {
+        "Config": lambda **settings: settings["log_path"],
+        "Path": Path,
+        "presets": SimpleNamespace(values=lambda *_: {}),
+        "train": SimpleNamespace(train=seen.append),
+    }
+    exec(source, names)
+    names["trained_run"]("with_contrast", name="half")
+    assert seen == ["runs/without_contrast", "runs/with_contrast", "runs/half"]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Jupyter's own libraries
@@ -44,8 +59,7 @@ def test_all_begin_with_the_same_installation():
     [*((name, FASHION) for name in NAMES), ("from_pictures_to_a_report.ipynb", "/nowhere")],
 )
 def test_a_notebook_runs_from_the_first_cell_to_the_last(name, fashion, tmp_path, monkeypatch):
-    commands = Path(sys.executable).parent  # `hw2` is there
-    monkeypatch.setenv("PATH", f"{commands}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PATH", os.defpath)  # as where no environment is activated
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     found = read(name)
     for cell in found.cells:

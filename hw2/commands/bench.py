@@ -4,8 +4,9 @@
     hw2 bench --product=mymodule:matmul --model=simple_cnn --image_size=32
     hw2 bench im2col direct --model=resnet18 --batch=8 --output=layers.html --json
 
-Words are MODULE:FUNCTION, a convolution of yours, or names of algorithms; --product is your product
-of matrices within im2col. im2col and tf.nn are always beside them. A row is a convolution of the
+Words are MODULE:FUNCTION, a convolution of yours, or names of algorithms; auto is what a training
+takes, and is chosen by a clock where that was not done before. --product is your product of
+matrices within im2col. im2col and tf.nn are always beside them. A row is a convolution of the
 model, its number of equal layers before it, and one of those who compute it:
 
 y, dx, dw   largest error of the result and of both gradients, over the largest value that the sums
@@ -41,7 +42,8 @@ def _bench(config: Config, own_flags: Own) -> int:
     from hw2.models import MODELS
     from hw2.ops import own, timing
 
-    os.environ[timing.VARIABLE] = "rule"
+    if "auto" not in own_flags.rest:  # else it takes what a training takes
+        os.environ[timing.VARIABLE] = "rule"
     for name in own_flags.rest:
         if own.is_own(name):
             own.convolution(name)  # which refuses what it cannot find

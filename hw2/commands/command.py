@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import SimpleNamespace
@@ -33,7 +34,7 @@ class Command:
         code; none means 0.
       words: The flags that words without a flag stand for, in order: `hw2 train PATH`.
       many: Whether further words are taken too; `work` finds them in `own.rest`.
-      flags: Its own flags, by name, each made by `settings.setting`.
+      flags: Its own flags, by name, each made by `fields.setting`.
       reads: The settings that `--help` lists after its own flags; none lists all.
       check: Refuses settings that lack what the command needs, before TensorFlow is imported.
       recipe: Whether it may take the recipe of a built-in data set.
@@ -190,6 +191,9 @@ class _Values:
         found = {name: self._values[name].value for name in self._fields}
         for name, value in found.items():
             rule = self._fields[name].metadata["rule"]
+            if isinstance(value, float) and not math.isfinite(value):
+                why = f"--{name} must be finite, got {value}"
+                flagfile.fail("bad value", flagfile.COMMAND_LINE, why)
             if not rule.holds(value):
                 why = f"--{name} must be {rule.words}, got {value!r}"
                 flagfile.fail("bad value", flagfile.COMMAND_LINE, why)

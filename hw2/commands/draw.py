@@ -22,7 +22,7 @@ from PIL import Image
 
 from hw2.commands.command import Command, Own
 from hw2.config.fields import setting
-from hw2.config.rules import ABOVE_0, one_of
+from hw2.config.rules import Rule, one_of
 from hw2.config.settings import Config
 from hw2.errors import DataError, UsageError, writing
 from hw2.runs import atomic
@@ -31,6 +31,7 @@ GRADIENTS = ("", "images", "filters")
 THEMES = ("auto", "light", "dark")
 LARGEST = 16  # rows or columns of an image
 WEIGHTS = (1, 0, -1, 2)  # in turn
+UP_TO_60 = Rule("in (0, 60]", lambda value: 0 < value <= 60)
 
 
 def _draw(config: Config, own: Own) -> None:
@@ -115,7 +116,7 @@ COMMAND = Command(
         "gradient": setting("", "images or filters: that gradient", one_of(*GRADIENTS)),
         "size": setting("5", "rows and columns of the image, as 5 or 4x6"),
         "picture": setting("", "a picture to shrink to that size"),
-        "seconds": setting(1.0, "for which a position is seen", ABOVE_0),
+        "seconds": setting(1.0, "for which a position is seen", UP_TO_60),
         "theme": setting("auto", "colours: auto, light or dark", one_of(*THEMES)),
     },
     reads=("output", "overwrite", "debug"),

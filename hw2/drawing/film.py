@@ -13,6 +13,7 @@ from hw2.errors import UsageError
 from hw2.ops.geometry import Axis, Window
 
 MOST = 64  # positions; more take too long to watch
+LARGEST = 64  # rows and columns of a table, but for the patch matrix; more cannot be seen
 _GAP, _TOP = 40, 64  # pixels between tables, and above them
 
 
@@ -49,7 +50,7 @@ def draw(image: np.ndarray, w: np.ndarray, window: Window, *, way: str = "forwar
         convolution.
 
     Raises:
-      UsageError: There are no positions, or more than can be watched.
+      UsageError: There are no positions, or more than can be watched; or a table is too large.
     """
     if way == "transposed":
         size = [_image_size(n, k, window) for k, n in enumerate(image.shape)]
@@ -61,6 +62,18 @@ def draw(image: np.ndarray, w: np.ndarray, window: Window, *, way: str = "forwar
         raise UsageError(
             f"a film must have 1 to {MOST} positions of the window, got {len(positions)}; give "
             "another --size, --kernel or --stride"
+        )
+    reach = [_reach(axis) for axis in (rows, columns)]
+    if max(reach) > LARGEST:
+        raise UsageError(
+            f"an image with the zeros around it must have at most {LARGEST} rows and columns, got "
+            f"{reach[0]} and {reach[1]}; give another --size, --kernel, --stride, --dilation or "
+            "--padding"
+        )
+    if way == "forward" and len(positions) * w.size > LARGEST**2:
+        raise UsageError(
+            f"a patch matrix must have at most {LARGEST**2} numbers, got {len(positions)} rows of "
+            f"{w.size}; give another --size, --kernel or --stride"
         )
     if way == "forward":
         return _forward(image, w, rows, columns, positions)

@@ -38,7 +38,7 @@ class Film(NamedTuple):
     Attributes:
       title: What is seen, in a sentence.
       width, height: In pixels.
-      frames: The marks of each frame, the last ones on top.
+      frames: The marks of each frame, the last ones on top; words about it are the very last.
     """
 
     title: str

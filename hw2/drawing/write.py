@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -21,9 +21,11 @@ _FONT = "ui-monospace, Menlo, Consolas, monospace"
 def gif(film: Film, path: Path, *, seconds: float, theme: str = "auto") -> None:
     """Writes a GIF; "auto" is light, since a GIF cannot know."""
     colours = PALETTES["light" if theme == "auto" else theme]
-    images = [_image(film, frame, colours) for frame in film.frames]
-    palette = images[len(images) // 2].quantize(64)
-    frames = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
+    palette = _image(film, film.frames[len(film.frames) // 2], colours).quantize(64)
+    frames = [
+        _image(film, frame, colours).quantize(palette=palette, dither=Image.Dither.NONE)
+        for frame in film.frames
+    ]
     pauses = [int(1000 * seconds)] * (len(frames) - 1) + [int(1000 * _PAUSE * seconds)]
     frames[0].save(
         path,
@@ -44,14 +46,10 @@ def svg(film: Film, path: Path, *, seconds: float, theme: str = "auto") -> None:
 def page(film: Film, path: Path, *, seconds: float, theme: str = "auto") -> None:
     """Writes a page with the film, buttons, and a slider."""
     title = html.escape(film.title)
-    text = _PAGE.replace("TITLE", title).replace("STYLE", _colours(theme))
+    text = _PAGE.replace("TITLE", title).replace("STYLE", _around(theme))
     text = text.replace("DRAWING", _svg(film, 0, theme, top=_HEADING))
-    path.write_text(
-        text.replace("FRAMES", json.dumps(len(film.frames))).replace(
-            "PAUSE", json.dumps(int(1000 * seconds))
-        ),
-        "utf-8",
-    )
+    text = text.replace("WORDS", json.dumps([_words(frame) for frame in film.frames]))
+    path.write_text(text.replace("PAUSE", json.dumps(int(1000 * seconds))), "utf-8")
 
 
 WRITERS: dict[str, Callable[..., None]] = {".gif": gif, ".svg": svg, ".html": page}
@@ -137,6 +135,19 @@ def _colours(theme: str) -> str:
     return common + rules("light") + dark
 
 
+def _around(theme: str) -> str:
+    """CSS of the colours of a page around the drawing; "auto" has both."""
+    if theme != "auto":
+        return f":root {{ color-scheme: {theme}; {_AROUND[theme]} }}"
+    dark = f"@media (prefers-color-scheme: dark) {{ :root {{ {_AROUND['dark']} }} }}"
+    return f":root {{ color-scheme: light dark; {_AROUND['light']} }}\n{dark}"
+
+
+def _words(frame: Sequence[Mark]) -> str:
+    """What a frame says about its position; the last frame says nothing."""
+    return "" if frame[-1].width else frame[-1].text
+
+
 def _image(film: Film, frame, colours: dict[str, str]) -> Image.Image:
     """A frame as pixels."""
     image = Image.new("RGB", (_SCALE * film.width, _SCALE * film.height), colours["paper"])
@@ -161,15 +172,16 @@ def _image(film: Film, frame, colours: dict[str, str]) -> Image.Image:
     return image
 
 
+_AROUND = {
+    "light": "--paper: #f6f7f9; --ink: #1b1f24; --key: #ffffff; --edge: #6b7480; --focus: #bc4c00;",
+    "dark": "--paper: #0e1013; --ink: #e8ecf1; --key: #1d222a; --edge: #7b8692; --focus: #f0883e;",
+}
 _PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8">
 <title>TITLE</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>
-:root { color-scheme: light dark; --paper: #f6f7f9; --ink: #1b1f24; --key: #ffffff;
-  --edge: #6b7480; --focus: #bc4c00; }
-@media (prefers-color-scheme: dark) { :root { --paper: #0e1013; --ink: #e8ecf1;
-  --key: #1d222a; --edge: #7b8692; --focus: #f0883e; } }
+STYLE
 body { margin: 1.5rem auto; max-width: 70rem; padding: 0 1rem; font: 16px/1.5 system-ui, sans-serif;
   background: var(--paper); color: var(--ink); }
 h1 { font-size: 1.3rem; margin: 0 0 1rem; }
@@ -195,7 +207,7 @@ DRAWING</div>
 <p>Left and right arrow keys step through the positions; the space bar plays and stops.</p>
 </main>
 <script>
-const count = FRAMES, pause = PAUSE;
+const words = WORDS, count = words.length, pause = PAUSE;
 const marks = [...document.querySelectorAll("[data-a]")];
 const place = document.getElementById("place"), play = document.getElementById("play");
 let now = 0, timer = null;
@@ -206,7 +218,7 @@ function show(frame) {
   for (const mark of marks)
     mark.style.visibility = now >= +mark.dataset.a && now < +mark.dataset.b ? "" : "hidden";
   document.getElementById("said").textContent =
-    now < count - 1 ? `position ${now + 1} of ${count - 1}` : "done";
+    now < count - 1 ? `position ${now + 1} of ${count - 1}: ${words[now]}` : "done";
 }
 function stop() { clearInterval(timer); timer = null; play.textContent = "Play"; }
 function start() { timer = setInterval(() => show(now + 1), pause); play.textContent = "Stop"; }

@@ -66,19 +66,22 @@ def grade(file: Path, *, exercise: str = "", seconds: float = 60.0) -> tuple[lis
         sentence = _about_file(file, done.failure, done.ended, seconds)
         return [Grade(f.name, WRONG, 0, len(f.cases), [sentence]) for f in functions], done.printed
     grades = []
-    stopped = None  # the first function that did not return, after which nothing was called
+    stopped = ""  # why nothing was called any more
     for function in functions:
         own = {kind: done.outcomes[part] for kind, part in places[function.name].items()}
         if function.name not in done.functions:
             sentence = f"There is no function {function.name} in {file.name}: keep its name."
             grades.append(Grade(function.name, WRONG, 0, len(function.cases), [sentence]))
         elif stopped:
-            sentence = f"It was not called, since {stopped} did not return."
+            sentence = f"It was not called, since {stopped}."
             grades.append(Grade(function.name, WRONG, 0, len(function.cases), [sentence]))
         else:
             grades.append(_graded(function, own, done.ended, seconds))
-            if any(outcome.told is None for part in own.values() for outcome in part):
-                stopped = function.name
+            if any(outcome.told is None for outcome in own["cases"] + own.get("single", [])):
+                stopped = f"{function.name} did not return"
+            elif any(outcome.told is None for outcome in own["timed"]):
+                what = "the time was used up" if done.ended == "time" else "the program ended"
+                stopped = f"{what} while {function.name} was timed"
     return grades, done.printed
 
 

@@ -1,6 +1,7 @@
 """The comparison on the layers of a model: what it measures, and how it says so."""
 
 import json
+import os
 import re
 import sys
 
@@ -11,6 +12,7 @@ import tensorflow as tf
 from hw2.bench import layers, measure, memory
 from hw2.bench.layers import Layer
 from hw2.models import MODELS
+from hw2.ops import timing
 from hw2.ops.geometry import Window
 from tests.own_module import TEXT
 
@@ -82,6 +84,15 @@ def test_the_command_prints_a_table_json_and_a_page(command, capsys, tmp_path):
     assert list(found["totals"]) == ["mine:conv2d", "mine:raises", "im2col", "tf.nn"]
     assert np.isfinite(found["totals"]["mine:conv2d"]["ms"])
     assert len(found["layers"]) == 2
+
+
+def test_auto_takes_what_a_training_takes(command, monkeypatch):
+    monkeypatch.setattr(layers, "convolutions", lambda *_: [])
+    monkeypatch.setenv(timing.VARIABLE, "")
+    assert command("bench", "auto") == 0
+    assert os.environ[timing.VARIABLE] == ""
+    assert command("bench", "im2col") == 0
+    assert os.environ[timing.VARIABLE] == "rule"
 
 
 def test_mistakes_of_the_command_line(command, capsys):

@@ -31,6 +31,17 @@ def test_conv_ops_sums_up():
     assert (behind["shape"], behind["auto"], behind["faster"]) == ("b", 0.5, "im2col")
 
 
+def test_pictures_are_found_whatever_their_ending(tmp_path):
+    import input_pipeline
+
+    for name in ("a/1.jpeg", "b/2.JPG", "b/3.png", "b/notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    paths, labels = input_pipeline._labelled(tmp_path)
+    assert [path.name for path in paths] == ["1.jpeg", "2.JPG", "3.png"]
+    assert labels == [0, 1, 1]
+
+
 def lines_of(program, *flags):
     """Runs a benchmark with --json, and returns what it prints."""
     words = [sys.executable, str(FOLDER / f"{program}.py"), *flags, "--json"]

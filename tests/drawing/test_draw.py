@@ -1,5 +1,6 @@
 """Moving pictures: the numbers of every frame, and the three kinds of files."""
 
+import json
 import re
 import xml.etree.ElementTree as ET
 
@@ -10,7 +11,7 @@ from PIL import Image
 
 from hw2 import ops
 from hw2.drawing import film as films
-from hw2.drawing import marks
+from hw2.drawing import marks, write
 from hw2.errors import UsageError
 from hw2.ops.geometry import Window
 
@@ -74,6 +75,35 @@ def test_too_many_positions_are_refused():
         films.draw(np.ones((9, 9)), np.ones((3, 3)), Window((3, 3)))
 
 
+@pytest.mark.parametrize(
+    ("window", "way", "said"),
+    [
+        (Window((3, 3), dilations=(999, 1)), "forward", "got 2003 and 7; give another --size"),
+        (Window((3, 3), (1, 999)), "transposed", "at most 64 rows and columns, got 7 and 4995"),
+        (Window((16, 16), padding=((8, 7), (8, 7))), "forward", "numbers, got 25 rows of 256"),
+    ],
+)
+def test_tables_that_are_too_large_are_refused(window, way, said):
+    with pytest.raises(UsageError, match=said):
+        films.draw(np.ones((5, 5)), np.ones(window.kernel), window, way=way)
+
+
+def test_a_page_has_its_theme_and_says_what_is_computed(tmp_path):
+    film = films.draw(np.ones((2, 3)), np.ones((1, 2)), Window((1, 2), padding="VALID"))
+    for theme in write.THEMES:
+        write.page(film, tmp_path / f"{theme}.html", seconds=1, theme=theme)
+    light, dark, auto = (
+        (tmp_path / f"{theme}.html").read_text() for theme in ("light", "dark", "auto")
+    )
+    assert "color-scheme: light; --paper: #f6f7f9;" in light
+    assert "color-scheme: dark; --paper: #0e1013;" in dark
+    assert "prefers-color-scheme" not in light + dark
+    assert "color-scheme: light dark; --paper: #f6f7f9;" in auto
+    assert auto.count("prefers-color-scheme: dark") == 2  # the page and the drawing
+    said = json.dumps(["1·1 + 1·1 = 2"] * 4 + [""])
+    assert f"const words = {said}, count" in auto
+
+
 def test_the_command_writes_three_kinds_of_files(command, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     words = ["--kernel=2", "--stride=2", "--size=4x6"]
@@ -95,7 +125,8 @@ def test_the_command_writes_three_kinds_of_files(command, capsys, tmp_path, monk
     assert all(f"@keyframes {name} " in text for name in classes)
     assert command("draw", *words, "--output=film.html", "--transposed") == 0
     page = (tmp_path / "film.html").read_text()
-    assert "const count = 25, pause = 1000" in page
+    assert '"window of y += 1 times the filter"' in page
+    assert "count = words.length, pause = 1000" in page
     assert not re.search(r"(src|href)=", page)
     Image.new("L", (30, 30), 255).save("white.png")
     assert command("draw", "--picture=white.png", "--size=3", "--output=white.svg") == 0
@@ -112,6 +143,12 @@ def test_the_command_writes_three_kinds_of_files(command, capsys, tmp_path, monk
         (["--kernel=7", "--padding=VALID"], "the window must fit into the padded image"),
         (["--transposed", "--gradient=images"], "--transposed and --gradient must not both be"),
         (["--picture=absent.png"], "cannot read absent.png - "),
+        (["--seconds=inf"], "bad value in the command line - --seconds must be finite, got inf"),
+        (
+            ["--seconds=219"],
+            "bad value in the command line - --seconds must be in (0, 60], got 219",
+        ),
+        (["--dilation=999"], "an image with the zeros around it must have at most 64 rows and"),
         (["--output=there.svg"], "cannot write there.svg - it is there already; --overwrite, or"),
     ],
 )

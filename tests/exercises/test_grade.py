@@ -3,7 +3,9 @@
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from hw2.errors import UsageError
@@ -114,7 +116,7 @@ LOOPS = [
 @pytest.fixture
 def here(monkeypatch):
     """Runs students' code in this process, which takes less time."""
-    monkeypatch.setattr(child, "_limit_memory", lambda: None)
+    monkeypatch.setattr(child, "_limit", lambda: None)
     monkeypatch.setattr(child, "_SECONDS", 0)
 
     def wait(folder, working, seconds):
@@ -343,8 +345,8 @@ def test_an_endless_loop_a_crash_and_an_exit_end_the_process_alone(tmp_path):
     path = tmp_path / "1_unfold.py"
     loop = "def unfold(x, kernel):\n    while True: pass\n"
     path.write_text(f"print('hello')\n{loop}")
-    [found], printed = grade.grade(path, seconds=1)
-    assert "It had not returned after 1 seconds, for x [1, 4, 4, 1]" in found.sentences[0]
+    [found], printed = grade.grade(path, seconds=5)
+    assert "It had not returned after 5 seconds, for x [1, 4, 4, 1]" in found.sentences[0]
     assert printed == "hello\n"
     path.write_text("import os\ndef unfold(x, kernel): os._exit(3)\n")
     [found], _ = grade.grade(path)
@@ -355,6 +357,48 @@ def test_an_endless_loop_a_crash_and_an_exit_end_the_process_alone(tmp_path):
     path.write_text("while True: pass\n")
     [found], _ = grade.grade(path, seconds=1)
     assert "1_unfold.py had not been read after 1 seconds" in found.sentences[0]
+
+
+def test_endless_printing_is_an_error_of_the_student(tmp_path):
+    path = tmp_path / "1_unfold.py"
+    path.write_text("def unfold(x, kernel):\n    while True:\n        print('x' * 2**22)\n")
+    [found], printed = grade.grade(path)
+    assert "It raises OSError in line 3: [Errno 27] File too large" in found.sentences[0]
+    assert len(printed) == run.PRINTED
+
+
+def test_a_function_that_is_slow_while_it_is_timed_is_right(tmp_path, here, monkeypatch):
+    whole = run.run
+
+    def out_of_time(file, calls, *, seconds):
+        done = whole(file, calls, seconds=seconds)
+        first = next(number for number, call in enumerate(calls) if call.timed)
+        left = [run.Outcome([], None)] * (len(calls) - first)
+        return done._replace(outcomes=[*done.outcomes[:first], *left], ended="time")
+
+    monkeypatch.setattr(run, "run", out_of_time)
+    text = (KEY / "4_gradients.py").read_text()
+    *_, slow, last = graded(tmp_path, "4_gradients.py", text)
+    assert (slow.state, slow.seconds) == (grade.RIGHT, None)
+    assert last.sentences == [
+        f"It was not called, since the time was used up while {slow.function} was timed."
+    ]
+
+
+@pytest.mark.parametrize(("limit", "seconds"), [(3.5, 1), (2, 3)])
+def test_the_first_of_several_timed_calls_warms_up(limit, seconds, tmp_path, monkeypatch):
+    clock = iter([0, 3, 3, 4])  # the first call takes 3 seconds, the second one
+    monkeypatch.setattr(child, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    monkeypatch.setattr(child, "_SECONDS", limit)
+    found = child._timed(lambda: None, (), tmp_path, tmp_path, 0)
+    assert found == {"seconds": seconds}
+
+
+def test_a_file_may_have_a_dataclass(tmp_path, here):
+    text = "from __future__ import annotations\nimport dataclasses\n"
+    text += "@dataclasses.dataclass\nclass Size:\n    rows: int\n"
+    for found in graded(tmp_path, FILES[0], text + (KEY / FILES[0]).read_text()):
+        assert found.state == grade.RIGHT
 
 
 def test_the_inner_loop_in_cpp(tmp_path):
@@ -371,6 +415,38 @@ def test_the_inner_loop_in_cpp(tmp_path):
     assert "8_inner_loop.cc, line 5 is refused by the compiler:" in found.sentences[0]
     [found], _ = grade.grade(lay_out.lay_out(tmp_path / "new")[-1])
     assert found.state == grade.NOT_BEGUN
+
+
+def test_the_inner_loop_is_timed_without_the_grader_s_tables(tmp_path, monkeypatch):
+    library, failure = run._compiled(KEY / FILES[-1], tmp_path)
+    assert failure is None
+    loop = child._load_library(library)["inner_loop"]
+    patches, filters, result = (np.ones(shape, np.float32) for shape in ((6, 5), (5, 16), (6, 16)))
+    call = loop.bound(patches, filters, result)
+    monkeypatch.setattr(child, "_with_gap", None)  # a call that copies would fail
+    call()
+    call()
+    np.testing.assert_array_equal(result, 1 + 5 + 5)
+
+
+def test_the_compiler_is_found_and_read_as_that_of_the_kernel(tmp_path, monkeypatch):
+    script = tmp_path / "clang++"
+    script.write_text(
+        '#!/bin/sh\n[ "$1 $LC_ALL" = "--first C" ] && word=error || word=Fehler\n'
+        'printf "loop.cc:5:1: $word: \\377\\n" >&2\nexit 1\n'
+    )
+    script.chmod(0o755)
+    monkeypatch.setenv("CXX", f"{script} --first")
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+    _, failure = run._compiled(KEY / FILES[-1], tmp_path)
+    assert failure == {"error": "the compiler", "text": "\ufffd", "line": 5}
+    script.write_text("#!/bin/sh\nwhile :; do :; done\n")
+    monkeypatch.setattr(run, "COMPILING", 0.1)
+    _, failure = run._compiled(KEY / FILES[-1], tmp_path)
+    assert failure["text"] == "it had not finished after 0.1 seconds"
+    monkeypatch.setenv("CXX", "")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert run._compiler(KEY / FILES[-1]) == [str(script)]
 
 
 def test_a_folder_is_graded_without_a_compiler(tmp_path, here, command, capsys, monkeypatch):
