@@ -39,6 +39,7 @@ def _bench(config: Config, own_flags: Own) -> int:
     """Prints the table, or JSON, and writes the page."""
     from hw2 import ops  # imports TensorFlow
     from hw2.bench import layers, measure, pages
+    from hw2.jobs import answers
     from hw2.models import MODELS
     from hw2.ops import own, timing
 
@@ -50,6 +51,8 @@ def _bench(config: Config, own_flags: Own) -> int:
         elif name not in ("auto", *ops.ALGORITHMS):
             names = ", ".join(["auto", *ops.ALGORITHMS])
             raise UsageError(f"no algorithm {name} - it must be MODULE:FUNCTION, or one of {names}")
+    if own_flags.output:
+        answers.check(own_flags.output, overwrite=config.overwrite)
     if own_flags.model not in MODELS:
         raise UsageError(f"no model {own_flags.model} - it must be one of {', '.join(MODELS)}")
     peers = [measure.Peer(name) for name in own_flags.rest]
@@ -115,8 +118,8 @@ COMMAND = Command(
         "rounds": setting(5, "timed steps of each, of which the median counts", at_least(1)),
         "dtype": setting("float32", ", ".join(DTYPES), one_of(*DTYPES)),
         "product": setting("", "MODULE:FUNCTION, your product in im2col"),
-        "output": setting("", "also an HTML page"),
+        "output": setting("", "also an HTML page, a new file unless --overwrite", path=()),
         "json": setting(False, "print JSON instead of the table"),
     },
-    reads=("debug",),
+    reads=("debug", "overwrite"),
 )

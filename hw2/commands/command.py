@@ -197,6 +197,8 @@ class _Values:
             if not rule.holds(value):
                 why = f"--{name} must be {rule.words}, got {value!r}"
                 flagfile.fail("bad value", flagfile.COMMAND_LINE, why)
+            if self._fields[name].metadata["path"] is not None:
+                found[name] = paths.expanded(value)
         return found
 
 

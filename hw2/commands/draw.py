@@ -115,7 +115,7 @@ COMMAND = Command(
         "transposed": setting(False, "the transposed convolution"),
         "gradient": setting("", "images or filters: that gradient", one_of(*GRADIENTS)),
         "size": setting("5", "rows and columns of the image, as 5 or 4x6"),
-        "picture": setting("", "a picture to shrink to that size"),
+        "picture": setting("", "a picture to shrink to that size", path=()),
         "seconds": setting(1.0, "for which a position is seen", UP_TO_60),
         "theme": setting("auto", "colours: auto, light or dark", one_of(*THEMES)),
     },

@@ -24,6 +24,7 @@ from hw2.errors import UsageError
 
 def _verify(config: Config, own: Own) -> int:
     from hw2 import ops  # imports TensorFlow
+    from hw2.jobs import answers
     from hw2.ops.own import is_own
     from hw2.ops.verify.__main__ import DTYPES, main
     from hw2.ops.verify.cases import OPS
@@ -41,6 +42,8 @@ def _verify(config: Config, own: Own) -> int:
         if own.algorithm not in ("auto", "im2col"):
             raise UsageError(f"--product must come with im2col, got {own.algorithm}")
         names = names or ["conv2d"]
+    if own.output:
+        answers.check(own.output, overwrite=config.overwrite)
     _check("op", names, OPS)
     _check("dtype", dtypes, DTYPES)
     if not is_own(own.algorithm):
@@ -73,8 +76,8 @@ COMMAND = Command(
         "algorithm": setting("auto", "of conv2d"),
         "product": setting("", "MODULE:FUNCTION, your product in im2col"),
         "bound": setting(0.0, "largest error to accept; 0 for rounding", at_least(0)),
-        "output": setting("", "also an HTML page"),
+        "output": setting("", "also an HTML page, a new file unless --overwrite", path=()),
         "json": setting(False, "print JSON instead of the table"),
     },
-    reads=("debug",),
+    reads=("debug", "overwrite"),
 )

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from hw2.bench import layers, measure, memory
 from hw2.bench.layers import Layer
+from hw2.commands import bench
 from hw2.models import MODELS
 from hw2.ops import timing
 from hw2.ops.geometry import Window
@@ -79,11 +80,19 @@ def test_the_command_prints_a_table_json_and_a_page(command, capsys, tmp_path):
     assert page.count("<tr>") == len(lines)
     assert "mine:conv2d" in page
     assert "tf.nn" in page
+    assert command("bench", "mine:conv2d", *words, "--output=page.html") == 1
+    assert "--output=page.html is there already" in capsys.readouterr().err
     assert command("bench", "mine:conv2d", "mine:raises", *words, "--json") == 1
     found = json.loads(capsys.readouterr().out)
     assert list(found["totals"]) == ["mine:conv2d", "mine:raises", "im2col", "tf.nn"]
     assert np.isfinite(found["totals"]["mine:conv2d"]["ms"])
     assert len(found["layers"]) == 2
+
+
+def test_a_path_of_a_commands_own_begins_at_home(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ada")
+    _, own_flags = bench.COMMAND.parse(["hw2 bench", "--output=~/page.html"])
+    assert own_flags.output == "/home/ada/page.html"
 
 
 def test_auto_takes_what_a_training_takes(command, monkeypatch):

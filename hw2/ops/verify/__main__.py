@@ -30,7 +30,7 @@ import numpy as np
 import tensorflow as tf
 
 from hw2 import ops
-from hw2.errors import UsageError
+from hw2.errors import UsageError, writing
 from hw2.ops import conv, own, timing
 from hw2.ops.verify import derivatives, page
 from hw2.ops.verify.cases import OPS, Case, draw, grid
@@ -222,7 +222,8 @@ def _write_page(options: argparse.Namespace, results: list[dict]) -> None:
         heads,
         [(_cells(result), result["ok"]) for result in results],
     )
-    Path(options.output).write_text(text, "utf-8")
+    with writing(options.output, "give another --output"):
+        Path(options.output).write_text(text, "utf-8")
 
 
 def _cells(result: dict) -> list[str]:
