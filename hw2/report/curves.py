@@ -64,7 +64,8 @@ def together(records: Sequence[Record], labels: Sequence[str]) -> list[Drawing]:
         ("Training loss", "nats", "loss"),
         ("Speed", "examples/s", "examples_per_second"),
     )
-    short = [shortened(label, 40) for label in labels]  # what the width of a figure holds
+    # What the width of a figure holds; matplotlib takes no bytes that are not UTF-8.
+    short = [shortened(label, 40).encode("utf-8", "replace").decode() for label in labels]
     drawings = []
     for title, unit, column in plots:
         if title.startswith("Validation") and not any(one.series(column)[0] for one in records):
@@ -75,9 +76,9 @@ def together(records: Sequence[Record], labels: Sequence[str]) -> list[Drawing]:
             steps, values = record.series(column)
             style = "-" if number < len(SERIES) else "--"
             colour = SERIES[number % len(SERIES)]
-            axes.plot(
-                steps, values, style, color=colour, label=short[number], marker=".", markersize=3
-            )
+            # A space of no width: matplotlib leaves a label that begins with "_" out of the legend.
+            name = f"\u200b{short[number]}"
+            axes.plot(steps, values, style, color=colour, label=name, marker=".", markersize=3)
             if values:
                 words.append(f"{label} ends at {values[-1]:.4g}")
         axes.set_xlabel("step")

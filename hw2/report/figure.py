@@ -81,14 +81,14 @@ def svg(figure: Figure, alt: str) -> str:
     shorter = re.compile(r"(\d+\.\d{2})\d+")  # of a point, which is 1/72 inch
     text = re.sub(r' d="[^"]*"', lambda path: shorter.sub(r"\1", path[0]), text)
     head = f'<svg role="img" aria-label="{html.escape(alt)}"'
-    return re.sub(
-        r'<svg (.*?)width="[^"]*"', rf"{head} \1", text, count=1, flags=re.DOTALL
-    ).replace("\n", " ")
+    first = re.compile(r'<svg (.*?)width="[^"]*"', re.DOTALL)
+    # By a function, since a backslash of a name would mean something in a replacement text.
+    return first.sub(lambda found: f"{head} {found[1]}", text, count=1).replace("\n", " ")
 
 
 def legend(axes: Axes, columns: int = 2) -> None:
-    """Puts a legend above the axes, where it covers nothing."""
-    axes.legend(
+    """Puts a legend above the axes, where it covers nothing. Dollars in a label are no formula."""
+    made = axes.legend(
         fontsize=9.5,
         frameon=False,
         labelcolor=INK,
@@ -99,6 +99,8 @@ def legend(axes: Axes, columns: int = 2) -> None:
         columnspacing=1,
         handlelength=1.5,
     )
+    for text in made.get_texts():
+        text.set_parse_math(False)
 
 
 def mark(axes: Axes, steps: Sequence[int], colour: str, label: str, style: str = ":") -> None:

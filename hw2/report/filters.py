@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from markupsafe import escape
 from PIL import Image
 
 from hw2.layers.conv import Conv
@@ -48,5 +49,6 @@ def draw(name: str, w: np.ndarray) -> Drawing:
         "largest weight."
     )
     uri = thumbnail.encode(sheet, exact=True)
-    body = f'<img src="{uri}" alt="{alt}" width="{sheet.shape[1]}" height="{sheet.shape[0]}">'
+    height, width, _ = sheet.shape
+    body = f'<img src="{uri}" alt="{escape(alt)}" width="{width}" height="{height}">'
     return Drawing("First-layer filters", body, alt, alt)

@@ -15,6 +15,7 @@ from hw2.jobs import suspects
 from hw2.jobs.findings import ANSWERS, COVERAGE, SUSPECTS, Found
 from hw2.jobs.folds import FLAGS
 from hw2.report import calibration, page, thumbnail
+from hw2.report.accuracy import Share
 from hw2.report.figure import INK, SERIES, Drawing, panel, svg
 from hw2.terminal import console
 
@@ -85,8 +86,10 @@ def _tops(trainings: list[dict[str, Any]]) -> Drawing:
     """Draws the top-1 accuracy of each training, with its 95 % interval, and their mean."""
     figure, axes = panel(4.0, 1.4 + 0.28 * len(trainings))
     tops = np.array([one["top1"] for one in trainings])
-    counts = np.array([one["num_examples"] for one in trainings])
-    error = 1.96 * np.sqrt(tops * (1 - tops) / counts)
+    counts = [one["num_examples"] for one in trainings]
+    shares = [Share(round(top * n), n) for top, n in zip(tops, counts, strict=True)]
+    low, high = np.array([share.interval for share in shares]).T
+    error = [np.maximum(tops - low, 0), np.maximum(high - tops, 0)]  # not -1e-17, by rounding
     rows = np.arange(len(trainings))
     axes.errorbar(tops, rows, xerr=error, fmt="o", color=SERIES[0], markersize=5, capsize=3)
     axes.axvline(tops.mean(), color=INK, linestyle="--", linewidth=1)
@@ -97,7 +100,8 @@ def _tops(trainings: list[dict[str, Any]]) -> Drawing:
     words = ", ".join(f"{one['name']} {one['top1']:.4f}" for one in trainings)
     alt = f"Top-1 of each training: {words}; mean {tops.mean():.4f}."
     caption = (
-        "Bars are 95 % intervals by the number of pictures alone; the dashed line is the mean."
+        "Bars are Wilson's 95 % intervals, by the number of pictures alone; the dashed line is the "
+        "mean."
     )
     return Drawing("Top-1 of each training", svg(figure, alt), alt, caption)
 

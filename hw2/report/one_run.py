@@ -76,7 +76,8 @@ def content(
 
 def _facts(one: Record, run: ScoredRun | None) -> list[tuple[str, str]]:
     flags = one.flags
-    end = f"{flags['epochs']} epochs" if int(flags.get("epochs", 0)) else flags.get("max_steps")
+    epochs = flags.get("epochs", "0")
+    end = flags.get("max_steps") if epochs == "0" else f"{epochs} epochs"
     facts = [
         ("trained on", flags.get("train_data_path", "?")),
         ("model", flags.get("model", "?")),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hw2.config import flagfile
 from hw2.config.settings import FIELDS
+from hw2.errors import RunError
 from hw2.runs import checkpoints, disk
 from hw2.runs import folder as run_folder
 from hw2.runs.folder import RunFolder
@@ -80,17 +81,18 @@ class Record:
 
 
 def read(path: Path) -> Record:
-    """Reads what exists; a missing or incomplete file counts as empty."""
+    """Reads what exists; a missing file counts as empty, and what is damaged in one is left out.
+
+    Raises:
+      RunError: A setting that the page computes with is no number.
+    """
     flags: dict[str, str] = {}
     with contextlib.suppress(FileNotFoundError):
-        flags = flagfile.values(path / "flags.cfg")
+        flags = flagfile.values(path / run_folder.FLAGS)
     rows = _rows(path / "metrics.csv")
     saved = checkpoints.listing(path / "checkpoints")
     restarts = _restarts(path, saved)
-    halve_after, stop_after = (
-        int(flags.get(name, str(FIELDS[name].default))) for name in ("halve_after", "stop_after")
-    )
-    plateau = Plateau(halve_after, stop_after)
+    plateau = Plateau(*(_whole(path, flags, name) for name in ("halve_after", "stop_after")))
     best_by = flags.get("best_by", "top1")
     sign = -1 if best_by == "loss" else 1
     evaluations = ((int(row["step"]), sign * row.get(f"val_{best_by}", math.nan)) for row in rows)
@@ -105,6 +107,17 @@ def read(path: Path) -> Record:
         halvings,
         restarts,
     )
+
+
+def _whole(path: Path, flags: Mapping[str, str], name: str) -> int:
+    text = flags.get(name, str(FIELDS[name].default))
+    try:
+        return int(text)
+    except ValueError as error:
+        raise RunError(
+            f"damaged setting in {path / run_folder.FLAGS} - --{name} must be a whole number, got "
+            f"{text[:60]!r}; write the number that the training had"
+        ) from error
 
 
 def _restarts(path: Path, saved: Sequence[Path]) -> list[int]:
@@ -129,7 +142,10 @@ def _lines(file: Path) -> list[str]:
 
 def _rows(file: Path) -> list[dict[str, float]]:
     rows = []
-    with contextlib.suppress(FileNotFoundError), file.open(newline="", encoding="utf-8") as lines:
+    with (
+        contextlib.suppress(FileNotFoundError, csv.Error),
+        file.open(newline="", encoding="utf-8", errors="replace") as lines,
+    ):
         whole = (line for line in lines if line.endswith("\n"))  # a training may be writing one
         for row in csv.DictReader(whole):
             with contextlib.suppress(KeyError, TypeError, ValueError):

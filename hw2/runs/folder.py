@@ -127,7 +127,8 @@ def keep_split(folder: RunFolder, step: int) -> Path:
 def kept_splits(folder: RunFolder) -> list[int]:
     """Lists the steps until which the run used a split that is no longer its present one."""
     paths = folder.path.glob("split-until-*.csv")
-    return sorted(int(path.stem.rpartition("-")[2]) for path in paths)
+    steps = (path.stem.rpartition("-")[2] for path in paths)
+    return sorted(int(step) for step in steps if step.isdecimal())
 
 
 def put_aside(folder: RunFolder) -> Path | None:

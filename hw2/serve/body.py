@@ -17,6 +17,7 @@ MOST = 32 * 2**20  # bytes of one picture file
 ALL = 128 * 2**20  # bytes of the bodies that are in memory at once
 _CHUNK = 2**16
 _HEAD = 2**13  # bytes of the head of a part
+_PARTS = 32  # of a form: each takes time, and a page sends one
 
 
 class Room:
@@ -88,21 +89,43 @@ def picture(content_type: str, body: bytes) -> tuple[bytes, str]:
       Its bytes, and its name in messages.
 
     Raises:
-      Refusal: The form is damaged, or has no file.
+      Refusal: The form is damaged, has no file, or has too many parts.
     """
-    kind = _parsed(f"Content-Type: {content_type}".encode("latin-1", "replace"))
+    kind = _parsed(f"Content-Type: {content_type}")
     if kind.get_content_type() != "multipart/form-data":
         return body, "the request"
-    boundary = kind.get_boundary("").encode("latin-1", "replace")
+    with _refusing_damage():
+        boundary = kind.get_boundary("").encode("latin-1", "replace")
     if not 1 <= len(boundary) <= 70:  # RFC 2046, section 5.1.1
         raise Refusal(400, "damaged form - it must name its boundary; send the bytes alone")
-    for part in (b"\r\n" + body).split(b"\r\n--" + boundary)[1:]:
+    # What is before the first part is dropped; what is after the last one has no head.
+    _, *parts = (b"\r\n" + body).split(b"\r\n--" + boundary, _PARTS + 2)
+    if len(parts) > _PARTS + 1:
+        raise Refusal(
+            400, f"a form of more than {_PARTS} parts - send the bytes of a picture alone"
+        )
+    for part in parts:
         end = part.find(b"\r\n\r\n", 0, _HEAD)
-        name = _parsed(part[:end].strip()).get_filename() if end >= 0 else None
+        if end < 0:
+            continue
+        with _refusing_damage():
+            # Browsers send the name of a file as UTF-8.
+            name = _parsed(part[:end].strip().decode("utf-8", "replace")).get_filename()
         if name:
             return part[end + 4 :], name[-80:]
     raise Refusal(400, "no file in the form - send one, or the bytes of a picture alone")
 
 
-def _parsed(head: bytes) -> email.message.Message:
-    return email.parser.BytesHeaderParser().parsebytes(head)
+def _parsed(head: str) -> email.message.Message:
+    return email.parser.HeaderParser().parsestr(head)
+
+
+@contextlib.contextmanager
+def _refusing_damage() -> Iterator[None]:
+    """Refuses a form with a parameter in a character set that Python cannot read."""
+    try:
+        yield
+    except ValueError as error:
+        raise Refusal(
+            400, f"damaged form - {error}; send the bytes of the picture alone"
+        ) from error

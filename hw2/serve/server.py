@@ -121,15 +121,15 @@ class Handler(BaseHTTPRequestHandler):
         self._answer(self._post)
 
     def _get(self) -> tuple[bytes, str]:
-        parts = urllib.parse.urlsplit(self.path)
-        if parts.path in self.server.files:
-            return self.server.files[parts.path]
-        query = dict(urllib.parse.parse_qsl(parts.query, max_num_fields=10))
-        return _encoded(api.get(self.server.model, parts.path, query)), JSON
+        path, query = self._asked()
+        if path in self.server.files:
+            return self.server.files[path]
+        return _encoded(api.get(self.server.model, path, query)), JSON
 
     def _post(self) -> tuple[bytes, str]:
         self._check_origin()
-        if urllib.parse.urlsplit(self.path).path != "/predict":
+        path, _ = self._asked()
+        if path != "/predict":
             raise Refusal(404, f"nothing to post to at {self.path[:80]} - see POST /predict")
         count = body.length(self.headers)
         self._timed.allow(BODY_SECONDS)
@@ -138,6 +138,15 @@ class Handler(BaseHTTPRequestHandler):
             self._timed.allow(0)  # all is read
             found = body.picture(self.headers.get("Content-Type", ""), content)
             return _encoded(self.server.model.predict(*found)), JSON
+
+    def _asked(self) -> tuple[str, dict[str, str]]:
+        """The path of the address, and what follows its question mark."""
+        try:
+            parts = urllib.parse.urlsplit(self.path)
+            query = urllib.parse.parse_qsl(parts.query, max_num_fields=10)
+        except ValueError as error:
+            raise Refusal(400, f"not an address that can be read: {error}") from error
+        return parts.path, dict(query)
 
     def _answer(self, work: Any) -> None:
         """Sends what `work` returns, or why it is refused."""
@@ -152,8 +161,6 @@ class Handler(BaseHTTPRequestHandler):
             content = _error(f"the picture must come within {BODY_SECONDS:.0f} seconds")
         except OSError:
             raise  # the client has hung up
-        except ValueError as error:  # of urllib, about the address
-            status, content, kind = 400, _error(f"not an address that can be read: {error}"), JSON
         except Exception:
             traceback.print_exc()
             status, kind = 500, JSON

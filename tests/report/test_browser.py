@@ -5,6 +5,7 @@ import re
 import pytest
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 
 from tests.pages import overflow, show
 
@@ -22,6 +23,24 @@ arguments[0]([images.length, svgs.length, empty.length + flat.length + unnamed.l
 
 def background(browser):
     return browser.execute_script("return getComputedStyle(document.documentElement).background")
+
+
+def check_keys(browser, readout):
+    """From the first cell, which Tab reaches, to the second on the diagonal, and to an edge."""
+    away = browser.find_element(By.ID, "readout")  # or cells that scroll below the mouse are shown
+    ActionChains(browser).move_to_element(away).perform()
+    [cell] = browser.find_elements(By.CSS_SELECTOR, "#matrix td[tabindex='0']")
+    browser.execute_script("arguments[0].focus()", cell)
+    assert readout != browser.find_element(By.ID, "readout").text
+    keys = [Keys.ARROW_RIGHT, Keys.ARROW_DOWN]
+    ActionChains(browser).send_keys(*keys).perform()
+    assert browser.find_element(By.ID, "readout").text == readout
+    assert len(browser.find_elements(By.CSS_SELECTOR, "#matrix td[tabindex='0']")) == 1
+    ActionChains(browser).send_keys(*[Keys.ARROW_UP] * 3).perform()
+    focused = browser.switch_to.active_element
+    assert browser.execute_script("return arguments[0].closest('tr').rowIndex", focused) == 1
+    heads = browser.find_elements(By.CSS_SELECTOR, "#matrix th")
+    assert all(head.get_attribute("aria-label") == head.get_attribute("title") for head in heads)
 
 
 def check(browser, page, classes):
@@ -45,6 +64,7 @@ def check(browser, page, classes):
         ActionChains(browser).move_to_element(cell).perform()
         readout = browser.find_element(By.ID, "readout").text
         assert re.fullmatch(rf".+, found: {cell.text or 0} \(\d+\.\d % of \d+\)", readout)
+        check_keys(browser, readout)
         assert browser.get_log("browser") == []
 
 

@@ -102,6 +102,16 @@ def test_curves_have_room_beside_long_names(digits_run):
     assert all("a" * 300 in drawing.alt for drawing in found)
 
 
+@pytest.mark.parametrize("name", ["x\\q", r"a\1b", "a$#$", "_old", "a\udcffb"])
+def test_names_of_runs_are_drawn_as_they_are(digits_run, name):
+    one = record.read(digits_run)
+    shown = html.escape(name.encode("utf-8", "replace").decode())
+    for drawing in curves.together([one, one], [name, "other"]):
+        head, _, body = drawing.body.partition(">")
+        assert f"{html.escape(name)} ends at" in head
+        assert f"\u200b{shown}<" in body
+
+
 def test_runs_of_the_same_name_are_called_by_their_folders(report, digits_run, tmp_path):
     again = tmp_path / digits_run.name
     shutil.copytree(digits_run, again)
@@ -121,6 +131,23 @@ def test_rows_that_a_training_is_writing_are_left_out(digits_run, tmp_path):
     with (copy / "metrics.csv").open("a") as file:
         file.write("8,0.1,0.")
     assert record.read(copy).step == 6
+
+
+def test_what_is_damaged_is_left_out_or_named(report, digits_run, tmp_path):
+    copy = tmp_path / "damaged"
+    shutil.copytree(digits_run, copy, ignore=shutil.ignore_patterns("checkpoints"))
+    with (copy / "metrics.csv").open("ab") as file:
+        file.write(b"8,\xff,0.5\n" + b'"' + b"1" * 200_000 + b'"\n')  # no number; too long for csv
+    text = (copy / "flags.cfg").read_text("utf-8")
+    (copy / "flags.cfg").write_text(re.sub("(?m)^--epochs=.*", "--epochs=x", text), "utf-8")
+    page, _ = report(copy)
+    assert "6, to end at x epochs" in page.read_text("utf-8")
+    (copy / "flags.cfg").write_text(
+        re.sub("(?m)^--halve_after=.*", "--halve_after=", text), "utf-8"
+    )
+    words = r"damaged setting in .*damaged/flags.cfg - --halve_after must be a whole number, got ''"
+    with pytest.raises(RunError, match=words):
+        report(copy)
 
 
 def test_halvings_are_where_the_rate_fell(digits_run):

@@ -31,6 +31,7 @@ document.getElementById('pixel').replaceChildren();  // so that what comes is se
 const [clientX, clientY] = [box.left + 0.75 * box.width, box.top + 0.75 * box.height];
 map.dispatchEvent(new MouseEvent('click', {clientX, clientY, bubbles: true}));
 """
+TERMS = "#sum > .terms:first-of-type .term"
 TABLES = """
 const numbers = (text) => Number(text.replace('\\u2212', '-'));
 return [...document.querySelectorAll('#sum > .terms:first-of-type .term')].map((term) =>
@@ -38,6 +39,34 @@ return [...document.querySelectorAll('#sum > .terms:first-of-type .term')].map((
     [...table.querySelectorAll('td')].map((cell) =>
       cell.className ? 0 : numbers(cell.title))));
 """
+# Draws a map of more pixels than a call takes numbers, and gives back its range.
+LARGE = """
+const [done] = [...arguments].slice(-1), row = Array(400).fill(0), values = Array(400).fill(row);
+import('/maps.js').then(({drawMap}) =>
+  drawMap(document.createElement('canvas'), [[-1, ...row.slice(2), 2], ...values], [0], [0])
+).then(done, (error) => done(String(error)));
+"""
+# Counts what is read aloud of the nearest pictures, from now on.
+NEWS = """
+window.news = [];
+new MutationObserver(() => news.push(document.getElementById('nearest-news').textContent))
+  .observe(document.getElementById('nearest-news'), {childList: true});
+"""
+# Keeps every stream of the camera, and presses the button twice while the browser still asks.
+PRESS_TWICE = """
+window.streams = [];
+const media = navigator.mediaDevices, button = document.getElementById('photograph');
+const ask = media.getUserMedia.bind(media);
+media.getUserMedia = async (wish) => {
+  const stream = await ask(wish);
+  streams.push(stream);
+  return stream;
+};
+button.focus();
+button.click();
+button.click();
+"""
+LIVE = "streams.flatMap((one) => one.getTracks()).filter((one) => one.readyState === 'live').length"
 
 
 def wait(browser, script):
@@ -65,9 +94,28 @@ def give(browser, path, event=DROP):
     wait(browser, "document.getElementById('pixel').textContent")
 
 
+def check_digits(browser):
+    """What a grid shows by its colours and where one points, it says in words too."""
+    first = browser.find_element(By.CSS_SELECTOR, "#sum .term")
+    first.find_element(By.TAG_NAME, "summary").send_keys(Keys.ENTER)
+    wait(browser, "document.querySelectorAll('#sum .term:first-child table').length === 4")
+    *grids, window, weights = first.find_elements(By.TAG_NAME, "table")
+    for grid, shown in zip(grids, (window, weights), strict=True):
+        script = "return [...arguments[0].querySelectorAll('td')].map((cell) => cell.%s)"
+        titles = browser.execute_script(script % "title", grid)
+        assert browser.execute_script(script % "textContent", shown) == titles
+        box = shown.find_element(By.XPATH, "..")
+        assert box.get_attribute("tabindex") == "0"
+        assert "all digits" in box.get_attribute("aria-label")
+    outside = grids[0].find_elements(By.CLASS_NAME, "outside")
+    assert all("padding" in cell.get_attribute("textContent") for cell in outside)
+
+
 @pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (390, "dark")])
 def test_from_a_dropped_picture_to_the_sum_of_a_pixel(browser, served, digit, width, theme):
     open_page(browser, served, width, theme)
+    assert browser.execute_async_script(LARGE) == [-1, 2]
+    browser.execute_script(NEWS)
     give(browser, digit)
     names = served.model.class_names
     assert text(browser, "verdict").split(",")[0] in names
@@ -76,6 +124,9 @@ def test_from_a_dropped_picture_to_the_sum_of_a_pixel(browser, served, digit, wi
         browser, "document.querySelectorAll('#likes img[alt$=\"a training picture\"]').length === 6"
     )
     assert text(browser, "nearest-text").startswith("The training pictures whose features")
+    *before, last = browser.execute_script("return news")
+    assert before in ([], ["Looking at the training pictures ..."])
+    assert last == "6 nearest training pictures found."
     layers = served.model.network.layers
     second = [layer.number for layer in layers if layer.kind == "convolution"][1]
     browser.find_element(By.CSS_SELECTOR, f"#layers option[value='{second}']").click()
@@ -91,15 +142,20 @@ def test_from_a_dropped_picture_to_the_sum_of_a_pixel(browser, served, digit, wi
     browser.execute_script(CLICK)
     wait(browser, "document.getElementById('pixel').textContent.startsWith('Row 1, column 1')")
     while more := browser.find_elements(By.XPATH, "//button[text()='Show more of them']"):
-        before = len(browser.find_elements(By.CSS_SELECTOR, ".term"))
-        browser.execute_script("arguments[0].click()", more[0])
-        wait(browser, f"document.querySelectorAll('.term').length > {before}")
+        before = len(browser.find_elements(By.CSS_SELECTOR, TERMS))
+        more[0].send_keys(Keys.ENTER)
+        wait(browser, f"document.querySelectorAll('{TERMS}').length > {before}")
+        wait(browser, "document.activeElement !== document.body")
+        if not browser.find_elements(By.XPATH, "//button[text()='Show more of them']"):
+            links = browser.find_elements(By.CSS_SELECTOR, "#sum .link")
+            assert browser.switch_to.active_element == links[before]
     products = [
         x * w
         for inputs, weights in browser.execute_script(TABLES)
         for x, w in zip(inputs, weights, strict=True)
     ]
     assert len(products) == 5 * 5 * 10
+    check_digits(browser)
     rows = browser.find_elements(By.CSS_SELECTOR, "#beside tr")
     lines = {row.text.rpartition(" ")[0]: number(row.text.rpartition(" ")[2]) for row in rows}
     value = lines["value that the network computed"]
@@ -163,12 +219,14 @@ def test_a_picture_is_pasted(browser, served, digit):
 
 def test_a_photograph_of_a_model_in_colour_that_rejects_it(browser, served_in_colour):
     open_page(browser, served_in_colour, 390, "light")
-    browser.find_element(By.ID, "photograph").click()
+    browser.execute_script(PRESS_TWICE)
     wait(browser, "document.getElementById('video').videoWidth > 0")
     browser.find_element(By.ID, "shoot").click()
     wait(browser, "document.getElementById('pixel').textContent")
     assert not browser.find_element(By.ID, "camera").is_displayed()
     assert browser.execute_script("return document.getElementById('video').srcObject") is None
+    assert browser.execute_script(f"return [streams.length, {LIVE}]") == [1, 0]
+    assert browser.switch_to.active_element.get_attribute("id") == "photograph"
     assert text(browser, "verdict").startswith("None of these: the likeliest class, ")
     choices = browser.find_elements(By.CSS_SELECTOR, "#layers option")
     choices[0].click()

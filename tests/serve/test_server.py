@@ -59,6 +59,37 @@ def test_a_form_is_taken_as_browsers_and_curl_send_it(ask, digit):
     cut = ask("POST", "/predict", form[:-60], Content_Type=kind)
     assert cut.status == 422
     assert "bad picture in digit.png" in cut.found["error"]
+    named = ask("POST", "/predict", form[:-60].replace(b"digit", "花".encode()), Content_Type=kind)
+    assert "bad picture in 花.png" in named.found["error"]
+
+
+@pytest.mark.parametrize("name", [b"filename*=undefined''y", b"filename*=a\0b''y"])
+def test_the_name_of_a_file_in_no_character_set(ask, name):
+    form = b"--xyz\r\nContent-Disposition: form-data; " + name + b"\r\n\r\nb\r\n--xyz--\r\n"
+    answer = ask("POST", "/predict", form, Content_Type="multipart/form-data; boundary=xyz")
+    assert answer.status == 400
+    assert answer.found["error"].startswith("damaged form - ")
+
+
+def test_a_form_of_many_parts_is_refused(ask):
+    form = b"\r\n--a\r\n\r\n" * 100_000
+    answer = ask("POST", "/predict", form, Content_Type="multipart/form-data; boundary=a")
+    assert answer.status == 400
+    assert answer.found["error"].startswith("a form of more than 32 parts - ")
+
+
+def test_an_error_of_the_model_is_no_mistake_in_the_address(ask, served, monkeypatch, capsys):
+    def fail(*picture):
+        raise ValueError("of the model")
+
+    monkeypatch.setattr(served.model, "predict", fail)
+    answer = ask("POST", "/predict", b"picture")
+    assert answer.status == 500
+    assert answer.found["error"].startswith("something went wrong - ")
+    assert "ValueError: of the model" in capsys.readouterr().err
+    answer = ask("GET", "/layers?" + "&".join("abcdefghijk=1"))  # more fields than are taken
+    assert answer.status == 400
+    assert answer.found["error"].startswith("not an address that can be read: ")
 
 
 def test_the_walk_from_a_picture_to_a_sum(ask, digit):

@@ -6,18 +6,23 @@ import { trouble } from "./server.js";
 /** Prepares the camera; `take` is called with each photograph, a file. */
 export const startCamera = (take) => {
   const video = $("video"), dialog = $("camera");
+  let asking = false;  // the browser asks the person, who may press the button once more
 
   $("photograph").addEventListener("click", async () => {
+    if (asking) return;
     if (!navigator.mediaDevices?.getUserMedia) {
       $("capture").click();
       return;
     }
     trouble("");
+    asking = true;
     try {
       video.srcObject = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
       dialog.showModal();
     } catch (error) {
       trouble(`no photograph - ${error.message.toLowerCase()}; choose a picture instead`);
+    } finally {
+      asking = false;
     }
   });
   dialog.addEventListener("close", () => {

@@ -75,13 +75,21 @@ const showPixel = only("pixel", async (stale) => {
   await showInput(stale, layer, found);
 });
 
-/** A button that has more terms of a sum written out, or nothing where all are. */
+/**
+ * A button that has more terms of a sum written out, or nothing where all are.
+ *
+ * It is replaced with the sum. The keyboard then is at the next such button, or at the first of the new terms.
+ */
 const more = (found) => {
   if (!found.rest?.channels) return null;
   const all = found.terms.length + found.rest.channels;
-  return button("Show more of them", () => {
+  const before = found.terms.length;
+  return button("Show more of them", async () => {
     at.most = Math.min(4 * at.most, all);
-    showPixel();
+    await showPixel();
+    if (document.activeElement !== document.body) return;  // there was no answer, or the person has gone elsewhere
+    const [next] = document.querySelectorAll("#beside .buttons button, #sum .buttons button");
+    (next || document.querySelectorAll("#beside .link, #sum .link")[before])?.focus({ preventScroll: true });
   });
 };
 

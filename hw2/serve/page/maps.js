@@ -9,7 +9,11 @@ const SIDE = 448;  // pixels of the screen
  */
 export const drawMap = (canvas, values, rows, columns) => {
   const height = values.length, width = values[0].length;
-  const finite = values.flat().filter(Number.isFinite), low = Math.min(...finite), high = Math.max(...finite);
+  let low = Infinity, high = -Infinity;
+  for (const value of values.flat().filter(Number.isFinite)) {  // a call cannot take as many numbers as a map may have
+    low = Math.min(low, value);
+    high = Math.max(high, value);
+  }
   const scale = Math.max(1, Math.floor(SIDE / Math.max(height, width)));
   canvas.width = width * scale;
   canvas.height = height * scale;

@@ -1,6 +1,6 @@
 // The training pictures nearest to a picture. The server reads them when they are first asked for.
 
-import { $, make } from "./elements.js";
+import { $, make, many } from "./elements.js";
 import { ask, only } from "./server.js";
 
 const PAUSE = 700;  // milliseconds between two questions while the server reads
@@ -9,6 +9,7 @@ const PAUSE = 700;  // milliseconds between two questions while the server reads
 export const showNearest = only("nearest", async (stale, picture) => {
   $("nearest").hidden = true;
   $("likes").replaceChildren();
+  announce("");
   for (;;) {
     const found = await ask(`/pictures/${picture}/nearest`);
     if (stale()) return;
@@ -16,12 +17,20 @@ export const showNearest = only("nearest", async (stale, picture) => {
     $("nearest-text").textContent = said(found);
     if (found.state !== "reading") {
       $("likes").replaceChildren(...(found.nearest || []).map(like));
+      announce(found.nearest ? `${many(found.nearest.length, "nearest training picture")} found.` : found.why && said(found));
       return;
     }
+    announce("Looking at the training pictures ...");
     await new Promise((done) => setTimeout(done, PAUSE));
     if (stale()) return;
   }
 });
+
+/** Has a text read aloud, once however often it is given: the count on the page changes at every question. */
+const announce = (words) => {
+  const news = $("nearest-news");
+  if (news.textContent !== words) news.textContent = words;
+};
 
 /** What GET /pictures/PICTURE/nearest answers, in words. */
 const said = (found) => {

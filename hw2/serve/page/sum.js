@@ -31,7 +31,8 @@ const convolved = (found, more) => {
   const products = `${many(high * wide * all, "product")}${found.bias === null ? ", no bias" : " and a bias"}`;
   const which = found.rest.channels ? "The channels that add the most, up or down:" : "Each number times its weight:";
   const cards = found.terms.map((term) => card(term, found,
-    grid(term.inputs, "window", found), make("span", "\u00d7"), grid(term.weights, "weights"), make("span", `= ${number(term.sum)}`)));
+    grid(term.inputs, "window", found), make("span", "\u00d7"), grid(term.weights, "weights"), make("span", `= ${number(term.sum)}`),
+    digits({ window: term.inputs, weights: term.weights }, found)));
   return [make("p", `A window of ${high}\u00d7${wide} pixels of ${many(all, "channel")}: ${products}. ${which}`), terms(cards), ...buttons(more)];
 };
 
@@ -51,8 +52,7 @@ const products = (found, more) => {
     const [[[x]], [[w]]] = [term.inputs, term.weights];
     return [sourceOf(term, found, false), number(x), number(w), number(term.sum)];
   });
-  const scroll = make("div", "", "scroll");
-  scroll.append(table([...lines, ...ends(found)], ["input", "value", "weight", "product"]));
+  const scroll = scrolling(table([...lines, ...ends(found)], ["input", "value", "weight", "product"]), "products");
   const bias = found.bias === null ? "" : ", and a bias";
   return [make("p", `${many(all, "input")}${from}, each times its weight${bias}${which}`), scroll, ...buttons(more)];
 };
@@ -89,10 +89,11 @@ const overWindow = (layer, found) => {
   const [term] = found.terms, count = term.inputs.flat().length;
   const [what, result, padding] = WINDOWS[layer.kind];
   const padded = [...found.rows, ...found.columns].includes(null);
-  const window = count <= 121 ? [grid(term.inputs, "window", found)] : [];
+  const few = count <= 121;
+  const window = few ? [grid(term.inputs, "window", found)] : [], exact = few ? [digits({ window: term.inputs }, found)] : [];
   return [
     make("p", `${what} ${many(count, "value")} of one channel.${padded ? padding : ""}`),
-    terms([card(term, found, ...window, make("span", `${result} ${number(found.sum)}`))]),
+    terms([card(term, found, ...window, make("span", `${result} ${number(found.sum)}`), ...exact)]),
   ];
 };
 
@@ -134,8 +135,9 @@ const grid = (values, named, found = null) => {
   values.forEach((line, i) => {
     const row = element.insertRow();
     line.forEach((value, j) => {
-      const cell = row.insertCell(), outside = found && (found.rows[i] === null || found.columns[j] === null);
+      const cell = row.insertCell(), outside = found && isOutside(found, i, j);
       cell.textContent = short(value);
+      if (outside) cell.append(make("span", " padding", "unseen"));
       cell.title = outside ? "padding" : number(value, 7);
       cell.className = outside ? "outside" : "";
       cell.style.setProperty("--tone", value < 0 ? "var(--s2)" : "var(--s1)");
@@ -143,6 +145,39 @@ const grid = (values, named, found = null) => {
     });
   });
   const scroll = make("div", "", "scroll");
+  scroll.append(element);
+  return scroll;
+};
+
+/** Whether a place of the window is padding. */
+const isOutside = (found, i, j) => found.rows[i] === null || found.columns[j] === null;
+
+/**
+ * What grids show by rounding, by colour and by pointing, in words: all digits of their numbers, which are written when
+ * they are asked for.
+ *
+ * Takes the grids by name; the one named "window" has padding.
+ */
+const digits = (grids, found) => {
+  const box = make("details", "", "digits");
+  box.append(make("summary", "All digits"));
+  box.addEventListener("toggle", () => {
+    for (const [named, values] of Object.entries(grids)) {
+      const cells = values.map((line, i) => line.map((value, j) => (
+        named === "window" && isOutside(found, i, j) ? "padding" : number(value, 7))));
+      box.append(scrolling(table(cells), `${named}, all digits`, named));
+    }
+  }, { once: true });
+  return box;
+};
+
+/** A table that may be wider than its place, which the arrow keys then scroll; with a caption, if there is one. */
+const scrolling = (element, named, caption = "") => {
+  const scroll = make("div", "", "scroll");
+  scroll.tabIndex = 0;
+  scroll.setAttribute("role", "region");
+  scroll.ariaLabel = named;
+  if (caption) element.createCaption().textContent = caption;
   scroll.append(element);
   return scroll;
 };
