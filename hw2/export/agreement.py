@@ -31,8 +31,9 @@ def measure(
       thresholds: Of each class, where images have several labels.
 
     Returns:
-      "same_top1", the fraction of images to which both give the same class, or "same_labels", to
-      which both give the same labels; and "largest_difference" of a probability.
+      "same_top1", the fraction of images to which both give the same class, or one that prediction
+      finds equally probable; or "same_labels", to which both give the same labels; and
+      "largest_difference" of a probability.
     """
     apart = [np.abs(p.expected - row).max() for p, row in zip(pictures, found, strict=True)]
     pairs = zip(pictures, found, strict=True)
@@ -88,7 +89,8 @@ def check(
 ) -> None:
     """Refuses an export that does not agree with prediction on every image.
 
-    A label may differ where its probability is on the threshold, as near as probabilities agree.
+    Another class may come first where prediction finds it as probable, and a label may differ where
+    its probability is on the threshold; both as near as probabilities agree.
 
     Raises:
       RunError: It does not; the message names the first image.
@@ -130,9 +132,13 @@ def int8_cost(
 def _same(
     picture: Picture, row: np.ndarray, thresholds: Sequence[float] | None, *, near: float = 0.0
 ) -> bool:
-    """Whether prediction and the export give an image the same class, or the same labels."""
+    """Whether prediction and the export give an image the same class, or the same labels.
+
+    As the same class counts one that prediction finds at most `near` less probable than its own. A
+    label may differ where its probability is at most `near` from the threshold.
+    """
     if thresholds is None:
-        return bool(picture.expected.argmax() == row.argmax())
+        return bool(picture.expected[row.argmax()] >= picture.expected.max() - near)
     cuts = np.asarray(thresholds)
     differ = (picture.expected >= cuts) != (row >= cuts)
     return not (differ & (np.abs(picture.expected - cuts) > near)).any()

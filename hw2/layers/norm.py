@@ -106,7 +106,7 @@ class BatchNorm(tf.Module):
         y, mean, variance = norm.batch_norm(
             x, self.scale, self.offset, epsilon=self.epsilon, relu=self.relu
         )
-        count = tf.cast(tf.size(x) // x.shape[3], mean.dtype)
+        count = tf.cast(tf.size(x, tf.int64) // x.shape[3], mean.dtype)
         return y, mean, variance * count / tf.maximum(count - 1, 1)
 
     def _shared(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -117,7 +117,7 @@ class BatchNorm(tf.Module):
         def total(value: tf.Tensor) -> tf.Tensor:
             return replica.all_reduce(tf.distribute.ReduceOp.SUM, value)
 
-        count = total(tf.cast(tf.size(x) // x.shape[3], x.dtype))
+        count = total(tf.cast(tf.size(x, tf.int64) // x.shape[3], x.dtype))
         mean = total(tf.reduce_sum(x, [0, 1, 2])) / count
         variance = total(tf.reduce_sum(tf.square(x - mean), [0, 1, 2])) / count
         y = tf.nn.batch_normalization(x, mean, variance, self.offset, self.scale, self.epsilon)

@@ -15,6 +15,7 @@ from hw2.training.optimizers import Adam, Optimizer
 from hw2.training.variables import named_variables, trainable
 
 Metrics = dict[str, tf.Tensor]
+_DTYPES = {"float32": tf.float32, "mixed_bfloat16": tf.bfloat16}  # of images, by precision
 
 
 class Learner:
@@ -56,7 +57,12 @@ class Learner:
           thaw_step: Steps after which these are trained too; 0 for never.
           rate_factors: From the model to what multiplies the learning rate of each variable, by
             name; 1 for those that it does not name.
+
+        Raises:
+          ValueError: There is no such precision.
         """
+        if precision not in _DTYPES:
+            raise ValueError(f"precision must be {' or '.join(_DTYPES)}, got {precision!r}.")
         self._strategy = tf.distribute.get_strategy()
         self.model, self.averaged = build(), build()
         self._variables = named_variables(self.model)
@@ -80,7 +86,7 @@ class Learner:
         self._penalty, self._ema_decay, self._seed = penalty, ema_decay, seed
         self._loss, self._clip_norm, self._accumulate = loss, clip_norm, accumulate
         self._accuracy = accuracy
-        self._dtype = {"float32": tf.float32, "mixed_bfloat16": tf.bfloat16}[precision]
+        self._dtype = _DTYPES[precision]
         self._train = tf.function(self._train_step, autograph=False)
 
     @property

@@ -141,7 +141,17 @@ LOSSES: dict[str, Loss] = {
 
 
 def named(name: str, *, focal_gamma: float = 2.0) -> Loss:
-    """Finds a loss by its name."""
+    """Finds a loss by its name.
+
+    Args:
+      name: One of `LOSSES`.
+      focal_gamma: Gamma of the focal loss.
+
+    Raises:
+      ValueError: There is no such loss.
+    """
+    if name not in LOSSES:
+        raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {name!r}.")
     if name == "focal":
         return functools.partial(focal, gamma=focal_gamma)
     return LOSSES[name]

@@ -68,11 +68,16 @@ def search(
 
 
 def _steepest(means: np.ndarray) -> int:
-    """Finds the step before the minimum at which the curve falls fastest, over `SPAN` steps."""
+    """Finds the step before the minimum at which the curve falls fastest, over `SPAN` steps.
+
+    It is the minimum itself where too few steps come before it.
+    """
     lowest_at = int(np.argmin(means))
     first = len(means) // 10  # before it, the running mean is of too few losses
+    if lowest_at < first + SPAN:
+        return lowest_at
     falls = means[first + SPAN : lowest_at + 1] - means[first : lowest_at + 1 - SPAN]
-    return first + SPAN // 2 + int(np.argmin(falls)) if len(falls) else lowest_at
+    return first + SPAN // 2 + int(np.argmin(falls))
 
 
 def write(curve: Curve, folder: Path) -> tuple[Path, Path]:

@@ -18,8 +18,8 @@ class Schedule:
 
     It rises linearly during the warm-up, whose last step has the full rate. After that it stays
     constant ("constant"), is multiplied by `factor` at each milestone ("steps"), falls along half a
-    cosine to 0 at the last step ("cosine"), or is divided by 1 + `decay` * steps since the warm-up
-    ("inverse_time").
+    cosine that would reach 0 one step after the last ("cosine"), or is divided by 1 + `decay` *
+    steps since the warm-up ("inverse_time").
 
     "one_cycle" rises along half a cosine from a 25th of the rate, in the warm-up or, where there is
     none, in 0.3 of all steps, and then falls along half a cosine to a 250,000th at the last step.

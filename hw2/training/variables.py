@@ -13,9 +13,13 @@ def named_variables(module: tf.Module) -> dict[str, tf.Variable]:
 
     Returns:
       Variables by names such as "stages/dense1/stages/dense/w", in order of definition. A name
-      depends on the module alone, so a saved value finds its variable again.
+      depends on the module alone, so a saved value finds its variable again. A variable that has
+      several paths, because a layer is used more than once, has its first one for a name.
     """
-    return dict(_walk(module, ()))
+    found: dict[int, tuple[str, tf.Variable]] = {}
+    for name, variable in _walk(module, ()):
+        found.setdefault(id(variable), (name, variable))
+    return dict(found.values())
 
 
 def trainable(variables: dict[str, tf.Variable]) -> dict[str, tf.Variable]:

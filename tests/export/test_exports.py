@@ -18,6 +18,7 @@ from hw2.config import settings
 from hw2.errors import RunError, UsageError
 from hw2.export import agreement, build, litert, onnx
 from hw2.export.classifier import Answer
+from hw2.export.samples import Picture
 from hw2.jobs import predict, train
 from hw2.models import MODELS
 from tests.training.tiny import FLAGS, tiny
@@ -269,6 +270,18 @@ def test_what_does_not_agree_is_not_kept(run, tmp_path, monkeypatch):
     ):
         export(run, "litert", f"--output={path}")
     assert not list(tmp_path.iterdir())
+
+
+def test_of_two_classes_as_probable_either_may_come_first(tmp_path):
+    picture = Picture("x.png", b"", 0, np.array([0.40005, 0.4, 0.19995]))
+    other = np.array([0.4, 0.40005, 0.19995])
+    agreement.check([picture], [other], tmp_path)
+    assert agreement.measure([picture], [other])["same_top1"] == 0
+    tie = picture._replace(expected=np.array([0.4, 0.4, 0.2]))
+    assert agreement.measure([tie], [other])["same_top1"] == 1
+    apart = picture._replace(expected=np.array([0.40008, 0.39996, 0.19996]))  # by more than 1e-4
+    with pytest.raises(RunError, match="or another class comes first"):
+        agreement.check([apart], [other], tmp_path)
 
 
 def test_only_an_export_is_overwritten(run, tmp_path):

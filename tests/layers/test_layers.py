@@ -274,6 +274,16 @@ def test_unsynchronized_batch_norm_keeps_moving_statistics_equal(two_devices):
         close(mean, [0.5, 0.5])  # a tenth of 0 and of 10, averaged
 
 
+@pytest.mark.parametrize("path", ["_compiled", "_shared"])
+def test_batch_norm_counts_more_values_than_an_int32_can(path):
+    """In a graph that is not run: the images would take 16 GB."""
+    norm = layers.BatchNorm(1)
+    images = tf.TensorSpec([4, 2**15, 2**15, 1])
+    graph = tf.function(getattr(norm, path)).get_concrete_function(images).graph
+    counts = [op for op in graph.get_operations() if op.type == "Const"]
+    assert 2**32 in [tf.get_static_value(op.outputs[0]).tolist() for op in counts]
+
+
 def test_dropout_drops_its_share_and_keeps_the_mean():
     x = tf.ones([100, 100])
     y = dropout(x, rate=0.25, seed=[1, 2]).numpy()

@@ -68,6 +68,13 @@ def test_the_rate_finder_writes_its_curve_and_trains_nothing(train, tmp_path, ca
     assert checkpoints.listing(tmp_path / "run" / "checkpoints") == []
 
 
+@pytest.mark.parametrize("lowest", [0, 3, 8, 9, 50])
+def test_the_rate_finder_takes_a_minimum_at_any_step(lowest):
+    means = np.square(np.arange(100.0) - lowest)  # steepest at first
+    steepest = 15 if lowest == 50 else lowest  # the middle of steps 10 to 20
+    assert rate_finder._steepest(means) == steepest
+
+
 def content(folder):
     return {
         path.relative_to(folder): path.read_bytes()

@@ -92,6 +92,40 @@ def test_a_batch_in_parts_has_the_gradients_of_the_whole(two_devices):
     assert_close(gradients(two_devices, plain, accumulate=4), whole)
 
 
+def test_a_layer_that_is_used_twice_is_trained_once():
+    def build():
+        rng = np.random.default_rng(0)
+        shared, head = Dense(64, 64, rng=rng), Dense(64, 10, rng=rng)
+        return Sequential({"flatten": flatten, "a": shared, "b": shared, "head": head})
+
+    rng = np.random.default_rng(1)
+    images = tf.constant(rng.standard_normal((16, 8, 8, 1)), tf.float32)
+    labels = tf.constant(rng.integers(0, 10, 16), tf.int32)
+    learner = Learner(
+        build,
+        penalty=lambda model: tf.zeros([]),
+        ema_decay=0.9,
+        seed=0,
+        optimizer=lambda variables: optimizers.make("sgd", variables, momentum=0.0),
+    )
+    w = learner.model.stages["a"].w
+    before = w.numpy()
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(losses.cross_entropy(labels, learner.model(images)))
+    gradient = tape.gradient(loss, w).numpy()
+    learner.train_step((images, labels), step=0, rate=0.5)
+    np.testing.assert_allclose(w, before - 0.5 * gradient, atol=ROUNDING)
+    averaged = 0.1 * before + 0.9 * w.numpy()  # of the first step, which keeps a tenth
+    np.testing.assert_allclose(learner.averaged.stages["a"].w, averaged, atol=ROUNDING)
+    assert [name for name in learner.tensors if "/b/" in name] == []
+
+
+def test_an_unknown_precision_is_refused():
+    words = "precision must be float32 or mixed_bfloat16, got 'float16'"
+    with pytest.raises(ValueError, match=words):
+        Learner(plain, penalty=l2_penalty, ema_decay=0.9, seed=0, precision="float16")
+
+
 def test_two_devices_each_with_their_own_batch_norm_stay_equal(two_devices):
     """Moving statistics are means over the devices, so one checkpoint has them all."""
     _, change = gradients(two_devices, lambda: tiny((8, 8, 1), 10, seed=0))

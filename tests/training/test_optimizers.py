@@ -284,6 +284,12 @@ def test_losses_are_keras_losses_of_indices_and_of_shares():
     np.testing.assert_array_equal(certain_loss, losses.cross_entropy(labels, logits))
 
 
+def test_an_unknown_loss_is_refused():
+    words = "loss must be one of cross_entropy, kl, binary, focal, got 'hinge'"
+    with pytest.raises(ValueError, match=words):
+        losses.named("hinge")
+
+
 def test_the_names_in_the_settings_are_those_here():
     assert choices.OPTIMIZERS == optimizers.NAMES
     assert choices.SCHEDULES == schedules.NAMES
