@@ -38,6 +38,34 @@ def test_definition_and_adjoint(case, multiplier, algorithm):
     shapes.check_adjoint(y, dy, (x, w), (dx, dw))
 
 
+@pytest.mark.parametrize("multiplier", [1, 2])
+@pytest.mark.parametrize("channels", [3, 16, 320])  # beside and at whole registers; in blocks
+@pytest.mark.parametrize(
+    "window",
+    [{}, {"strides": (2, 2)}, {"padding": ((2, 0), (1, 3)), "dilations": (2, 3)}],
+)
+def test_kernel_in_the_dtypes_of_training(window, channels, multiplier):
+    """In float32 whole registers are convolved in place; all else in frames."""
+    rounded = [
+        tf.cast(random(*shape, seed=seed), "bfloat16")  # which every dtype can hold
+        for seed, shape in enumerate([(2, 21, 9, channels), (3, 3, channels, multiplier)])
+    ]
+    exact = [tf.cast(value, "float64").numpy() for value in rounded]
+    truth = oracle.depthwise_conv2d(*exact, **window)
+    rounded_dy = tf.cast(random(*truth.shape, seed=2), "bfloat16")
+    exact_dy = tf.cast(rounded_dy, "float64").numpy()
+    expected = [truth, *oracle.depthwise_conv2d_gradients(*exact, exact_dy, **window)]
+    for dtype, bound in (("float32", FLOAT32), ("bfloat16", 2**-8)):
+        x, w, dy = (tf.cast(value, dtype) for value in (*rounded, rounded_dy))
+        with tf.GradientTape() as tape:
+            tape.watch([x, w])
+            y = ops.depthwise_conv2d(x, w, **window, algorithm="direct")
+        found = [y, *tape.gradient(y, [x, w], dy)]
+        for ours, right in zip(found, expected, strict=True):
+            assert ours.dtype == dtype
+            assert oracle.error(tf.cast(ours, "float64"), right) < bound
+
+
 @settings(deadline=None, max_examples=20)
 @given(case=shapes.windows(), multiplier=st.integers(1, 3), filters=st.integers(0, 3))
 @example(case=shapes.LOPSIDED, multiplier=1, filters=2)

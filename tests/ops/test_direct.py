@@ -143,6 +143,22 @@ def test_what_cannot_be_had_is_said_once(monkeypatch, capsys):
         direct(X, W)
 
 
+@pytest.mark.parametrize(
+    ("image", "padding"),
+    [((1, 5, 0, 16), ((0, 0), (1, 1))), ((1, 0, 5, 16), ((1, 1), (0, 0)))],
+)
+def test_images_without_pixels_are_padding(image, padding):
+    x, w, b = random(*image), random(2, 2, 16, 6, seed=1), random(6, seed=2)
+    y, (dx, dw, db), dy = shapes.gradients(
+        lambda x, w, b: direct(x, w, 1, padding, bias=b), x, w, b
+    )
+    assert y.shape == ops.conv2d(x, w, 1, padding, algorithm="im2col").shape
+    np.testing.assert_array_equal(y, tf.broadcast_to(b, y.shape))
+    assert dx.shape == x.shape
+    assert not np.any(dw)
+    assert oracle.error(db, tf.reduce_sum(dy, [0, 1, 2])) < FLOAT64
+
+
 @pytest.mark.parametrize("dtype", ROUNDING)
 def test_a_group_does_not_see_its_neighbour(dtype):
     x = tf.constant([[[[1, np.inf]]]], dtype)  # in bfloat16 channels are multiplied in pairs

@@ -9,40 +9,44 @@ from hw2 import ops
 
 # Largest error of sums of some thousand terms, and of results rounded to 16 bits.
 BOUNDS = {"float32": 1e-5, "bfloat16": 2**-7}
-CASES = {
-    "pixels 4 KB apart": ((1, 5, 7, 1024), (1, 1, 20), 1),
-    "pixels 8 KB apart, in rows of fewer": ((1, 9, 13, 2048), (1, 1, 17), 1),
-    "pixels of a frame 4 KB apart": ((1, 6, 5, 24), (3, 3, 1024), 2),
-    "pixels of a frame 4 KB apart, without padding": ((1, 6, 5, 1024), (2, 3, 16), 1),
-    "a last block of fewer channels": ((3, 9, 8, 40), (3, 3, 33), 1),
-    "sums in blocks of channels": ((2, 7, 7, 144), (3, 3, 272), 2),
-    "sums of one tap, in parts": ((1, 8, 9, 300), (1, 1, 280), 1),
-    "few channels, panels in shares": ((2, 20, 21, 3), (5, 5, 80), 2),
-    "phases that no tap meets": ((2, 9, 8, 20), (2, 1, 24), 3),
+TWO, THREE = {"strides": (2, 2)}, {"strides": (3, 3)}
+CASES = {  # images, filters and window
+    "pixels 4 KB apart": ((1, 5, 7, 1024), (1, 1, 1024, 20), {}),
+    "pixels 8 KB apart, in rows of fewer": ((1, 9, 13, 2048), (1, 1, 2048, 17), {}),
+    "pixels of a frame 4 KB apart": ((1, 6, 5, 24), (3, 3, 24, 1024), TWO),
+    "pixels of a frame 4 KB apart, without padding": (
+        (1, 6, 5, 1024),
+        (2, 3, 1024, 16),
+        {"padding": "VALID"},
+    ),
+    "a last block of fewer channels": ((3, 9, 8, 40), (3, 3, 40, 33), {}),
+    "sums in blocks of channels": ((2, 7, 7, 144), (3, 3, 144, 272), TWO),
+    "sums of one tap, in parts": ((1, 8, 9, 300), (1, 1, 300, 280), {}),
+    "few channels, panels in shares": ((2, 20, 21, 3), (5, 5, 3, 80), TWO),
+    "phases that no tap meets": ((2, 9, 8, 20), (2, 1, 20, 24), THREE),
+    "two groups of whole registers": ((2, 9, 8, 64), (3, 3, 32, 64), {}),
+    "four groups of whole registers": ((2, 9, 8, 64), (3, 3, 16, 64), {}),
+    "dilated windows of whole registers": ((2, 9, 8, 64), (3, 3, 64, 64), {"dilations": (2, 2)}),
 }
 
 
 @pytest.mark.parametrize("dtype", BOUNDS)
 @pytest.mark.parametrize("name", CASES)
 def test_output_and_gradients(name, dtype):
-    image, (rows, columns, filters), stride = CASES[name]
-    padding = "VALID" if "without" in name else "SAME"
-    x = tf.cast(random(*image), dtype)
-    w = tf.cast(random(rows, columns, image[3], filters, seed=1), dtype)
-    ours = _all(lambda x, w: ops.conv2d(x, w, stride, padding, algorithm="direct"), x, w)
-    exact = [tf.cast(value, "float64") for value in (x, w)]
-    expected = _all(lambda x, w: tf.nn.conv2d(x, w, stride, padding), *exact)
-    for found, right in zip(ours, expected, strict=True):
-        assert oracle.error(tf.cast(found, "float64"), right) < BOUNDS[dtype]
-
-
-def _all(conv2d, x, w):
-    """The output, and the gradients by images and by filters."""
+    image, filters, window = CASES[name]
+    x, w = tf.cast(random(*image), dtype), tf.cast(random(*filters, seed=1), dtype)
     with tf.GradientTape() as tape:
         tape.watch([x, w])
-        y = conv2d(x, w)
-    dy = tf.cast(random(*y.shape, seed=2), x.dtype)
-    return [y, *tape.gradient(y, [x, w], dy)]
+        y = ops.conv2d(x, w, **window, algorithm="direct")
+    dy = tf.cast(random(*y.shape, seed=2), dtype)
+    ours = [y, *tape.gradient(y, [x, w], dy)]
+    exact, weights, errors = (tf.cast(value, "float64").numpy() for value in (x, w, dy))
+    expected = [
+        oracle.conv2d(exact, weights, **window),
+        *oracle.conv2d_gradients(exact, weights, errors, **window),
+    ]
+    for found, right in zip(ours, expected, strict=True):
+        assert oracle.error(tf.cast(found, "float64"), right) < BOUNDS[dtype]
 
 
 @pytest.mark.parametrize("kernel", [1, 3])

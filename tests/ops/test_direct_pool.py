@@ -58,6 +58,22 @@ def test_every_number_of_channels_in_every_dtype(call, channels, dtype, strides)
 
 
 @every_call
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize(
+    ("image", "padding"),
+    [((1, 5, 0, 16), ((0, 0), (1, 1))), ((1, 0, 5, 16), ((2, 1), (0, 0)))],
+)
+def test_images_without_pixels_are_padding(call, image, padding, dtype):
+    x = tf.zeros(image, dtype)
+    (y, (dx,), _), (expected, _, _) = (
+        shapes.gradients(lambda x, a=a: call(x, a, strides=1, padding=padding), x)
+        for a in ("direct", "slices")
+    )
+    np.testing.assert_array_equal(y, expected)
+    assert dx.shape == x.shape
+
+
+@every_call
 def test_derivatives_of_derivatives_are_those_of_slices(call):
     x = random(2, 6, 7, 5)
 

@@ -23,8 +23,9 @@ class Conv2D : public OpKernel {
     OP_REQUIRES_OK(c, c->allocate_output(0, {n, rows.out, columns.out, filters}, &y));
     if (y->NumElements() == 0) return;
     const Threads threads(c);
-    std::vector<SumOf<T>> bias(b.NumElements());
-    widen_all(values_of<T>(b), bias.data(), bias.size());
+    // A register of zeros follows, since the last values are loaded as a whole register.
+    std::vector<SumOf<T>> bias(b.NumElements() ? b.NumElements() + LANES<SumOf<T>> : 0);
+    widen_all(values_of<T>(b), bias.data(), b.NumElements());
     const Sweep sweep = forward_sweep(rows, columns);
     const int each = filters / std::max(groups, 1);
     for (int g = 0; g < groups; g++) {
@@ -151,11 +152,7 @@ class Conv2DGradFilter : public OpKernel {
  private:
   void filter_gradient_numbers(OpKernelContext* c, Sweep sweep, Images<T> x, const T* dy,
                                long dy_pixel, int filters, T* dw, const Threads& threads) {
-#if defined(__AVX512BF16__)
-    using Kind = std::conditional_t<std::is_same_v<T, BFloat16>, Pairs, Plain<SumOf<T>>>;
-#else
-    using Kind = Plain<SumOf<T>>;
-#endif
+    using Kind = KindOf<T>;
     if (sweep.taps.size() == 1 && inside(sweep, x)) {
       const PointwisePlan plan = pointwise_plan<SumOf<T>>(
           x.channels, filters, (long)x.count * sweep.rows * sweep.columns);
@@ -174,7 +171,7 @@ class Conv2DGradFilter : public OpKernel {
   void winograd_gradient(OpKernelContext* c, const Axis& rows, const Axis& columns,
                          const Images<T>& x, const Images<T>& dy, T* dw,
                          const Threads& threads) {
-    auto call = [&](auto m) {
+    for_tile(options_.tile, [&](auto m) {
       constexpr int M = decltype(m)::value, POINTS = (M + 2) * (M + 2);
       const Tiles tiles(rows, columns, x.count, M);
       const long a = whole(x.channels), b = whole(dy.channels);
@@ -185,13 +182,7 @@ class Conv2DGradFilter : public OpKernel {
       float* sums = memory<float>(c, holders + 2, POINTS * x.channels * b);
       if (v && d && sums)
         winograd_filter_gradient<M>(x, dy, tiles, block, v, d, sums, dw, threads.each);
-    };
-    switch (options_.tile) {
-      case 2: return call(std::integral_constant<int, 2>{});
-      case 3: return call(std::integral_constant<int, 3>{});
-      case 4: return call(std::integral_constant<int, 4>{});
-      default: return call(std::integral_constant<int, 5>{});
-    }
+    });
   }
 
   Options options_;

@@ -114,11 +114,7 @@ void convolve_numbers(OpKernelContext* c, const std::vector<Sweep>& sweeps, cons
                       const T* w, const FilterSteps& steps, int filters,
                       const std::vector<Results<T>>& y, const SumOf<T>* bias, bool relu,
                       const Threads& threads) {
-#if defined(__AVX512BF16__)
-  using Kind = std::conditional_t<std::is_same_v<T, BFloat16>, Pairs, Plain<SumOf<T>>>;
-#else
-  using Kind = Plain<SumOf<T>>;
-#endif
+  using Kind = KindOf<T>;
   const Sweep& sweep = sweeps[0];
   if (sweeps.size() > 1 || !single(sweep, x) || y[0].row != y[0].pixel * x.width ||
       y[0].image != y[0].row * x.height)
@@ -138,6 +134,17 @@ void convolve_numbers(OpKernelContext* c, const std::vector<Sweep>& sweeps, cons
   };
   part(0, pixels / row, row);
   part(pixels / row * row, 1, pixels % row);
+}
+
+// Calls `call` with a tile of Winograd, 2 to 5, as a constant: each tile has functions of its own.
+template <class Call>
+void for_tile(int tile, Call call) {
+  switch (tile) {
+    case 2: return call(std::integral_constant<int, 2>{});
+    case 3: return call(std::integral_constant<int, 3>{});
+    case 4: return call(std::integral_constant<int, 4>{});
+    default: return call(std::integral_constant<int, 5>{});
+  }
 }
 
 template <int M, class T>
@@ -161,16 +168,10 @@ template <class T>
 void winograd_op(OpKernelContext* c, int tile, const Axis& rows, const Axis& columns, int top,
                  int left, const Images<T>& x, const T* w, FilterSteps steps, int filters,
                  const Results<T>& y, const float* bias, bool relu, const Threads& threads) {
-  auto call = [&](auto m) {
+  for_tile(tile, [&](auto m) {
     winograd_op<decltype(m)::value>(c, rows, columns, top, left, x, w, steps, filters, y, bias, relu,
                                     threads);
-  };
-  switch (tile) {
-    case 2: return call(std::integral_constant<int, 2>{});
-    case 3: return call(std::integral_constant<int, 3>{});
-    case 4: return call(std::integral_constant<int, 4>{});
-    default: return call(std::integral_constant<int, 5>{});
-  }
+  });
 }
 
 }  // namespace

@@ -225,7 +225,7 @@ class DepthwiseConv2DGradFilter : public OpKernel {
                             values_of<T>(dy) + k * s.columns.out * channels,
                             parts.data() + slice * kernel * channels);
         });
-        const Blocks whole(channels, L, L, channels);
+        const Blocks whole(channels, L, channels);
         return add(whole, kernel, slices, parts.data(), values_of<T>(dw));
       }
     const int reach = (s.columns.span() - 1) / s.columns.stride;

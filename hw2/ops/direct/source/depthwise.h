@@ -30,14 +30,15 @@ struct Blocks {
   int channels, width, count;  // all of them; of a block; blocks
   int together = 1;            // pixels that fill registers together
 
-  // `unit` is what a block's width must be a multiple of; `lanes` what that of a group must be.
-  Blocks(int channels, int lanes, int unit, int width) : channels(channels) {
+  // `lanes` is what the width of a group must be a multiple of; `wanted` is the width of a block,
+  // unless pixels fill registers together or there are fewer channels.
+  Blocks(int channels, int lanes, int wanted) : channels(channels) {
     const int all = std::lcm(channels, lanes);
     if (channels % lanes && all <= FLAT_REGISTERS * lanes) {
       together = all / channels;
-      width = channels;
+      wanted = channels;
     }
-    this->width = width = std::min(width, channels);
+    width = std::min(wanted, channels);
     count = (channels + width - 1) / width;
   }
 
@@ -120,10 +121,11 @@ struct Weight {
 
 // How groups of pixels follow each other.
 struct Steps {
-  long x, y;      // values from one to the next
-  int ahead = 0;  // after how many what is read and written is asked for; 0 for not at all
-  std::vector<long> fresh{};  // where taps read what the groups before have not
-  bool past = false;          // whether results go past the cache
+  long x, y;      // values from one group to the next, in what is read and in the results
+  int ahead = 0;  // prefetch for the group this many groups later; 0 for none
+  // Offsets of the taps whose pixels no earlier group has read; of all taps, only these prefetch.
+  std::vector<long> fresh{};
+  bool past = false;  // whether results go past the cache
 };
 
 // P groups of pixels by Q registers of channels: the sums over all taps.

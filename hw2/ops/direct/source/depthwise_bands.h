@@ -26,7 +26,7 @@ struct Bands {
   // `columns` of a frame; of its rows, `span` for the first row of results and `stride` for each
   // next one.
   Bands(int channels, int unit, int results, int columns, int span, int stride)
-      : blocks(channels, L, unit, unit) {
+      : blocks(channels, L, unit) {
     auto fitting = [&](int width) {
       const long row = (long)columns * width * sizeof(Sum);
       const long lines = FRAME_BYTES / std::max(row, 1L) - span;
@@ -38,7 +38,7 @@ struct Bands {
     while (width / 2 >= unit && width / 2 % unit == 0 &&
            fitting(width) < std::min(results, 4 * span / stride))
       width /= 2;
-    blocks = Blocks(channels, L, unit, width);
+    blocks = Blocks(channels, L, width);
     rows = fitting(blocks.pitch(0, L));
     count = (results + rows - 1) / rows;
     rows = (results + count - 1) / count;
@@ -98,7 +98,8 @@ void by_bands(OpKernelContext* c, const Sizes& s, int rows, const std::vector<Sw
   // Channels whose rows under a window stay in the first level of the cache, as it pays where
   // most are read again for the next row.
   const int unit = 4 * LANES<T>;
-  const long fitting = ROWS_BYTES / ((long)s.rows.span() * x.width * sizeof(T));
+  const long one = (long)s.rows.span() * x.width * sizeof(T);  // of one channel
+  const long fitting = ROWS_BYTES / std::max(one, 1L);  // images may have no columns
   const bool again = s.rows.stride == 1 && s.columns.stride == 1 && fitting >= unit;
   const int block = again ? fitting / unit * unit : x.channels;
   // What is read and written fills the cache, so that no result stays there until it is read.

@@ -4,7 +4,8 @@
 // own, one after another of its bands, and the slices' gradients are added in their order. So the
 // result has the same bits for any number of threads. A slice's work is shared out once more by
 // blocks of channels, so that the sums of a block stay in the second level of the cache, and where
-// channels are few by panels of filters; neither meet in a sum.
+// channels are few by panels of filters. Blocks and panels write different parts of the gradient,
+// so nothing is added between them.
 #pragma once
 
 #include "sweep.h"

@@ -111,6 +111,13 @@ struct Pairs {
     return (Vec<float>)_mm512_dpbf16_ps((__m512)sum, x, w);
   }
 };
+
+// The products that suit a type of numbers.
+template <class T>
+using KindOf = std::conditional_t<std::is_same_v<T, BFloat16>, Pairs, Plain<SumOf<T>>>;
+#else
+template <class T>
+using KindOf = Plain<SumOf<T>>;
 #endif
 
 // A register's worth of 16-bit numbers, and of the words that they are the upper halves of.

@@ -66,8 +66,8 @@ class Sliding {
   Padding padding_ = Padding::VALID;
 };
 
-// TensorFlow's own threads, as what is called on them is told which part of the work to do. Which
-// thread does which part, nobody knows.
+// Runs work(i) for every i below `count` on TensorFlow's threads. A thread that is free takes the
+// next i, so which thread has which i differs from run to run, and no result may depend on it.
 inline Each on_threads(tensorflow::OpKernelContext* c) {
   const auto* threads = c->device()->tensorflow_cpu_worker_threads();
   return [threads](long count, long values, const std::function<void(long)>& work) {

@@ -20,7 +20,8 @@ struct Panels {
   int width(int panel) const { return std::min(columns, registers - panel * columns); }
 };
 
-// Channels of a pixel in a frame: a zero follows where they do not come in pairs.
+// Channels of a pixel in a frame. For products of pairs, an odd number of channels is rounded up,
+// and the added channel is zero.
 template <class Kind>
 constexpr int framed(int channels) {
   return (channels + Kind::DEPTH - 1) / Kind::DEPTH * Kind::DEPTH;

@@ -155,7 +155,10 @@ void convolve(const std::vector<Pass<Kind, T>>& passes, const Images<T>& x, cons
     taps += pass.sweep.taps.size(), most_taps = std::max(most_taps, pass.sweep.taps.size());
     past = past && past_cache(pass.y.data, pass.y.pixel, x.count * pass.y.image);
   }
-  // Nothing to widen or to gather: rows are walked where they lie, but for those with padding.
+  // Whether images can be read in place, without a frame: values are stored as they are multiplied,
+  // pixels need no gap between them, a window has one tap or reads all channels of its pixels, and
+  // no window crosses the left or right edge. Bands that cross the top or bottom are framed all the
+  // same.
   const bool plain = std::is_same_v<T, Value> && pixel == x.channels &&
                      (most_taps <= 1 || x.pixel == c) && largest.columns_inside(x.width);
   const int frame_columns = largest.reach_columns(largest.columns);

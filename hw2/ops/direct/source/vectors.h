@@ -50,11 +50,6 @@ inline Vec<T> load_part(const T* from, int count) {
 }
 
 template <class T>
-inline void store_part(T* to, Vec<T> value, int count) {
-  std::memcpy(to, &value, count * sizeof(T));
-}
-
-template <class T>
 inline Vec<T> broadcast(T value) {
   return value - Vec<T>{};
 }
