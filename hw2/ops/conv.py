@@ -41,6 +41,7 @@ ALGORITHMS: dict[str, Callable[[tf.Tensor, tf.Tensor, Window, Finish], tf.Tensor
     "native": native.conv2d,
 }
 CHOOSING = ("auto", "fastest", "tensorflow_ops")
+_MOST_PATCHES = 1 << 30  # bytes that im2col may lay out to be timed beside the kernel
 
 
 class _Block:
@@ -276,7 +277,17 @@ def _able(
     refusal = {"pointwise": pointwise.refusal, "winograd": winograd.refusal}.get(name)
     if refusal:
         return refusal(x, w, window) is None
-    return name == "im2col" and window.kernel != (1, 1)  # extract_patches is the same, slower
+    if name != "im2col" or window.kernel == (1, 1):  # extract_patches is the same, slower
+        return False
+    # A training by the kernel may have no room for patches.
+    return not (with_kernel and x.shape.is_fully_defined() and _patches(x, window) > _MOST_PATCHES)
+
+
+def _patches(x: tf.Tensor, window: Window) -> int:
+    """Bytes of the patches of images of a known shape."""
+    rows, columns = window.axes(x.shape[1], x.shape[2])
+    positions = x.shape[0] * rows.out * columns.out
+    return positions * math.prod(window.kernel) * x.shape[3] * x.dtype.size
 
 
 def _check_name(name: str) -> str:

@@ -143,7 +143,10 @@ def _known(
 def _measure(
     x: tf.Tensor, w: tf.Tensor, window: Window, candidates: Mapping[str, Convolution], by_rule: str
 ) -> str:
-    """Runs the candidates in turns, each with its gradients in a graph; returns the fastest."""
+    """Runs the candidates in turns, each with its gradients in a graph; returns the fastest.
+
+    A candidate that there is not enough memory for is left out, unless it is the last one.
+    """
     global _said
     if not _said:
         _said = True
@@ -157,8 +160,13 @@ def _measure(
             name: _step(convolve, window).get_concrete_function(images, filters)
             for name, convolve in candidates.items()
         }
-        for step in steps.values():
-            step(images, filters)  # the first run allocates
+        for name in candidates:
+            try:
+                steps[name](images, filters)  # the first run allocates
+            except tf.errors.ResourceExhaustedError:
+                if len(steps) == 1:
+                    raise
+                del steps[name]
         times: dict[str, list[float]] = {name: [] for name in steps}
         for _ in range(ROUNDS):
             for name, of_name in times.items():

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
+from hw2.ops.direct import __main__ as command
 from hw2.ops.direct import build, cache, cpu, library
 from hw2.ops.direct.unavailable import Unavailable
 
@@ -28,6 +29,8 @@ from hw2 import ops
 print(float(tf.reduce_sum(ops.conv2d(tf.ones([1, 4, 4, 2]), tf.ones([3, 3, 2, 2])))))
 """
 BUILD = "from hw2.ops.direct import build, cpu; build.library(cpu.chosen())"
+# What calls the kernel with every dtype, and with images that it cuts and writes past the cache.
+OF_KERNEL = [f"tests/ops/test_direct{of}.py" for of in ("", "_cuts", "_large", "_norm", "_pool")]
 
 
 @pytest.fixture
@@ -246,19 +249,49 @@ def test_the_bits_do_not_depend_on_the_number_of_threads():
     assert len(one.split()) == 5 * 4 * 4
 
 
+def run(*words, **variables) -> str:
+    """Runs a module of Python, which must succeed; returns what it prints."""
+    environment = {**os.environ, **variables}
+    words = [sys.executable, "-m", *words]
+    done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-1000:]
+    return done.stdout
+
+
 @pytest.mark.slow
 def test_sanitizers_find_nothing():
-    command = [sys.executable, "-m", "hw2.ops.direct", "--sanitize"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-1000:]
+    run("hw2.ops.direct", "--sanitize")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)  # with sanitizers the kernel takes ten times as long
+def test_sanitizers_find_nothing_in_the_tests_of_the_kernel():
+    run("pytest", *OF_KERNEL, **command.sanitizing(cpu.chosen()))
 
 
 @pytest.mark.slow
 def test_every_instruction_set_of_this_cpu_is_right():
-    command = [sys.executable, "-m", "hw2.ops.direct", "--all"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-1000:]
-    assert done.stdout.count("compiler ") == len(cpu.available())
+    out = run("hw2.ops.direct", "--all")
+    assert out.count("compiler ") == len(cpu.available())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)  # with the build
+@pytest.mark.parametrize("isa", cpu.available())
+def test_every_instruction_set_passes_the_tests_of_the_kernel(isa):
+    run("pytest", *OF_KERNEL, **{cpu.VARIABLE: isa})
+
+
+def test_an_instruction_set_that_crashes_fails_the_run_of_all(monkeypatch):
+    tried = []
+
+    def apart(isa):
+        tried.append(isa)
+        return -signal.SIGSEGV if isa == "avx2" else 0
+
+    monkeypatch.setattr(command, "_apart", apart)
+    assert command.main(["--all"]) == 1
+    assert tried == list(cpu.SETS)
 
 
 @pytest.mark.fault(163)

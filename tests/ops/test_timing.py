@@ -65,6 +65,16 @@ def test_fewer_images_take_the_choice_of_more(clock):
     assert [count for count, _ in clock] == [32, 64]
 
 
+def test_patches_of_a_gigabyte_are_not_timed_beside_the_kernel(clock):
+    def timed(count):
+        spec, filters = tf.TensorSpec([count, 224, 224, 64]), tf.zeros([3, 3, 64, 8])
+        in_graph(lambda: conv.chosen(spec, filters, geometry.window((3, 3)), "auto"))
+        return clock.pop()[1]
+
+    assert "im2col" in timed(8)  # 0.9 GB
+    assert "im2col" not in timed(32)  # 3.7 GB
+
+
 def test_fastest_may_be_tensorflows(clock):
     in_graph(lambda: chosen(32, "fastest"))
     assert "native" in clock[0][1]
@@ -109,6 +119,23 @@ def test_a_resumed_run_keeps_its_choices(clock, monkeypatch):
 def test_unknown_shapes_are_chosen_by_rule(clock):
     assert in_graph(lambda: chosen(None)) == "direct"
     assert clock == []
+
+
+def test_what_there_is_no_memory_for_is_not_chosen():
+    native = conv.ALGORITHMS["native"]
+
+    def fail():
+        raise MemoryError  # to TensorFlow a ResourceExhaustedError, for which it would wait 10 s
+
+    def too_large(x, w, window):
+        return native(x, w, window) + tf.ensure_shape(tf.numpy_function(fail, [], x.dtype), [])
+
+    def measured(**candidates):
+        return timing._measure(images(2), W, geometry.window((3, 3)), candidates, "too_large")
+
+    assert measured(too_large=too_large, native=native) == "native"
+    with pytest.raises(tf.errors.ResourceExhaustedError):
+        measured(too_large=too_large)
 
 
 MEASURE = """

@@ -48,7 +48,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Prints what was found, and returns the exit code."""
     options = _parser().parse_args(arguments)
     if options.all:
-        return max(map(_apart, cpu.SETS))
+        codes = [_apart(isa) for isa in cpu.SETS]
+        return int(any(codes))  # the code of a process that crashed is negative
     if options.isa and options.isa not in cpu.available():
         return _only_built(options.isa)
     if options.isa:
@@ -140,8 +141,12 @@ def _only_built(isa: str) -> int:
     return 0
 
 
-def _sanitized(isa: str) -> int:
-    """Runs random cases in a process that loads the kernel with sanitizers."""
+def sanitizing(isa: str) -> dict[str, str]:
+    """Builds the kernel with sanitizers; returns the environment of a process that loads it.
+
+    Raises:
+      Unavailable: It cannot be built.
+    """
     build.library(isa, sanitize=True)
     command = build.compiler().command
     files = ("libasan.so", "libubsan.so", "libstdc++.so")
@@ -149,13 +154,19 @@ def _sanitized(isa: str) -> int:
         subprocess.check_output([*command, f"-print-file-name={name}"], text=True).strip()
         for name in files
     ]
-    environment = {
+    return {
         **os.environ,
+        cpu.VARIABLE: isa,
         build.SANITIZE: "1",
         "LD_PRELOAD": " ".join(path for path in found if os.path.isabs(path)),
         "ASAN_OPTIONS": "detect_leaks=0",  # Python and TensorFlow leave much behind at exit
         "UBSAN_OPTIONS": "print_stacktrace=1",
     }
+
+
+def _sanitized(isa: str) -> int:
+    """Runs random cases in a process that loads the kernel with sanitizers."""
+    environment = sanitizing(isa)
     names = ("conv2d", "depthwise_conv2d", "max_pool2d", "avg_pool2d")
     flags = ["--op", *names, "--algorithm", "direct", "--shapes", "random", "--cases", "400"]
     return subprocess.run(

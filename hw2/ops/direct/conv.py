@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from hw2.ops.direct import library
-from hw2.ops.direct.unavailable import Unavailable
+from hw2.ops.direct import library, options
 from hw2.ops.geometry import Axis, Size, Window
-from hw2.ops.tensors import UNFINISHED, Finish, in_xla, length, with_shape
+from hw2.ops.tensors import UNFINISHED, Finish, length, with_shape
 
-DTYPES = (tf.bfloat16, tf.float16, tf.float32, tf.float64)
 TILES = (2, 3, 4, 5)  # of Winograd inside the kernel
 
 
@@ -41,13 +39,11 @@ def conv2d(
     """
     if reason := refusal(x, w, window, tile=tile):
         raise ValueError(f"direct must have {reason}.")
-    try:
-        kernel = library.load()
-    except Unavailable as error:
-        raise ValueError(str(error)) from None  # in a graph, AutoGraph takes no type but its own
+    options.check(x)  # that there is a kernel
     rows, columns = window.axes(length(x, 1), length(x, 2))
     bias = tf.zeros([0], x.dtype) if finish.bias is None else tf.cast(finish.bias, x.dtype)
-    y = kernel.hw2_conv2d(x, w, bias, relu=finish.relu, tile=tile, **_options(window))
+    attributes = options.of_window(window) | {"relu": finish.relu, "tile": tile}
+    y = library.load().hw2_conv2d(x, w, bias, **attributes)
     return with_shape(y, [x.shape[0], rows.out, columns.out, w.shape[3]])
 
 
@@ -64,19 +60,23 @@ def conv2d_transpose(
       groups: Of channels.
 
     Returns:
-      `[N, H, W, groups*O]`.
+      `[N, H, W, groups*O]`. float16 and bfloat16 are summed in float32 and rounded once.
+
+    Raises:
+      Unavailable: There is no kernel on this machine; `options.usable` tells.
+
+    Cost: N*H'*W'*kH*kW*C*O multiply-adds, and no memory but the result's.
     """
     size = tf.stack([tf.cast(side, tf.int32) for side in image_size])
-    y = library.load().hw2_conv2d_grad_input(w, x, size, groups=groups, **_options(window))
+    attributes = options.of_window(window) | {"groups": groups}
+    y = library.load().hw2_conv2d_grad_input(w, x, size, **attributes)
     return with_shape(y, [x.shape[0], *image_size, groups * w.shape[2]])
 
 
 def refusal(x: tf.Tensor, w: tf.Tensor, window: Window, *, tile: int = 0) -> str | None:
     """What the kernel would need and does not get; None where it can do it."""
-    if x.dtype not in DTYPES:
-        return f"{', '.join(d.name for d in DTYPES)}, got {x.dtype.name}"
-    if in_xla():
-        return "a graph that XLA does not compile, for which there is no such kernel"
+    if reason := options.refusal(x):
+        return reason
     if tile and tile not in TILES:
         return f"a tile of 0 or one of {TILES}, got {tile}"
     if tile and x.dtype not in (tf.float32, tf.bfloat16):
@@ -120,64 +120,53 @@ _CYCLES_IN = {2: 60, 3: 110, 4: 220, 5: 380}
 _CYCLES_OUT = {2: 40, 3: 80, 4: 140, 5: 240}
 
 
-def _options(window: Window) -> dict:
-    """The window as the ops' attributes."""
-    explicit = not isinstance(window.padding, str)
-    return {
-        "strides": window.strides,
-        "dilations": window.dilations,
-        "padding": "EXPLICIT" if explicit else window.padding,
-        "pads": [v for pair in window.padding for v in pair] if explicit else [0] * 4,
-    }
-
-
-def _options_of(op: tf.Operation) -> dict:
+def _attributes(op: tf.Operation) -> dict:
     """The attributes that an op hands on to those of its gradients."""
-    return {k: op.get_attr(k) for k in ("strides", "dilations", "padding", "pads", "tile")}
+    return options.of_op(op) | {"tile": op.get_attr("tile")}
 
 
-def _grad_input(w: tf.Tensor, dy: tf.Tensor, x: tf.Tensor, groups: int, options: dict):
+def _grad_input(w: tf.Tensor, dy: tf.Tensor, x: tf.Tensor, groups: int, attributes: dict):
     """The gradient by `x`, of which only the shape counts."""
-    size = x.shape[1:3] if x.shape[1:3].is_fully_defined() else tf.shape(x)[1:3]
-    dx = library.load().hw2_conv2d_grad_input(w, dy, size, groups=groups, **options)
+    size = options.image_size(x)
+    dx = library.load().hw2_conv2d_grad_input(w, dy, size, groups=groups, **attributes)
     return with_shape(dx, x.shape)
 
 
-def _grad_filter(x: tf.Tensor, dy: tf.Tensor, w: tf.Tensor, groups: int, options: dict):
+def _grad_filter(x: tf.Tensor, dy: tf.Tensor, w: tf.Tensor, groups: int, attributes: dict):
     """The gradient by `w`, of which only the shape counts."""
     kernel = list(w.shape[:2])
-    return library.load().hw2_conv2d_grad_filter(x, dy, kernel=kernel, groups=groups, **options)
+    return library.load().hw2_conv2d_grad_filter(x, dy, kernel=kernel, groups=groups, **attributes)
 
 
-def _forward(x: tf.Tensor, w: tf.Tensor, options: dict) -> tf.Tensor:
-    return library.load().hw2_conv2d(x, w, tf.zeros([0], x.dtype), **options)
+def _forward(x: tf.Tensor, w: tf.Tensor, attributes: dict) -> tf.Tensor:
+    return library.load().hw2_conv2d(x, w, tf.zeros([0], x.dtype), **attributes)
 
 
 @tf.RegisterGradient("Hw2Conv2D")
 def _of_conv2d(op: tf.Operation, dy: tf.Tensor):
-    (x, w, bias), options = op.inputs, _options_of(op)
+    (x, w, bias), attributes = op.inputs, _attributes(op)
     groups = x.shape[3] // w.shape[2] if w.shape[2] else 1
     if op.get_attr("relu"):
         dy = tf.raw_ops.ReluGrad(gradients=dy, features=op.outputs[0])
-    dx = _grad_input(w, dy, x, groups, options)
-    dw = _grad_filter(x, dy, w, groups, options)
+    dx = _grad_input(w, dy, x, groups, attributes)
+    dw = _grad_filter(x, dy, w, groups, attributes)
     return dx, dw, tf.reduce_sum(dy, [0, 1, 2]) if bias.shape[0] else None
 
 
 @tf.RegisterGradient("Hw2Conv2DGradInput")
 def _of_grad_input(op: tf.Operation, by_dx: tf.Tensor):
-    (w, dy, _), options = op.inputs, _options_of(op)
+    (w, dy, _), attributes = op.inputs, _attributes(op)
     return (
-        _grad_filter(by_dx, dy, w, op.get_attr("groups"), options),
-        _forward(by_dx, w, options),
+        _grad_filter(by_dx, dy, w, op.get_attr("groups"), attributes),
+        _forward(by_dx, w, attributes),
         None,
     )
 
 
 @tf.RegisterGradient("Hw2Conv2DGradFilter")
 def _of_grad_filter(op: tf.Operation, by_dw: tf.Tensor):
-    (x, dy), options = op.inputs, _options_of(op)
+    (x, dy), attributes = op.inputs, _attributes(op)
     return (
-        _grad_input(by_dw, dy, x, op.get_attr("groups"), options),
-        _forward(x, by_dw, options),
+        _grad_input(by_dw, dy, x, op.get_attr("groups"), attributes),
+        _forward(x, by_dw, attributes),
     )

@@ -20,14 +20,23 @@ def usable(x: tf.Tensor) -> bool:
     Not where a GPU does it, in graphs that XLA compiles, and in a SavedModel, which is read where
     there is no hw2; nor for integers, nor where the kernel cannot be built.
     """
-    if fusion.gpus() or in_save_context() or _refusal(x):
+    if fusion.gpus() or in_save_context() or refusal(x):
         return False
     return library.available() and library.fast()
 
 
+def refusal(x: tf.Tensor) -> str | None:
+    """What the kernel would need of images and does not get; None where it can take them."""
+    if x.dtype not in DTYPES:
+        return f"{', '.join(d.name for d in DTYPES)}, got {x.dtype.name}"
+    if in_xla():
+        return "a graph that XLA does not compile, for which there is no such kernel"
+    return None
+
+
 def check(x: tf.Tensor) -> None:
     """Raises a `ValueError` where images cannot be given to the kernel, with the reason."""
-    if reason := _refusal(x):
+    if reason := refusal(x):
         raise ValueError(f"direct must have {reason}.")
     try:
         library.load()
@@ -55,11 +64,3 @@ def image_size(x: tf.Tensor) -> tf.Tensor | tf.TensorShape:
     """Rows and columns of images, as the gradients' ops take them."""
     size = x.shape[1:3]
     return size if size.is_fully_defined() else tf.shape(x)[1:3]
-
-
-def _refusal(x: tf.Tensor) -> str | None:
-    if x.dtype not in DTYPES:
-        return f"{', '.join(d.name for d in DTYPES)}, got {x.dtype.name}"
-    if in_xla():
-        return "a graph that XLA does not compile, for which there is no such kernel"
-    return None
