@@ -198,7 +198,7 @@ class _Values:
                 why = f"--{name} must be {rule.words}, got {value!r}"
                 flagfile.fail("bad value", flagfile.COMMAND_LINE, why)
             if self._fields[name].metadata["path"] is not None:
-                found[name] = paths.expanded(value)
+                found[name] = paths.expanded(str(value))
         return found
 
 

@@ -191,7 +191,8 @@ def _without(
     Raises:
       DataError: A class has none then.
     """
-    why = {index: "the same picture lies in several classes" for index in twice.tolist()} | bad
+    why = dict.fromkeys(twice.tolist(), "the same picture lies in several classes")
+    why.update(bad)
     if not why:
         return examples
     left = subset(examples, np.setdiff1d(np.arange(len(examples)), list(why)))

@@ -44,11 +44,12 @@ def write(examples: Examples, folder: str | os.PathLike[str], *, shard_mb: int =
         os.makedirs(folder, exist_ok=True)
         if os.listdir(folder):
             raise DataError(f"no room in {shown(folder)} - the folder is not empty; give a new one")
-        parts, paths = [], []
+        parts: list[str] = []  # paths of what is written, and what they become
+        paths: list[str] = []
         places, names, indices = [], [], []
         try:
             for part, order in _parts(examples).items():
-                partial = []
+                partial: list[str] = []
                 for path, rows in _shards(examples, content, order, folder, part, shard_mb):
                     number = len(paths) + len(partial)
                     partial.append(path)
