@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hw2.commands import main, recipes
-from hw2.config import flagfile, settings
+from hw2.config import choices, flagfile, settings
 from hw2.input.sources import builtin
 
 ROOT = Path(__file__).parents[2]
@@ -158,8 +158,8 @@ def test_the_recipes_are_those_of_config_cfg():
         options = flagfile.read_options(words, settings.FIELDS.keys(), settings.SWITCHES, str)
         return [(option.name, option.value) for option in options if option.name != "section"]
 
-    assert set(recipes.NAMES) == set(builtin.NAMES)
-    for name in recipes.NAMES:
+    assert set(choices.DATA_SETS) == set(builtin.NAMES)
+    for name in choices.DATA_SETS:
         assert flags(recipes.FILE, name) == flags(ROOT / "config.cfg", name)
 
 

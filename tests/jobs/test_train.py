@@ -213,9 +213,16 @@ def test_class_folders_train_and_are_evaluated_by_class_name(tmp_path, command, 
     ("script", "flags", "code", "words"),
     [
         ("train.py", ["--train_data_path=nowhere"], 3, "nowhere - no such folder"),
-        ("train.py", ["--model=inception"], 1, "--model must be one of inception10, simple_cnn, "),
+        pytest.param(
+            *("train.py", ["--model=inception"], 1),
+            "--model must be one of inception10, simple_cnn, ",
+            marks=pytest.mark.slow,
+        ),
         ("train.py", ["--logical_devices=2"], 1, "use multi_gpu_train.py"),
-        ("multi_gpu_train.py", ["--num_gpus=99"], 1, "--num_gpus=99 - this machine has "),
+        pytest.param(
+            *("multi_gpu_train.py", ["--num_gpus=99"], 1, "--num_gpus=99 - this machine has "),
+            marks=pytest.mark.slow,
+        ),
         (
             "multi_gpu_train.py",
             ["--logical_devices=3", "--batch_size=16"],
@@ -223,7 +230,10 @@ def test_class_folders_train_and_are_evaluated_by_class_name(tmp_path, command, 
             "--batch_size must be a multiple of the 3 devices, got 16",
         ),
         ("train.py", ["--train_data_path="], 1, "--train_data_path must name the pictures"),
-        ("train.py", ["--test_data_path=nowhere"], 3, "nowhere - no such folder"),
+        pytest.param(
+            *("train.py", ["--test_data_path=nowhere"], 3, "nowhere - no such folder"),
+            marks=pytest.mark.slow,
+        ),
         (
             "multi_gpu_train.py",
             ["--num_gpus=1", "--logical_devices=2"],
@@ -231,7 +241,10 @@ def test_class_folders_train_and_are_evaluated_by_class_name(tmp_path, command, 
             "--num_gpus=1 - this machine has ",
         ),
         ("eval.py", [], 4, "it has no flags.cfg; give --checkpoint_dir the run folder of"),
-        ("eval.py", ["--checkpoint_dir=docs"], 4, "no run in docs - it has no flags.cfg"),
+        pytest.param(
+            *("eval.py", ["--checkpoint_dir=docs"], 4, "no run in docs - it has no flags.cfg"),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 @pytest.mark.fault(72)

@@ -68,7 +68,10 @@ def check(browser, page, classes):
         assert browser.get_log("browser") == []
 
 
-@pytest.mark.parametrize(("run", "classes"), [("fashion_run", 10), ("run_of_65", 65)])
+@pytest.mark.parametrize(
+    ("run", "classes"),
+    [("fashion_run", 10), pytest.param("run_of_65", 65, marks=pytest.mark.slow)],
+)
 def test_all_is_drawn_and_nothing_overflows(request, browser, report, run, classes):
     page, result = report(request.getfixturevalue(run), flags=["--num_examples=65"])
     assert result["missing"] == []

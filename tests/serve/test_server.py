@@ -260,7 +260,9 @@ def survives(served, ask, count, digit):
     return statuses
 
 
-def test_hostile_requests(served, ask, digit):
+def test_hostile_requests(served, ask, digit, monkeypatch):
+    monkeypatch.setattr(serving, "HEAD_SECONDS", 3.0)  # who is silent is sent away earlier
+    monkeypatch.setattr(serving, "BODY_SECONDS", 6.0)
     survives(served, ask, 64, digit)
 
 

@@ -43,7 +43,7 @@ def test_a_bad_file_stops_the_training_or_is_left_out(train, data, tmp_path):
         f"bad pictures in {data} - 1 of 41 cannot be used; replace or remove them, or "
         f"--on_bad_file=skip --max_bad_fraction=0.025:\n"
         f"  bad picture in {data}/red/bad.jpg - not an image (starts with "
-        "b'<html>'); replace or remove it"
+        '"<html>"); replace or remove it'
     )
     with pytest.raises(DataError, match=r"1 of 41 cannot be used, over --max_bad_fraction=0.01"):
         train(tmp_path / "run", *flags, "--on_bad_file=skip")

@@ -141,7 +141,7 @@ def test_tensorboard_shows_every_step_once(train, interrupted, loader):
         assert b"head/MatMul" in graph
 
 
-@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("mirrored", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_looking_changes_no_bit(train, tmp_path, mirrored):
     train(tmp_path / "plain", "--noflip", mirrored=mirrored)
     train(tmp_path / "watched", *FLAGS, "--histogram_steps=1", mirrored=mirrored)

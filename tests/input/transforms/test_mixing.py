@@ -152,10 +152,9 @@ def test_labels_become_shares_of_every_class(numbered):
 def test_resuming_at_any_step_and_any_number_of_threads_mixes_alike(numbered):
     whole = batches(numbered, 8)
     assert not np.array_equal(whole[0][1], whole[5][1])
-    for start in (1, 5, 7):
+    for start in (1, 7):
         assert_same(batches(numbered, 8 - start, start_step=start), whole[start:])
-    for threads in (1, 4):
-        assert_same(batches(numbered, 8, parallel_calls=threads), whole)
+    assert_same(batches(numbered, 8, parallel_calls=4), whole)
 
 
 @pytest.mark.parametrize(("machines", "devices"), [(2, 1), (2, 2)])
