@@ -17,6 +17,13 @@ from typing import TextIO
 
 from hw2.runs import disk
 
+_PARTIAL = ".partial"
+
+
+def is_left_over(name: str) -> bool:
+    """Whether a file is what a process that was killed had begun to write."""
+    return name.startswith(".") and name.endswith(_PARTIAL)
+
 
 def write(path: str | os.PathLike[str], data: bytes) -> None:
     """Writes a file.
@@ -59,7 +66,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise OSError(errno.EINVAL, "a device or a pipe, not a file", str(path))
     unique = f".{path.name}.{secrets.token_hex(4)}"
-    partial = path.with_name(f"{unique}.partial")
+    partial = path.with_name(f"{unique}{_PARTIAL}")
     try:
         yield partial
         _flush(partial)

@@ -55,18 +55,13 @@ def begin(path: Path, flags: str, class_names: Sequence[str]) -> RunFolder:
         return folder
     with writing(path):
         path.mkdir(parents=True, exist_ok=True)
-        if any(not _is_left_over(inside.name) for inside in path.iterdir()):
+        if any(not atomic.is_left_over(inside.name) for inside in path.iterdir()):
             raise RunError(
                 f"no run in {path} - the folder is not empty and has no {FLAGS}; "
                 "give --log_path a new folder, nothing was changed in this one"
             )
     describe(folder, flags, class_names)
     return folder
-
-
-def _is_left_over(name: str) -> bool:
-    """Whether a file is what a start that was killed had begun to write, see `atomic`."""
-    return name.startswith(".") and name.endswith(".partial")
 
 
 def describe(folder: RunFolder, flags: str, class_names: Sequence[str]) -> None:

@@ -13,6 +13,7 @@ from hw2.input.files.names import shown
 from hw2.input.files.rules import Rules
 
 REMEDY = "leave each in one class"
+REASON = "the same picture lies in several classes"
 
 
 class Names(Protocol):
@@ -50,12 +51,16 @@ def check_conflicts(
         return involved, ()
     shown_pairs = duplicates.equations([(shown(names[a]), shown(names[b])) for a, b in found])
     if rules.skip_conflicts:
-        count = len(involved)
-        return involved, (f"skipped {count} pictures that lie in several classes: {shown_pairs}",)
+        return involved, (skipped(len(involved), shown_pairs),)
     if len(involved) / len(labels) > rules.max_bad_fraction:
         words = line(source, len(involved), len(labels), shown_pairs, rules)
         raise DataError(f"{words}; {REMEDY}")
     return involved[:0], (f"conflicting labels of {len(involved)} pictures: {shown_pairs}",)
+
+
+def skipped(count: int, pairs: str) -> str:
+    """Says that images in several classes are left out."""
+    return f"skipped {count} pictures that lie in several classes: {pairs}"
 
 
 def line(

@@ -109,10 +109,9 @@ def _conflicts(
     words = duplicates.equations(names)
     left = np.delete(good, involved)
     if rules.skip_conflicts:
-        note = f"skipped {len(involved)} pictures that lie in several classes: {words}"
-        why = "the same picture lies in several classes"
+        note = conflicts.skipped(len(involved), words)
         out = [
-            (listing.names[i], f"bad picture in {listing.place(i)} - {why}")
+            (listing.names[i], f"bad picture in {listing.place(i)} - {conflicts.REASON}")
             for i in good[involved].tolist()
         ]
         return left, out, [note], []

@@ -191,7 +191,7 @@ def _without(
     Raises:
       DataError: A class has none then.
     """
-    why = dict.fromkeys(twice.tolist(), "the same picture lies in several classes")
+    why = dict.fromkeys(twice.tolist(), conflicts.REASON)
     why.update(bad)
     if not why:
         return examples
